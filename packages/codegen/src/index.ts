@@ -1,1 +1,6 @@
-export {};
+export { ColdEncoder } from './cold-encoder.ts';
+export { buildCoreModule } from './cold-module.ts';
+export type { CoreModuleOptions } from './cold-module.ts';
+export type { TargetOffsets } from './cold-handlers.ts';
+export { COLD } from './cold-ops.ts';
+export { CODE, CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, JUMP_CACHE, LEAVE, RAM_BASE, TLB } from './layout.ts';

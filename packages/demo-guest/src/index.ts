@@ -1,1 +1,1 @@
-export {};
+export { DEMO_GUEST_MEMORY, DEMO_GUEST_NAME, demoGuest } from './demo-guest.ts';

@@ -1,1 +1,10 @@
-export {};
+export { createFakeBus, FakeBus } from './fake-bus.ts';
+export type { FakeBusOptions, TraceRecord } from './fake-bus.ts';
+export { fuzzDevice } from './fuzz-device.ts';
+export type { FuzzOptions } from './fuzz-device.ts';
+export { IrqRecorder, MAX_RECORDED_CHANGES } from './irq-recorder.ts';
+export type { IrqChange } from './irq-recorder.ts';
+export { MAX_TIMER_FIRES, MockClock } from './mock-clock.ts';
+export { Random } from './random.ts';
+export { checkRoundTrip } from './round-trip.ts';
+export type { RoundTripOptions } from './round-trip.ts';

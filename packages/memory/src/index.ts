@@ -1,1 +1,16 @@
-export {};
+export { AddressSpace, createPageInfo, PAGE_IO, PAGE_NONE, PAGE_RAM, PAGE_ROM } from './address-space.ts';
+export type { AddressSpaceListener, AddressSpaceOptions, PageInfo } from './address-space.ts';
+export { DIRTY_ALL, DIRTY_CODE, DIRTY_DISPLAY, DIRTY_MIGRATION } from './dirty-bitmap.ts';
+export type { CodeWriteListener, DirtyBitmap, ProtectListener } from './dirty-bitmap.ts';
+export type { FlatRange, FlatView } from './flat-view.ts';
+export { createGuestMemory } from './guest-memory.ts';
+export type { GuestMemory, GuestMemoryOptions } from './guest-memory.ts';
+export type { AccessSizes, IoOps } from './io-ops.ts';
+export { MAX_FLAT_RANGES, MAX_REGION_DEPTH, PAGE_SIZE, PORT_SPACE_SIZE, SIZE_2_64 } from './limits.ts';
+export { MemoryMapError, MemTxResult } from './mem-tx.ts';
+export { MemoryRegion } from './memory-region.ts';
+export type { AliasOptions, RegionKind, RegionObserver } from './memory-region.ts';
+export { formatFlatView, formatMtree } from './mtree.ts';
+export { PortSpace } from './port-space.ts';
+export { RamBlock } from './ram-block.ts';
+export type { LinearMemory, RamBlockOptions } from './ram-block.ts';

@@ -1,1 +1,10 @@
-export {};
+export { WasmEncodeError } from './errors.ts';
+export type { WasmEncodeErrorKind } from './errors.ts';
+export { FunctionBuilder } from './function-builder.ts';
+export type { Label } from './function-builder.ts';
+export { ModuleBuilder } from './module-builder.ts';
+export { OP } from './opcodes.ts';
+export { ATOMIC, MISC } from './prefixed-opcodes.ts';
+export { SIMD } from './simd-opcodes.ts';
+export { VALTYPE } from './value-types.ts';
+export type { BlockType, ValType } from './value-types.ts';

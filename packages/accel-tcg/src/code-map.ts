@@ -1,0 +1,190 @@
+/**
+ * The block cache's books: which translation blocks exist, by host address of their first byte (so that two mappings
+ * of one RAM page share, and aliases are invalidated together), and which bytes of which pages they cover.
+ * Exact under self-modifying code: a write drops just the blocks whose bytes it touches; data beside code costs one
+ * look at a bitmap of 64-byte granules.
+ */
+
+export interface Region {
+  /** Index in the function table. */
+  readonly entry: number;
+  /** Block whose header enters it. */
+  readonly head: Tb;
+  readonly blocks: readonly Tb[];
+  /** Pages besides the head's: linear page address and the host page it must map to. */
+  readonly pages: readonly { readonly linear: number; readonly host: number }[];
+  readonly exits: readonly number[];
+  alive: boolean;
+}
+
+export class Tb {
+  readonly pc: number;
+  readonly csBase: number;
+  readonly flags: number;
+  /** Host offset of the first byte, bytes covered, and host offset of the second page's part (-1: one page). */
+  readonly host: number;
+  readonly bytes: number;
+  readonly secondPage: number;
+  readonly insns: number;
+  /** Address of the cold stream's header. */
+  header = 0;
+  /** Flags at the terminator, -1 unknown; return pc of a call, -1 none. */
+  exitFlags = -1;
+  callReturn = -1;
+  /** Terminator: direct successors (-1 none) and kind. */
+  taken = -1;
+  notTaken = -1;
+  indirect = false;
+  isReturn = false;
+  /** The first instruction exists only in the cold tier: never promoted. */
+  coldFirst = false;
+  /** Compiled region entered at this block. */
+  region: Region | null = null;
+  /** Regions that contain this block's code. */
+  users: Region[] = [];
+  next: Tb | null = null;
+  alive = true;
+  /** Times this address had its code overwritten. */
+
+  constructor(pc: number, csBase: number, flags: number, host: number, bytes: number, secondPage: number, insns: number) {
+    this.pc = pc;
+    this.csBase = csBase;
+    this.flags = flags;
+    this.host = host;
+    this.bytes = bytes;
+    this.secondPage = secondPage;
+    this.insns = insns;
+  }
+}
+
+class CodePage {
+  readonly tbs: Tb[] = [];
+  /** 64-byte granules that hold code. */
+  low = 0;
+  high = 0;
+
+  mark(from: number, to: number): void {
+    for (let g = from >> 6; g <= (to - 1) >> 6; g++) {
+      if (g < 32) this.low |= 1 << g;
+      else this.high |= 1 << (g - 32);
+    }
+  }
+  touches(from: number, to: number): boolean {
+    for (let g = from >> 6; g <= (to - 1) >> 6; g++) {
+      if (((g < 32 ? this.low >>> g : this.high >>> (g - 32)) & 1) !== 0) return true;
+    }
+    return false;
+  }
+}
+
+export class CodeMap {
+  readonly #byHost = new Map<number, Tb>();
+  readonly #pages = new Map<number, CodePage>();
+  /** 1 for host pages that hold code: stores to them take the slow path. */
+  readonly codePages: Uint8Array;
+  count = 0;
+
+  constructor(memoryBytes: number) {
+    this.codePages = new Uint8Array(Math.ceil(memoryBytes / 4096));
+  }
+
+  find(host: number, pc: number, flags: number, csBase: number): Tb | null {
+    let tb = this.#byHost.get(host) ?? null;
+    while (tb !== null && (tb.pc !== pc || tb.flags !== flags || tb.csBase !== csBase)) tb = tb.next;
+    return tb;
+  }
+
+  /** Returns true when a page held no code before: its write permission must leave the TLB. */
+  insert(tb: Tb): boolean {
+    tb.next = this.#byHost.get(tb.host) ?? null;
+    this.#byHost.set(tb.host, tb);
+    this.count++;
+    const offset = tb.host & 4095;
+    const first = Math.min(tb.bytes, 4096 - offset);
+    let fresh = this.#cover(tb, tb.host >>> 12, offset, offset + first);
+    if (tb.secondPage >= 0) fresh = this.#cover(tb, tb.secondPage >>> 12, 0, tb.bytes - first) || fresh;
+    return fresh;
+  }
+
+  #cover(tb: Tb, page: number, from: number, to: number): boolean {
+    let p = this.#pages.get(page);
+    const fresh = p === undefined;
+    if (p === undefined) {
+      p = new CodePage();
+      this.#pages.set(page, p);
+      this.codePages[page] = 1;
+    }
+    p.tbs.push(tb);
+    p.mark(from, to);
+    return fresh;
+  }
+
+  /** Does a write of [host, host + length) inside one page touch code granules? */
+  touches(host: number, length: number): boolean {
+    const p = this.#pages.get(host >>> 12);
+    return p !== undefined && p.touches(host & 4095, (host & 4095) + length);
+  }
+
+  /** Blocks with bytes in [host, host + length), which lies in one page. */
+  overlapping(host: number, length: number): Tb[] {
+    const p = this.#pages.get(host >>> 12);
+    if (p === undefined) return [];
+    return p.tbs.filter((tb) => {
+      const offset = tb.host & 4095;
+      const first = Math.min(tb.bytes, 4096 - offset);
+      if (tb.host >>> 12 === host >>> 12 && tb.host < host + length && host < tb.host + first) return true;
+      return tb.secondPage >= 0 && tb.secondPage >>> 12 === host >>> 12 && (host & 4095) < tb.bytes - first;
+    });
+  }
+
+  remove(tb: Tb): void {
+    let link = this.#byHost.get(tb.host) ?? null;
+    if (link === tb) {
+      if (tb.next === null) this.#byHost.delete(tb.host);
+      else this.#byHost.set(tb.host, tb.next);
+    } else {
+      while (link !== null && link.next !== tb) link = link.next;
+      if (link !== null) link.next = tb.next;
+    }
+    tb.alive = false;
+    this.count--;
+    this.#uncover(tb, tb.host >>> 12);
+    if (tb.secondPage >= 0) this.#uncover(tb, tb.secondPage >>> 12);
+  }
+
+  #uncover(tb: Tb, page: number): void {
+    const p = this.#pages.get(page);
+    if (p === undefined) return;
+    const k = p.tbs.indexOf(tb);
+    if (k >= 0) p.tbs.splice(k, 1);
+    if (p.tbs.length === 0) {
+      this.#pages.delete(page);
+      this.codePages[page] = 0;
+      return;
+    }
+    p.low = 0;
+    p.high = 0;
+    for (const t of p.tbs) {
+      const offset = t.host & 4095;
+      const first = Math.min(t.bytes, 4096 - offset);
+      if (t.host >>> 12 === page) p.mark(offset, offset + first);
+      else p.mark(0, t.bytes - first);
+    }
+  }
+
+  /** All blocks with code in a host page. */
+  inPage(page: number): readonly Tb[] {
+    return this.#pages.get(page)?.tbs ?? [];
+  }
+
+  /** Forget everything. */
+  clear(): void {
+    for (const page of this.#pages.keys()) this.codePages[page] = 0;
+    for (const tb of this.#byHost.values()) {
+      for (let t: Tb | null = tb; t !== null; t = t.next) t.alive = false;
+    }
+    this.#byHost.clear();
+    this.#pages.clear();
+    this.count = 0;
+  }
+}

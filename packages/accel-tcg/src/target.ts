@@ -1,0 +1,117 @@
+/**
+ * What the accelerator needs from a guest architecture, and what it gives in return. The target knows decoding,
+ * paging and exceptions; the accelerator knows blocks, TLB and tiers. Neither imports the other: a board hands one to
+ * the other.
+ */
+import type { GlobalDef, IrBuilder } from '@emkit/ir';
+
+export interface CodeSource {
+  /** The machine's linear memory. */
+  readonly u8: Uint8Array;
+  /** Host offset of the byte at the block's pc, and bytes from there to the end of its page. */
+  offset: number;
+  available: number;
+  /** Host offset of the next linear page's first byte, or -1: fetching it would fault. */
+  nextPage(): number;
+}
+
+export interface TranslateRequest {
+  eip: number;
+  csBase: number;
+  flags: number;
+  maxInsns: number;
+  /** Stop before the instruction at this pc (-1: nowhere): leaders of other blocks, breakpoints. */
+  endEip: number;
+  hot: boolean;
+  entryCcOp: number;
+  code: CodeSource;
+}
+
+export interface TranslateResult {
+  /** Guest bytes covered. */
+  bytes: number;
+  insns: number;
+  /** Flags at the terminator, -1 if not known. */
+  exitFlags: number;
+  exitCcOp: number;
+  /** Return pc when the block ends in a call, else -1. */
+  callReturn: number;
+  /** The first instruction could not be fetched. */
+  fault: boolean;
+}
+
+export interface Target {
+  readonly name: string;
+  readonly globals: readonly GlobalDef[];
+  /** Offsets in env of pc, block flags and code segment base. */
+  readonly offsets: { readonly pc: number; readonly flags: number; readonly csBase: number };
+  /** Flag bits that name the privilege level, and their value for user mode. */
+  readonly userMask: number;
+  readonly userValue: number;
+  /** Bytes of env. */
+  readonly envSize: number;
+  /** Names of the WebAssembly helpers in `callw` index order. */
+  readonly wasmHelpers: readonly string[];
+  translate(b: IrBuilder, request: TranslateRequest, result: TranslateResult): void;
+  /** Script helper; may throw a fault. */
+  callHelper(id: number, a: number, b: number, c: number, d: number): number;
+  /** The one object that helpers throw when they have recorded an exception. */
+  readonly fault: Error;
+  /** Record an exception for `deliver`. */
+  record(vector: number, errorCode: number): void;
+  /** Record the page fault of the last `walk`. */
+  recordPageFault(lin: number): void;
+  /** Deliver the recorded exception at the pc in env. Never throws. */
+  deliver(): void;
+  canInterrupt(): boolean;
+  interrupt(vector: number): void;
+  /** Waiting for an interrupt. */
+  readonly halted: boolean;
+  wake(): void;
+
+  /** Page walk for access 0 read, 1 write, 2 execute; results in the walk* fields. */
+  walk(lin: number, access: number, user: boolean): boolean;
+  readonly walkPhys: number;
+  /** 1 read, 2 write, 4 execute. */
+  readonly walkProt: number;
+  readonly walkGlobal: boolean;
+  /** Physical address without side effects, or -1: debugger. */
+  debugTranslate(lin: number): number;
+
+  /** Linear ranges to be watched for the guest's own debug registers. */
+  readonly watchpoints: readonly { readonly address: number; readonly length: number; readonly reads: boolean }[];
+  /** Note a hit; true when the trap is to be taken after this instruction. */
+  hitWatchpoint(lin: number, size: number, write: boolean): boolean;
+  /** Deliver a trap noted by `hitWatchpoint`, pc in env being the next instruction. */
+  deliverPendingTrap(): void;
+}
+
+/** Services of the accelerator for the target's helpers. See `X86Host`-like interfaces of targets. */
+export interface TargetHost {
+  readonly memory: ArrayBufferLike;
+  readonly envBase: number;
+  currentEip(): number;
+  read8(lin: number, user: number): number;
+  read16(lin: number, user: number): number;
+  read32(lin: number, user: number): number;
+  write8(lin: number, v: number, user: number): void;
+  write16(lin: number, v: number, user: number): void;
+  write32(lin: number, v: number, user: number): void;
+  pointer(lin: number, access: number, user: number): number;
+  physRead8(pa: number): number;
+  physRead16(pa: number): number;
+  physRead32(pa: number): number;
+  physWrite8(pa: number, v: number): void;
+  physWrite16(pa: number, v: number): void;
+  physWrite32(pa: number, v: number): void;
+  flushTlb(includeGlobal: boolean): void;
+  flushTlbPage(lin: number): void;
+  portIn(port: number, size: 1 | 2 | 4): number;
+  portOut(port: number, size: 1 | 2 | 4, v: number): void;
+  tsc(): number;
+  halt(): void;
+  shutdown(reason: string): void;
+  acknowledgeInterrupt(): number;
+  trace?(event: string, text: string): void;
+  watchpointsChanged?(): void;
+}

@@ -1,0 +1,387 @@
+/**
+ * Encodes one finished IR block as a cold stream: slot allocation for values, constants and address displacements
+ * folded into ops, values computed straight into the global they are set to where no exit could see it too early.
+ * Hot path of the translator: typed arrays, reused between blocks.
+ */
+import { I64, MEM_RMW, OPS, V128, opId } from '@emkit/ir';
+import type { GlobalDef, IrBlock } from '@emkit/ir';
+import { COLD, COLD_OPS, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
+import { ENV_BASE, TEMP_BASE, TEMP_COUNT, TEMP_STRIDE } from './layout.ts';
+
+const I32_CONST = opId('i32_const');
+const I64_CONST = opId('i64_const');
+const V128_CONST = opId('v128_const');
+const ENV_ADDR = opId('env_addr');
+const I32_ADD = opId('i32_add');
+const SHUFFLE = opId('i8x16_shuffle');
+const INSN_START = opId('insn_start');
+const BAIL_IF = opId('bail_if');
+const BR = opId('br');
+const JMP = opId('jmp');
+
+/** Small integers for the switch below. */
+const K = { SKIP: 0, PURE: 1, GET: 2, SET: 3, ENVLD: 4, ENVST: 5, LOAD: 6, STORE: 7, GUARD: 8, CALL: 9, INSN: 10, TERM: 11 } as const;
+const kindOf = (o: (typeof OPS)[number]): number => {
+  switch (o.effect) {
+    case 'pure': return K.PURE;
+    case 'get': return K.GET;
+    case 'set': return K.SET;
+    case 'envld': return K.ENVLD;
+    case 'envst': return K.ENVST;
+    case 'load': return K.LOAD;
+    case 'store': return K.STORE;
+    case 'guard': return K.GUARD;
+    case 'callw': case 'callj': return K.CALL;
+    case 'term': return K.TERM;
+    default: return o.id === INSN_START ? K.INSN : K.SKIP;
+  }
+};
+const KIND = Uint8Array.from(OPS, kindOf);
+const INS = Uint8Array.from(OPS, (o) => o.ins.length);
+const OUT = Uint8Array.from(OPS, (o) => o.out);
+const IS_CALLJ = Uint8Array.from(OPS, (o) => (o.effect === 'callj' ? 1 : 0));
+const CAN_LEAVE = Uint8Array.from(OPS, (o) => (['load', 'store', 'guard', 'callj', 'term'].includes(o.effect) ? 1 : 0));
+/** Byte and word env ops have opcodes of their own; the others are slot moves. */
+const ENV_PLAIN = Uint8Array.from(OPS, (o) => ((o.effect === 'envld' || o.effect === 'envst') && COLD_RR[o.id] < 0 ? 1 : 0));
+const IS_REPLACE_LANE = Uint8Array.from(OPS, (o) => (o.name.includes('replace_lane') ? 1 : 0));
+const WORDS = Uint8Array.from(COLD_OPS, (o) => o.words);
+
+export class ColdEncoder {
+  readonly #u16: Uint16Array;
+  readonly #i32: Int32Array;
+  readonly #u8: Uint8Array;
+  readonly #globalSlot: Int32Array;
+  #lastUse = new Int32Array(1024);
+  #uses = new Int32Array(1024);
+  #slot = new Int32Array(1024);
+  /** For a value: the set that names the global it is computed into, or -1. */
+  #direct = new Int32Array(1024);
+  readonly #free = new Int32Array(TEMP_COUNT);
+  #freeCount = 0;
+  #at = 0;
+  #pcDelta = 0;
+  #insn = 0;
+
+  constructor(memory: ArrayBufferLike, globals: readonly GlobalDef[]) {
+    this.#u8 = new Uint8Array(memory);
+    this.#u16 = new Uint16Array(memory);
+    this.#i32 = new Int32Array(memory);
+    this.#globalSlot = Int32Array.from(globals, (g) => ENV_BASE + g.offset);
+  }
+
+  /** Upper bound of the bytes `encode` writes for a block of `count` ops. */
+  static bound(count: number): number {
+    return (count * 3 + 8) * 16;
+  }
+
+  /**
+   * Writes header and ops at `at` (16-byte aligned). `pc` is the block's pc (low half), `flags` its key.
+   * `linkable(target)`: jumps to that pc may be chained (same guest page). Returns the address after the stream.
+   */
+  encode(block: IrBlock, at: number, pc: number, flags: number, counter: number, linkable: (pc: number) => boolean): number {
+    this.#prepare(block);
+    this.#at = at;
+    this.#word(COLD.HEADER, block.insnCount, 0, 0, pc, 0, 0);
+    this.#i32[(at >> 2) + 1] = counter;
+    this.#i32[(at >> 2) + 3] = flags;
+    this.#insn = -1;
+    const { op, a, b, c, imm, imm2 } = block;
+    const slot = this.#slot;
+    for (let i = 0; i < block.count; i++) {
+      const o = op[i];
+      switch (KIND[o]) {
+        case K.INSN:
+          this.#insn++;
+          this.#pcDelta = (imm[i] - pc) & 0xffff;
+          break;
+        case K.PURE:
+          if (this.#uses[i] === 0 || INS[o] === 0) break; // constants appear where they are needed
+          this.#pure(block, i);
+          break;
+        case K.GET:
+          if (slot[i] === 0) {
+            slot[i] = this.#alloc(i);
+            this.#move(OUT[o], slot[i], this.#globalSlot[imm[i]]);
+          }
+          break;
+        case K.SET:
+          this.#set(block, i);
+          break;
+        case K.ENVLD: {
+          const dst = (slot[i] = this.#alloc(i));
+          if (ENV_PLAIN[o] !== 0) this.#move(OUT[o], dst, ENV_BASE + imm[i]);
+          else if (INS[o] === 0) this.#word(COLD_RR[o], dst, ENV_BASE + imm[i], 0, 0, this.#pcDelta, this.#insn);
+          else this.#word(COLD_RR[o], dst, this.#use(block, a[i]), 0, ENV_BASE + imm[i], this.#pcDelta, this.#insn);
+          break;
+        }
+        case K.ENVST:
+          if (ENV_PLAIN[o] !== 0) this.#store(block, a[i], ENV_BASE + imm[i]);
+          else if (INS[o] === 1) this.#word(COLD_RR[o], ENV_BASE + imm[i], this.#use(block, a[i]), 0, 0, this.#pcDelta, this.#insn);
+          else {
+            const index = this.#use(block, a[i]);
+            this.#word(COLD_RR[o], 0, index, this.#use(block, b[i]), ENV_BASE + imm[i], this.#pcDelta, this.#insn);
+          }
+          break;
+        case K.LOAD:
+        case K.STORE: {
+          let address = a[i];
+          let displacement = 0;
+          if (op[address] === I32_ADD && op[b[address]] === I32_CONST) {
+            displacement = imm[b[address]];
+            address = a[address];
+          }
+          const base = this.#use(block, address);
+          if (KIND[o] === K.LOAD) {
+            const code = (imm[i] & MEM_RMW) !== 0 ? COLD_RMW[o] : COLD_RR[o];
+            this.#freeAt(block, i);
+            slot[i] = this.#alloc(i);
+            this.#word(code, slot[i], base, 0, displacement, this.#pcDelta, this.#insn);
+            if (this.#uses[i] === 0) this.#release(slot[i]);
+            continue;
+          }
+          const value = this.#use(block, b[i]);
+          this.#word(COLD_RR[o], 0, base, value, displacement, this.#pcDelta, this.#insn);
+          break;
+        }
+        case K.GUARD:
+          if (o === BAIL_IF) throw new Error('bail_if in cold code');
+          this.#word(COLD_RR[o], imm[i] & 0xffff, this.#use(block, a[i]), 0, imm2[i], this.#pcDelta, this.#insn);
+          break;
+        case K.CALL: {
+          const n = INS[o];
+          let s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0;
+          if (n > 0) s0 = this.#use(block, a[i]);
+          if (n > 1) s1 = this.#use(block, b[i]);
+          if (n > 2) s2 = this.#use(block, c[i]);
+          if (n > 3) s3 = this.#use(block, block.d[i]);
+          if (n > 4) s4 = this.#use(block, block.e[i]);
+          if (n > 5) s5 = this.#use(block, block.f[i]);
+          this.#freeAt(block, i);
+          const dst = (slot[i] = this.#alloc(i));
+          this.#word(COLD_RR[o], dst, 0, 0, imm[i], this.#pcDelta, this.#insn);
+          const w = this.#at >> 1;
+          this.#u16[w] = s0;
+          this.#u16[w + 1] = s1;
+          this.#u16[w + 2] = s2;
+          this.#u16[w + 3] = s3;
+          this.#u16[w + 4] = s4;
+          this.#u16[w + 5] = s5;
+          this.#at += 16;
+          if (this.#uses[i] === 0) this.#release(dst);
+          continue;
+        }
+        case K.TERM:
+          this.#term(block, i, linkable);
+          break;
+        default:
+          continue;
+      }
+      this.#freeAt(block, i);
+    }
+    return this.#at;
+  }
+
+  #pure(block: IrBlock, i: number): void {
+    const o = block.op[i];
+    const n = INS[o];
+    const b = block.b[i];
+    if (n === 2 && COLD_RI[o] >= 0 && block.op[b] === I32_CONST) {
+      const sa = this.#use(block, block.a[i]);
+      this.#freeAt(block, i);
+      this.#word(COLD_RI[o], this.#dst(i), sa, 0, block.imm[b], this.#pcDelta, this.#insn);
+      return;
+    }
+    const sa = this.#use(block, block.a[i]);
+    const sb = n > 1 ? this.#use(block, b) : 0;
+    const third = n > 2 ? this.#use(block, block.c[i]) : block.imm[i];
+    // Multi-step handlers write their result before they have read everything.
+    const late = o === SHUFFLE || IS_REPLACE_LANE[o] !== 0;
+    if (!late) this.#freeAt(block, i);
+    this.#word(COLD_RR[o], this.#dst(i), sa, sb, third, this.#pcDelta, this.#insn);
+    if (o === SHUFFLE) {
+      this.#u8.set(block.vectors[block.imm[i]], this.#at);
+      this.#at += 16;
+    }
+    if (late) this.#freeAt(block, i);
+  }
+
+  #dst(i: number): number {
+    const d = this.#direct[i];
+    return (this.#slot[i] = d >= 0 ? d : this.#alloc(i));
+  }
+
+  #set(block: IrBlock, i: number): void {
+    const v = block.a[i];
+    const target = this.#globalSlot[block.imm[i]];
+    if (this.#slot[v] === target && this.#direct[v] === target) return; // computed in place
+    this.#store(block, v, target);
+  }
+
+  /** Slot move of a value, or the constant itself. */
+  #store(block: IrBlock, v: number, target: number): void {
+    const o = block.op[v];
+    if (INS[o] === 0 && KIND[o] === K.PURE) this.#constant(block, v, target);
+    else this.#move(OUT[o], target, this.#use(block, v));
+  }
+
+  #move(type: number, dst: number, src: number): void {
+    this.#word(type === V128 ? COLD.MOV128 : type === I64 ? COLD.MOV64 : COLD.MOV32, dst, src, 0, 0, this.#pcDelta, this.#insn);
+  }
+
+  #constant(block: IrBlock, v: number, dst: number): void {
+    const o = block.op[v];
+    if (o === I32_CONST) this.#word(COLD.CONST32, dst, 0, 0, block.imm[v], this.#pcDelta, this.#insn);
+    else if (o === ENV_ADDR) this.#word(COLD.CONST32, dst, 0, 0, ENV_BASE + block.imm[v], this.#pcDelta, this.#insn);
+    else if (o === I64_CONST) {
+      this.#word(COLD.CONST64, dst, 0, 0, block.imm[v], 0, 0);
+      this.#i32[(this.#at >> 2) - 1] = block.imm2[v];
+    } else if (o === V128_CONST) {
+      this.#word(COLD.CONST128, dst, 0, 0, 0, 0, 0);
+      this.#u8.set(block.vectors[block.imm[v]], this.#at);
+      this.#at += 16;
+    } else throw new Error(`constant op ${OPS[o].name}`);
+  }
+
+  /** Slot of a value; a constant is materialised at its first use as a slot. */
+  #use(block: IrBlock, v: number): number {
+    let s = this.#slot[v];
+    if (s === 0) {
+      s = this.#slot[v] = this.#alloc(v);
+      this.#constant(block, v, s);
+    }
+    return s;
+  }
+
+  #term(block: IrBlock, i: number, linkable: (pc: number) => boolean): void {
+    const o = block.op[i];
+    const { imm, imm2 } = block;
+    const jump = (pc: number): void => this.#word(COLD_RR[JMP], linkable(pc) ? 1 : 0, 0, 0, pc, this.#pcDelta, this.#insn);
+    if (o === JMP) jump(imm[i]);
+    else if (o === BR) {
+      this.#word(COLD_RR[BR], 0, this.#use(block, block.a[i]), 0, 0, this.#pcDelta, this.#insn);
+      jump(imm[i]);
+      jump(imm2[i]);
+    } else if (INS[o] === 1) this.#word(COLD_RR[o], 0, this.#use(block, block.a[i]), 0, imm[i], this.#pcDelta, this.#insn);
+    else this.#word(COLD_RR[o], 0, 0, 0, imm[i], this.#pcDelta, this.#insn);
+  }
+
+  #word(code: number, dst: number, a: number, b: number, imm: number, pcDelta: number, insn: number): void {
+    const w = this.#at >> 1;
+    this.#u16[w] = code;
+    this.#u16[w + 1] = dst;
+    this.#u16[w + 2] = a;
+    this.#u16[w + 3] = b;
+    this.#i32[(this.#at >> 2) + 2] = imm;
+    this.#u16[w + 6] = pcDelta;
+    this.#u16[w + 7] = insn;
+    this.#at += 16;
+  }
+
+  // --- slots --------------------------------------------------------------------------------------------------
+  #alloc(_v: number): number {
+    if (this.#freeCount === 0) throw new Error('cold encoder: too many live values in one block');
+    return this.#free[--this.#freeCount];
+  }
+  #release(slot: number): void {
+    if (slot >= TEMP_BASE) this.#free[this.#freeCount++] = slot;
+  }
+  /** Operands whose last use is op `i` give their slots back. */
+  #freeAt(block: IrBlock, i: number): void {
+    const n = INS[block.op[i]];
+    for (let k = 0; k < n; k++) {
+      const v = block.operand(i, k);
+      this.#freeValue(v, i);
+      // a folded address frees its base
+      if (k === 0 && this.#uses[v] === 0 && block.op[v] === I32_ADD) this.#freeValue(block.a[v], i);
+    }
+  }
+  #freeValue(v: number, i: number): void {
+    if (this.#lastUse[v] === i && this.#slot[v] !== 0) {
+      this.#release(this.#slot[v]);
+      this.#lastUse[v] = -2;
+    }
+  }
+
+  /** Last uses, use counts, aliases of globals and in-place sets. */
+  #prepare(block: IrBlock): void {
+    const { count, op, a, b, imm } = block;
+    if (this.#lastUse.length < count) {
+      const n = block.op.length;
+      this.#lastUse = new Int32Array(n);
+      this.#uses = new Int32Array(n);
+      this.#slot = new Int32Array(n);
+      this.#direct = new Int32Array(n);
+    }
+    const lastUse = this.#lastUse;
+    const uses = this.#uses;
+    const slot = this.#slot;
+    const direct = this.#direct;
+    lastUse.fill(-1, 0, count);
+    uses.fill(0, 0, count);
+    slot.fill(0, 0, count);
+    direct.fill(-1, 0, count);
+    this.#freeCount = TEMP_COUNT;
+    for (let k = 0; k < TEMP_COUNT; k++) this.#free[k] = TEMP_BASE + TEMP_STRIDE * (TEMP_COUNT - 1 - k);
+
+    for (let i = count - 1; i >= 0; i--) {
+      const o = op[i];
+      const kind = KIND[o];
+      if (kind === K.SKIP || kind === K.INSN) continue;
+      // a value nobody uses (its only use was folded into an address) has no uses of its own
+      if (kind === K.PURE && uses[i] === 0) continue;
+      const n = INS[o];
+      for (let k = 0; k < n; k++) {
+        let v = block.operand(i, k);
+        if (k === 0 && (kind === K.LOAD || kind === K.STORE) && op[v] === I32_ADD && op[b[v]] === I32_CONST) v = a[v];
+        uses[v]++;
+        if (lastUse[v] < i) lastUse[v] = i;
+      }
+    }
+    this.#aliases(block, lastUse, slot);
+    // A set takes its value in place if between definition and set nothing can leave or touch the global.
+    for (let s = 0; s < count; s++) {
+      if (KIND[op[s]] !== K.SET) continue;
+      const v = a[s];
+      const kind = KIND[op[v]];
+      if (kind !== K.PURE || INS[op[v]] === 0 || direct[v] >= 0) continue;
+      const g = imm[s];
+      if (this.#blocked(block, v, s, g)) continue;
+      direct[v] = this.#globalSlot[g];
+    }
+  }
+
+  /** A `get` that is dead before its global changes needs no copy: it is the global's slot. */
+  #aliases(block: IrBlock, lastUse: Int32Array, slot: Int32Array): void {
+    const { count, op, imm } = block;
+    for (let i = 0; i < count; i++) {
+      if (KIND[op[i]] !== K.GET) continue;
+      const g = imm[i];
+      let clear = true;
+      for (let j = i + 1; j < lastUse[i]; j++) {
+        if ((KIND[op[j]] === K.SET && imm[j] === g) || IS_CALLJ[op[j]] !== 0) {
+          clear = false;
+          break;
+        }
+      }
+      if (clear) slot[i] = this.#globalSlot[g];
+    }
+  }
+
+  #blocked(block: IrBlock, v: number, s: number, g: number): boolean {
+    const { count, op, imm } = block;
+    const target = this.#globalSlot[g];
+    for (let j = v + 1; j < s; j++) {
+      if (CAN_LEAVE[op[j]] !== 0 || (KIND[op[j]] === K.SET && imm[j] === g)) return true;
+    }
+    // old value of g still read after v is computed?
+    for (let j = 0; j < s; j++) {
+      if (KIND[op[j]] === K.GET && imm[j] === g && this.#slot[j] === target && this.#lastUse[j] > v) return true;
+      if (j < v && this.#direct[j] === target && this.#lastUse[j] > v) return true;
+    }
+    // v read after g changes again?
+    for (let j = s + 1; j < count && j < this.#lastUse[v]; j++) {
+      if ((KIND[op[j]] === K.SET && imm[j] === g) || IS_CALLJ[op[j]] !== 0) return true;
+    }
+    return false;
+  }
+}

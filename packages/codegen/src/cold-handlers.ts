@@ -1,0 +1,325 @@
+/**
+ * Handlers of the cold tier: for each cold op the code that reads operand slots, does the op, writes the result.
+ * Pure ops come from the lowering table; what differs here from a compiled region is only where operands live, and
+ * that a miss or fault calls out and goes on instead of leaving.
+ */
+import { F32, F64, I32, I64, NONE, OPS, V128 } from '@emkit/ir';
+import type { IrType } from '@emkit/ir';
+import { OP, SIMD, VALTYPE } from '@emkit/wasm';
+import type { FunctionBuilder, Label } from '@emkit/wasm';
+import type { ColdOp } from './cold-ops.ts';
+import { CTL, ENV_BASE, FIELD, HEADER, LEAVE, PAGE_MASK, TLB } from './layout.ts';
+import { LOWERING } from './lowering.ts';
+import type { Scratch } from './lowering.ts';
+import { hostLoad, hostStore, MEMORY_OPS, slotLoad, slotStore } from './memory-ops.ts';
+
+/** Offsets in env that the dispatcher needs; from the target. */
+export interface TargetOffsets {
+  readonly pc: number;
+  readonly flags: number;
+  readonly csBase: number;
+}
+
+/** Locals and callees every handler may use. */
+export interface HandlerContext {
+  readonly f: FunctionBuilder;
+  readonly ip: number;
+  /** i32: base of the current TLB table; scratch. */
+  readonly tlb: number;
+  readonly address: number;
+  readonly address64: number;
+  readonly entry: number;
+  readonly host: number;
+  readonly jump: number;
+  readonly scratch: Scratch;
+  readonly imports: { readonly slowLoad: number; readonly slowStore: number; readonly raise: number; readonly callj: number };
+  readonly helperTypes: readonly number[];
+  readonly helperTable: number;
+  readonly calljTypes: number;
+  readonly offsets: TargetOffsets;
+  /** Continue with the op at `ip`; the op at `jump` is a `jmp` to take; return LOOKUP for the pc in local `jump`. */
+  readonly next: Label;
+  readonly takeJump: Label;
+  readonly lookup: Label;
+}
+
+export const slotAddress = (f: FunctionBuilder, ip: number, field: number): FunctionBuilder => f.get(ip).load(OP.i32_load16_u, 1, field);
+const slotValue = (f: FunctionBuilder, ip: number, field: number, type: IrType): void => {
+  slotAddress(f, ip, field);
+  slotLoad(f, type);
+};
+const immediate = (f: FunctionBuilder, ip: number): FunctionBuilder => f.get(ip).load(OP.i32_load, 2, FIELD.IMM);
+const advance = (f: FunctionBuilder, ip: number, words: number): FunctionBuilder => f.get(ip).i32Const(16 * words).op(OP.i32_add).set(ip);
+const OPERAND_FIELDS = [FIELD.A, FIELD.B, FIELD.IMM];
+
+/** Ops that run to completion and go on with the next one: used in the loop and in the out-of-line function alike. */
+export function emitSimple(x: Pick<HandlerContext, 'f' | 'ip' | 'scratch'>, cold: ColdOp): void {
+  const { f, ip, scratch } = x;
+  const ir = OPS[cold.ir];
+  switch (cold.form) {
+    case 'mov':
+      slotAddress(f, ip, FIELD.DST);
+      slotValue(f, ip, FIELD.A, ir.out);
+      slotStore(f, ir.out);
+      break;
+    case 'const':
+      slotAddress(f, ip, FIELD.DST);
+      f.get(ip);
+      slotLoad(f, ir.out, ir.out === V128 ? 16 : FIELD.IMM);
+      slotStore(f, ir.out);
+      break;
+    case 'rr':
+    case 'ri':
+      pure(x, cold);
+      break;
+    case 'envld':
+    case 'envldx':
+      slotAddress(f, ip, FIELD.DST);
+      if (cold.form === 'envld') slotAddress(f, ip, FIELD.A);
+      else {
+        slotValue(f, ip, FIELD.A, I32);
+        immediate(f, ip).op(OP.i32_add);
+      }
+      narrowLoad(f, ir.name, ir.out);
+      slotStore(f, ir.out);
+      break;
+    case 'envst':
+      slotAddress(f, ip, FIELD.DST);
+      slotValue(f, ip, FIELD.A, ir.ins[0]);
+      narrowStore(f, ir.name, ir.ins[0]);
+      break;
+    case 'envstx':
+      slotValue(f, ip, FIELD.A, I32);
+      immediate(f, ip).op(OP.i32_add);
+      slotValue(f, ip, FIELD.B, ir.ins[1]);
+      narrowStore(f, ir.name, ir.ins[1]);
+      break;
+    default:
+      throw new Error(`not a simple cold op: ${cold.form}`);
+  }
+  void scratch;
+}
+
+export function narrowLoad(f: FunctionBuilder, name: string, type: IrType, offset = 0): void {
+  if (name.endsWith('_8u')) f.load(OP.i32_load8_u, 0, offset);
+  else if (name.endsWith('_16u')) f.load(OP.i32_load16_u, 0, offset);
+  else slotLoad(f, type, offset);
+}
+export function narrowStore(f: FunctionBuilder, name: string, type: IrType, offset = 0): void {
+  if (name.endsWith('_8')) f.store(OP.i32_store8, 0, offset);
+  else if (name.endsWith('_16')) f.store(OP.i32_store16, 0, offset);
+  else slotStore(f, type, offset);
+}
+
+function pure(x: Pick<HandlerContext, 'f' | 'ip' | 'scratch'>, cold: ColdOp): void {
+  const { f, ip, scratch } = x;
+  const ir = OPS[cold.ir];
+  const lane = /^(\w+?)_(extract|replace)_lane(_[su])?$/.exec(ir.name);
+  slotAddress(f, ip, FIELD.DST);
+  if (ir.name === 'i8x16_shuffle') {
+    // Lane numbers are data here: a 16-byte constant follows the op. Out-of-range lanes of swizzle give 0.
+    slotValue(f, ip, FIELD.A, V128);
+    f.get(ip).simdLoad(SIMD.v128_load, 0, 16).simd(SIMD.i8x16_swizzle);
+    slotValue(f, ip, FIELD.B, V128);
+    f.get(ip).simdLoad(SIMD.v128_load, 0, 16).i32Const(16).simd(SIMD.i8x16_splat).simd(SIMD.i8x16_sub).simd(SIMD.i8x16_swizzle);
+    f.simd(SIMD.v128_or);
+    slotStore(f, V128);
+    return;
+  }
+  if (lane !== null) {
+    // The lane number is data: read or write the lane in the slot's memory.
+    const bytes = { i8x16: 1, i16x8: 2, i32x4: 4, i64x2: 8, f32x4: 4, f64x2: 8 }[lane[1]]!;
+    const laneOffset = (): void => {
+      immediate(f, ip).i32Const(bytes).op(OP.i32_mul).op(OP.i32_add);
+    };
+    if (lane[2] === 'extract') {
+      slotAddress(f, ip, FIELD.A);
+      laneOffset();
+      if (bytes === 1) f.load(lane[3] === '_s' ? OP.i32_load8_s : OP.i32_load8_u, 0, 0);
+      else if (bytes === 2) f.load(lane[3] === '_s' ? OP.i32_load16_s : OP.i32_load16_u, 0, 0);
+      else slotLoad(f, ir.out);
+      slotStore(f, ir.out);
+    } else {
+      slotValue(f, ip, FIELD.A, V128);
+      slotStore(f, V128);
+      slotAddress(f, ip, FIELD.DST);
+      laneOffset();
+      slotValue(f, ip, FIELD.B, ir.ins[1]);
+      if (bytes === 1) f.store(OP.i32_store8, 0, 0);
+      else if (bytes === 2) f.store(OP.i32_store16, 0, 0);
+      else slotStore(f, ir.ins[1]);
+    }
+    return;
+  }
+  ir.ins.forEach((type, n) => {
+    if (n === 1 && cold.form === 'ri') immediate(f, ip);
+    else slotValue(f, ip, OPERAND_FIELDS[n], type);
+  });
+  LOWERING[ir.id]!(f, scratch, 0);
+  slotStore(f, ir.out === NONE ? I32 : ir.out);
+}
+
+/** Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load. */
+export function emitMemory(x: HandlerContext, cold: ColdOp): void {
+  const { f, ip } = x;
+  const m = MEMORY_OPS[cold.ir]!;
+  const wide = m.address === I64;
+  const address = wide ? x.address64 : x.address;
+  const rmw = cold.form === 'rmw';
+  slotValue(f, ip, FIELD.A, m.address);
+  immediate(f, ip);
+  if (wide) f.op(OP.i64_extend_i32_s).op(OP.i64_add);
+  else f.op(OP.i32_add);
+  f.set(address);
+  // entry = tlb + ((address >> 12) & mask) * size
+  const shift = 12 - Math.log2(TLB.ENTRY_SIZE);
+  f.get(address);
+  if (wide) f.i64Const(shift).op(OP.i64_shr_u).op(OP.i32_wrap_i64);
+  else f.i32Const(shift).op(OP.i32_shr_u);
+  f.i32Const((TLB.ENTRIES - 1) * TLB.ENTRY_SIZE).op(OP.i32_and).get(x.tlb).op(OP.i32_add).set(x.entry);
+  const tag = m.store || rmw ? TLB.TAG_WRITE : TLB.TAG_READ;
+  f.get(address);
+  if (wide) {
+    f.i64Const(m.size - 1).op(OP.i64_add).i64Const(PAGE_MASK).op(OP.i64_and).get(x.entry).load(OP.i64_load, 3, tag).op(OP.i64_eq);
+  } else {
+    if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
+    f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, tag).op(OP.i32_eq);
+  }
+  const hit = f.if_();
+  f.get(address);
+  if (wide) f.op(OP.i32_wrap_i64);
+  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).set(x.host);
+  if (m.store) {
+    f.get(x.host);
+    slotValue(f, ip, FIELD.B, m.value);
+    hostStore(f, m);
+  }
+  f.else_();
+  if (m.store) {
+    f.i32Const(CTL.VAL);
+    slotValue(f, ip, FIELD.B, m.value);
+    hostStore(f, m);
+  }
+  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
+  f.get(address);
+  if (wide) f.op(OP.i32_wrap_i64).get(address).i64Const(32).op(OP.i64_shr_u).op(OP.i32_wrap_i64);
+  else f.i32Const(0);
+  f.i32Const(m.size | (rmw ? 32 : 0)).call(m.store ? x.imports.slowStore : x.imports.slowLoad);
+  returnIfSet(x);
+  if (!m.store) f.i32Const(CTL.VAL).set(x.host);
+  f.end();
+  void hit;
+  if (!m.store) {
+    slotAddress(f, ip, FIELD.DST).get(x.host);
+    hostLoad(f, m);
+    slotStore(f, m.value);
+  }
+  advance(f, ip, 1).br(x.next);
+}
+
+/** i32 status on the stack: return it when it is not 0. */
+function returnIfSet(x: HandlerContext): void {
+  const { f } = x;
+  f.tee(x.entry);
+  f.if_();
+  f.get(x.entry).return_();
+  f.end();
+}
+
+/** Header: count down budget and hotness. Leaving puts the block's pc into env. */
+export function emitHeader(x: HandlerContext): void {
+  const { f, ip } = x;
+  f.i32Const(CTL.TB).get(ip).store(OP.i32_store, 2, 0);
+  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(ip).load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_sub).tee(x.entry);
+  f.store(OP.i32_store, 2, 0);
+  f.get(x.entry).i32Const(0).op(OP.i32_lt_s);
+  f.if_();
+  // give the block's instructions back: it has not run
+  f.i32Const(CTL.BUDGET).get(x.entry).get(ip).load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_add).store(OP.i32_store, 2, 0);
+  leaveAtHeader(x, LEAVE.BUDGET);
+  f.end();
+  f.get(ip).get(ip).load(OP.i32_load, 2, HEADER.COUNTER).i32Const(1).op(OP.i32_sub).tee(x.entry).store(OP.i32_store, 2, HEADER.COUNTER);
+  f.get(x.entry).op(OP.i32_eqz);
+  f.if_();
+  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(ip).load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_add).store(OP.i32_store, 2, 0);
+  leaveAtHeader(x, LEAVE.PROMOTE);
+  f.end();
+  advance(f, ip, 1).br(x.next);
+}
+
+/** Store the header's pc to env, its address to CTL.IP and return `code`. */
+export function leaveAtHeader(x: HandlerContext, code: number): void {
+  const { f, ip, offsets } = x;
+  f.i32Const(ENV_BASE + offsets.pc).get(ip).load(OP.i32_load, 2, HEADER.PC).store(OP.i32_store, 2, 0);
+  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
+  f.i32Const(code).return_();
+}
+
+export function emitRaise(x: HandlerContext): void {
+  const { f, ip } = x;
+  slotValue(f, ip, FIELD.A, I32);
+  f.if_();
+  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
+  f.get(ip).load(OP.i32_load16_u, 1, FIELD.DST).get(ip).load(OP.i32_load, 2, FIELD.IMM).call(x.imports.raise).return_();
+  f.end();
+  advance(f, ip, 1).br(x.next);
+}
+
+/** Calls: argument slots are in the second word. */
+export function emitCallw(x: HandlerContext, cold: ColdOp): void {
+  const { f, ip } = x;
+  const n = OPS[cold.ir].ins.length;
+  slotAddress(f, ip, FIELD.DST);
+  for (let k = 0; k < n; k++) slotValue(f, ip, 16 + 2 * k, I32);
+  immediate(f, ip).callIndirect(x.helperTypes[n], x.helperTable);
+  slotStore(f, I32);
+  advance(f, ip, 2).br(x.next);
+}
+
+export function emitCallj(x: HandlerContext, cold: ColdOp): void {
+  const { f, ip } = x;
+  const n = OPS[cold.ir].ins.length;
+  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
+  immediate(f, ip);
+  for (let k = 0; k < 4; k++) {
+    if (k < n) slotValue(f, ip, 16 + 2 * k, I32);
+    else f.i32Const(0);
+  }
+  f.call(x.imports.callj).set(x.host);
+  f.i32Const(CTL.STATUS).load(OP.i32_load, 2, 0);
+  returnIfSet(x);
+  slotAddress(f, ip, FIELD.DST).get(x.host);
+  slotStore(f, I32);
+  advance(f, ip, 2).br(x.next);
+}
+
+export function emitTerm(x: HandlerContext, cold: ColdOp): void {
+  const { f, ip } = x;
+  switch (cold.form) {
+    case 'jmp':
+      f.get(ip).set(x.jump).br(x.takeJump);
+      break;
+    case 'br':
+      // the two jumps follow: taken, not taken
+      f.get(ip).i32Const(16).op(OP.i32_add).get(ip).i32Const(32).op(OP.i32_add);
+      slotValue(f, ip, FIELD.A, I32);
+      f.op(OP.select).set(x.jump).br(x.takeJump);
+      break;
+    case 'jmpind':
+      slotValue(f, ip, FIELD.A, OPS[cold.ir].ins[0]);
+      if (OPS[cold.ir].ins[0] === I64) f.op(OP.i32_wrap_i64);
+      f.set(x.jump).br(x.lookup);
+      break;
+    default: {
+      // exit: pc is in env
+      immediate(f, ip);
+      f.if_();
+      f.i32Const(LEAVE.WORK).return_();
+      f.end();
+      f.i32Const(LEAVE.LOOKUP).return_();
+    }
+  }
+}
+
+export const VALTYPES: readonly number[] = [VALTYPE.i32, VALTYPE.i64, VALTYPE.f32, VALTYPE.f64, VALTYPE.v128];
+export const SCALAR_TYPES = [I32, I64, F32, F64] as const;

@@ -1,0 +1,250 @@
+/**
+ * The accelerator's core module: interpreter of cold streams, block lookup in the jump cache, and the dispatcher that
+ * moves between cold streams and compiled regions. Generated once per machine; it is the only module that imports the
+ * function table (an engine trap: every importing instance would pay for the table).
+ *
+ * Imports (module "env"): memory; regions: funcref table; helpers: funcref table of WebAssembly helpers;
+ * slow_load(lo, hi, kind) -> status, slow_store(lo, hi, kind) -> status, raise(vector, error) -> status,
+ * callj(id, a, b, c, d) -> value.
+ * Exports: run() -> LEAVE code: executes from the pc in env until something needs the accelerator;
+ * interpret(op) -> LEAVE code: runs the cold stream from the op at that address.
+ */
+import { ModuleBuilder, OP, VALTYPE } from '@emkit/wasm';
+import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
+import { emitCallj, emitCallw, emitHeader, emitMemory, emitRaise, emitSimple, emitTerm, leaveAtHeader } from './cold-handlers.ts';
+import type { HandlerContext, TargetOffsets } from './cold-handlers.ts';
+import { COLD, COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
+import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, JUMP_CACHE, LEAVE, TLB } from './layout.ts';
+
+const I32 = VALTYPE.i32;
+const types = (n: number): ValType[] => Array.from({ length: n }, () => I32);
+
+export interface CoreModuleOptions {
+  readonly offsets: TargetOffsets;
+  /** Mask of flag bits that name the privilege level, and the value that selects the user TLB. */
+  readonly userMask: number;
+  readonly userValue: number;
+}
+
+export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
+  const mb = new ModuleBuilder();
+  mb.importMemory('env', 'memory', 1, 65536);
+  const regionTable = mb.importTable('env', 'regions', 1);
+  const helperTable = mb.importTable('env', 'helpers', 0);
+  const regionType = mb.addType([I32], [I32]);
+  const imports = {
+    slowLoad: mb.importFunction('env', 'slow_load', mb.addType(types(3), [I32])),
+    slowStore: mb.importFunction('env', 'slow_store', mb.addType(types(3), [I32])),
+    raise: mb.importFunction('env', 'raise', mb.addType(types(2), [I32])),
+    callj: mb.importFunction('env', 'callj', mb.addType(types(5), [I32])),
+  };
+  const helperTypes = [0, 1, 2, 3, 4, 5, 6].map((n) => mb.addType(types(n), [I32]));
+  const ctx: Shared = { options, imports, helperTypes, helperTable };
+  const probe = mb.addFunction(mb.addType([I32], [I32]));
+  buildProbe(probe, options.offsets);
+  const rare = mb.addFunction(mb.addType([I32], [I32]));
+  buildRare(rare);
+  const interpreter = mb.addFunction(mb.addType([I32], [I32]));
+  buildInterpreter(interpreter, ctx, probe.index, rare.index);
+  const run = mb.addFunction(mb.addType([], [I32]));
+  buildDispatcher(run, options.offsets, { probe: probe.index, interpreter: interpreter.index, regionType, regionTable });
+  mb.exportFunction('run', run.index);
+  mb.exportFunction('interpret', interpreter.index);
+  return mb.finish();
+}
+
+interface Shared {
+  readonly options: CoreModuleOptions;
+  readonly imports: HandlerContext['imports'];
+  readonly helperTypes: readonly number[];
+  readonly helperTable: number;
+}
+
+/** probe(pc) -> block header or 0: jump cache lookup with the current flags and CS base. */
+function buildProbe(f: FunctionBuilder, offsets: TargetOffsets): void {
+  const pc = 0;
+  const e = f.addLocal(I32);
+  const linear = f.addLocal(I32);
+  f.get(pc).i32Const(ENV_BASE + offsets.csBase).load(OP.i32_load, 2, 0).op(OP.i32_add).set(linear);
+  jumpCacheEntry(f, linear);
+  f.set(e);
+  f.i32Const(0);
+  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CODE);
+  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.PC).get(linear).op(OP.i32_xor);
+  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.FLAGS).i32Const(ENV_BASE + offsets.flags).load(OP.i32_load, 2, 0).op(OP.i32_xor).op(OP.i32_or);
+  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CS_BASE).i32Const(ENV_BASE + offsets.csBase).load(OP.i32_load, 2, 0).op(OP.i32_xor).op(OP.i32_or);
+  // any difference -> 0
+  f.op(OP.select);
+}
+
+/** Address of the jump cache entry of the linear pc in a local: 64 groups by page, 64 entries by offset. */
+export function jumpCacheEntry(f: FunctionBuilder, linear: number): void {
+  f.get(linear).i32Const(12).op(OP.i32_shr_u).i32Const(63).op(OP.i32_and).i32Const(6).op(OP.i32_shl);
+  f.get(linear).get(linear).i32Const(6).op(OP.i32_shr_u).op(OP.i32_xor).i32Const(63).op(OP.i32_and);
+  f.op(OP.i32_or).i32Const(4).op(OP.i32_shl).i32Const(JUMP_CACHE.BASE).op(OP.i32_add);
+}
+
+/** rare(ip) -> ip of the next op: one out-of-line op. */
+function buildRare(f: FunctionBuilder): void {
+  const ip = 0;
+  const scratch = { i32: f.addLocal(I32), i64: f.addLocal(VALTYPE.i64) };
+  const rare = COLD_OPS.slice(MAIN_COUNT);
+  const bad = f.block();
+  const labels: Label[] = [];
+  for (let k = rare.length - 1; k >= 0; k--) labels[k] = f.block();
+  f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).i32Const(MAIN_COUNT).op(OP.i32_sub).brTable(labels, bad);
+  for (const cold of rare) {
+    f.end();
+    emitSimple({ f, ip, scratch }, cold);
+    f.get(ip).i32Const(16 * cold.words).op(OP.i32_add).return_();
+  }
+  f.end();
+  f.unreachable();
+}
+
+function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rare: number): void {
+  const { offsets, userMask, userValue } = shared.options;
+  const ip = 0;
+  const local = (): number => f.addLocal(I32);
+  const tlb = local();
+  const address = local();
+  const entry = local();
+  const host = local();
+  const jump = local();
+  const scratch32 = local();
+  const scratch = { i32: scratch32, i64: f.addLocal(VALTYPE.i64) };
+  const address64 = f.addLocal(VALTYPE.i64);
+
+  // The MMU mode cannot change inside one run of the interpreter: whatever changes it leaves.
+  f.i32Const(TLB.BASE + TLB.MODE_SIZE).i32Const(TLB.BASE);
+  f.i32Const(ENV_BASE + offsets.flags).load(OP.i32_load, 2, 0).i32Const(userMask).op(OP.i32_and).i32Const(userValue).op(OP.i32_eq);
+  f.op(OP.select).set(tlb);
+
+  const next = f.loop();
+  const lookup = f.block();
+  const takeJump = f.block();
+  const outOfLine = f.block();
+  const labels: Label[] = [];
+  for (let k = MAIN_COUNT - 1; k >= 0; k--) labels[k] = f.block();
+  f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).brTable(labels, outOfLine);
+  const x: HandlerContext = { f, ip, tlb, address, address64, entry, host, jump, scratch, imports: shared.imports, helperTypes: shared.helperTypes, helperTable: shared.helperTable, calljTypes: 0, offsets, next, takeJump, lookup };
+  for (const cold of COLD_OPS.slice(0, MAIN_COUNT)) {
+    f.end();
+    switch (cold.form) {
+      case 'header': emitHeader(x); break;
+      case 'hot': leaveAtHeader(x, LEAVE.HOT); break;
+      case 'dead': leaveAtHeader(x, LEAVE.STALE); break;
+      case 'mem': case 'rmw': emitMemory(x, cold); break;
+      case 'raise': emitRaise(x); break;
+      case 'callw': emitCallw(x, cold); break;
+      case 'callj': emitCallj(x, cold); break;
+      case 'jmp': case 'br': case 'jmpind': case 'exit': emitTerm(x, cold); break;
+      default:
+        emitSimple(x, cold);
+        f.get(ip).i32Const(16 * cold.words).op(OP.i32_add).set(ip).br(next);
+    }
+  }
+  f.end(); // outOfLine
+  f.get(ip).call(rare).set(ip).br(next);
+
+  f.end(); // takeJump: op at `jump`; follow its link if the target was made for the current flags
+  f.get(jump).load(OP.i32_load, 2, FIELD.LINK).tee(entry);
+  f.if_();
+  f.get(entry).load(OP.i32_load, 2, HEADER.FLAGS).i32Const(ENV_BASE + offsets.flags).load(OP.i32_load, 2, 0).op(OP.i32_eq);
+  f.if_();
+  f.get(entry).set(ip).br(next);
+  f.end();
+  f.end();
+  f.get(jump).load(OP.i32_load, 2, FIELD.IMM).call(probe).tee(entry);
+  f.if_();
+  f.get(jump).load(OP.i32_load16_u, 1, FIELD.DST);
+  f.if_();
+  f.get(jump).get(entry).store(OP.i32_store, 2, FIELD.LINK);
+  f.end();
+  f.get(entry).set(ip).br(next);
+  f.end();
+  f.get(jump).load(OP.i32_load, 2, FIELD.IMM).set(jump);
+  f.i32Const(ENV_BASE + offsets.pc).get(jump).store(OP.i32_store, 2, 0);
+  f.i32Const(LEAVE.LOOKUP).return_();
+
+  f.end(); // lookup: pc in `jump`
+  f.get(jump).call(probe).tee(entry);
+  f.if_();
+  f.get(entry).set(ip).br(next);
+  f.end();
+  f.i32Const(ENV_BASE + offsets.pc).get(jump).store(OP.i32_store, 2, 0);
+  f.i32Const(LEAVE.LOOKUP).return_();
+  f.end(); // loop
+  f.unreachable();
+}
+
+interface DispatcherCallees {
+  readonly probe: number;
+  readonly interpreter: number;
+  readonly regionType: number;
+  readonly regionTable: number;
+}
+
+function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: DispatcherCallees): void {
+  const ip = f.addLocal(I32);
+  const code = f.addLocal(I32);
+  const record = f.addLocal(I32);
+  const pcAddress = ENV_BASE + offsets.pc;
+  const outer = f.loop();
+  // find the block at env.pc
+  f.i32Const(pcAddress).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip).op(OP.i32_eqz);
+  f.if_();
+  f.i32Const(LEAVE.LOOKUP).return_();
+  f.end();
+  const enter = f.loop(); // run the block at `ip`
+  f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).i32Const(COLD.HOT).op(OP.i32_ne);
+  f.if_();
+  f.get(ip).call(callees.interpreter).tee(code).i32Const(LEAVE.HOT).op(OP.i32_ne);
+  f.if_();
+  f.get(code).i32Const(LEAVE.LOOKUP).op(OP.i32_eq).brIf(outer);
+  f.get(code).return_();
+  f.end();
+  f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).set(ip);
+  f.end();
+  // compiled region: returns its exit record
+  f.i32Const(0).get(ip).load(OP.i32_load, 2, HEADER.ENTRY).callIndirect(callees.regionType, callees.regionTable).tee(code);
+  f.i32Const(4).op(OP.i32_shl).i32Const(EXIT_RECORDS.BASE).op(OP.i32_add).set(record);
+  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.INSNS).op(OP.i32_sub).store(OP.i32_store, 2, 0);
+  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq).brIf(outer);
+  f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
+  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).op(OP.i32_eqz);
+  f.if_();
+  // budget is checked by the next block's header, or here when that is a region again
+  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.LINK).tee(ip);
+  f.if_();
+  f.get(ip).load(OP.i32_load, 2, HEADER.FLAGS).i32Const(ENV_BASE + offsets.flags).load(OP.i32_load, 2, 0).op(OP.i32_eq).brIf(enter);
+  f.end();
+  f.br(outer);
+  f.end();
+  f.i32Const(CTL.EXIT).get(code).store(OP.i32_store, 2, 0);
+  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.BUDGET).op(OP.i32_eq);
+  f.if_();
+  f.i32Const(LEAVE.BUDGET).return_();
+  f.end();
+  // COLD: run the block at the pc in the interpreter, past its header
+  f.get(record).get(record).load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN).i32Const(1).op(OP.i32_sub).tee(code).store(OP.i32_store, 2, EXIT_RECORDS.COUNTDOWN);
+  f.get(code).op(OP.i32_eqz);
+  f.if_();
+  f.i32Const(LEAVE.RECONSIDER).return_();
+  f.end();
+  f.i32Const(pcAddress).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip).op(OP.i32_eqz);
+  f.if_();
+  f.i32Const(LEAVE.COLD).return_();
+  f.end();
+  f.i32Const(CTL.TB).get(ip).store(OP.i32_store, 2, 0);
+  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(ip).load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_sub).store(OP.i32_store, 2, 0);
+  f.get(ip).i32Const(16).op(OP.i32_add).call(callees.interpreter).tee(code).i32Const(LEAVE.LOOKUP).op(OP.i32_eq).brIf(outer);
+  f.get(code).i32Const(LEAVE.HOT).op(OP.i32_eq);
+  f.if_();
+  f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).set(ip).br(enter);
+  f.end();
+  f.get(code).return_();
+  f.end(); // enter
+  f.end(); // outer
+  f.unreachable();
+}

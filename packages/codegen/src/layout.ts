@@ -1,0 +1,97 @@
+/**
+ * Where things lie in the machine's one WebAssembly memory, and the record formats that generated code and the
+ * accelerator share. Everything below RAM_BASE belongs to the translator; guest RAM follows.
+ */
+
+/** Control words (absolute addresses). */
+export const CTL = {
+  /** Set non-zero by a script callback that changed the flow of control: the interpreter returns this code. */
+  STATUS: 0x100,
+  /** Address of the interpreter op that called out, or of the block header an exit code speaks of. */
+  IP: 0x104,
+  /** Instructions left in this slice; going below zero leaves to the accelerator. */
+  BUDGET: 0x108,
+  /** 16-byte value of the memory slow paths. */
+  VAL: 0x110,
+  /** Header of the block the interpreter is in. */
+  TB: 0x120,
+  /** Exit record of the region that has just been left. */
+  EXIT: 0x124,
+  /** Arguments of the last slow path for the accelerator's use: none yet in generated code. */
+  SCRATCH: 0x140,
+} as const;
+
+/** Slot addresses are 16-bit: env and interpreter temporaries lie in the first 64 KiB. */
+export const ENV_BASE = 0x1000;
+export const ENV_LIMIT = 0x1000;
+export const TEMP_BASE = 0x2000;
+export const TEMP_STRIDE = 16;
+export const TEMP_COUNT = 1024;
+
+/** Softmmu TLB: one direct-mapped table per MMU mode (0 supervisor, 1 user). */
+export const TLB = {
+  BASE: 0x20000,
+  ENTRIES: 4096,
+  ENTRY_SIZE: 32,
+  MODE_SIZE: 0x20000,
+  MODES: 2,
+  /** Page address for each access, or all ones: no match. i64; 32-bit code compares the low half. */
+  TAG_READ: 0,
+  TAG_WRITE: 8,
+  TAG_EXEC: 16,
+  /** Add to the guest address for the WebAssembly address, modulo 2^32. */
+  ADDEND: 24,
+  /** Guest physical page number >> 0 (address / 4096), for code lookup. */
+  PHYS_PAGE: 28,
+} as const;
+export const PAGE_BITS = 12;
+export const PAGE_MASK = -4096;
+
+/** Jump cache: linear pc -> block header; 64 groups by page so that one page can be dropped alone. */
+export const JUMP_CACHE = { BASE: 0x80000, ENTRIES: 4096, ENTRY_SIZE: 16, PC: 0, FLAGS: 4, CODE: 8, CS_BASE: 12 } as const;
+
+/** Exit records of regions, 16 bytes each. Record 0 is unused. */
+export const EXIT_RECORDS = { BASE: 0x90000, COUNT: 0x10000, SIZE: 16, PC: 0, KIND: 4, INSNS: 6, LINK: 8, COUNTDOWN: 12 } as const;
+/** What an exit record says. */
+export const EXIT_KIND = {
+  /** Go on at PC; LINK caches the block header. */
+  JUMP: 0,
+  /** Run the instruction at PC in the cold tier (it missed, faulted, or exists only there). */
+  COLD: 1,
+  /** The pc is in env already (indirect jump). */
+  INDIRECT: 2,
+  /** Out of budget before PC. */
+  BUDGET: 3,
+} as const;
+
+/** Cold code: streams of 16-byte ops, bump-allocated; full means everything is flushed. */
+export const CODE = { BASE: 0x20_0000, LIMIT: 0x1a0_0000 } as const;
+/** First byte of guest RAM. */
+export const RAM_BASE = 0x200_0000;
+
+/** Fields of a block header (the first op of a cold stream). */
+export const HEADER = { OP: 0, INSNS: 2, COUNTER: 4, PC: 8, FLAGS: 12, SIZE: 16, ENTRY: 4 } as const;
+/** Fields of every other cold op. */
+export const FIELD = { OP: 0, DST: 2, A: 4, B: 6, LINK: 4, IMM: 8, PC_DELTA: 12, INSN: 14, SIZE: 16 } as const;
+
+/** Return codes of the interpreter and the dispatcher. */
+export const LEAVE = {
+  /** The pc is in env: find the block. */
+  LOOKUP: 1,
+  /** The block at CTL.IP has a compiled region (header ENTRY = table index). */
+  HOT: 2,
+  /** Budget used up; pc is in env. */
+  BUDGET: 3,
+  /** The block at CTL.IP has become hot; pc is in env. */
+  PROMOTE: 4,
+  /** An instruction asks the accelerator to look for pending work; pc is in env. */
+  WORK: 5,
+  /** As LOOKUP, but the block at the pc must run in the cold tier. */
+  COLD: 6,
+  /** An exit record's countdown ran out: CTL.EXIT names it. As COLD otherwise. */
+  RECONSIDER: 7,
+  /** The block that was entered is no longer valid (or must be checked again); pc is in env. */
+  STALE: 8,
+  /** The current instruction must run alone in a block of its own (it writes the block it is in); pc is in env. */
+  ALONE: 9,
+} as const;

@@ -1,0 +1,323 @@
+/**
+ * Builds one block of IR. Authors see snapshot values: `get` returns the global's value at that point, and later
+ * `set`s do not change it. On the way in, the builder folds constants, shares equal pure ops and forwards a global's
+ * last known value, so that a frontend can be written naively. `finish` drops dead sets and dead ops.
+ *
+ * Rule for precise faults (checked by `verify`): within one guest instruction, everything that may leave the block
+ * (guest memory ops, guards, callj) comes before the first `set`/`envst`/`callw`; so leaving finds the state of the
+ * instruction's start. Exempt: several stores of one instruction (they are repeated), and a `callj` as last act.
+ */
+import { IrBlock } from './block.ts';
+import { FOLD1, FOLD2, identity } from './fold.ts';
+import { OPS, opId } from './ops.ts';
+import { I64 } from './types.ts';
+import type { GlobalDef, IrType, Value } from './types.ts';
+
+const I32_CONST = opId('i32_const');
+const I64_CONST = opId('i64_const');
+const V128_CONST = opId('v128_const');
+const ENV_ADDR = opId('env_addr');
+const NOP = opId('nop');
+const INSN_START = opId('insn_start');
+const JMP = opId('jmp');
+const BR = opId('br');
+const JMP_IND = opId('jmp_ind');
+const JMP_IND_A64 = opId('jmp_ind_a64');
+const EXIT = opId('exit');
+const RAISE_IF = opId('raise_if');
+const BAIL_IF = opId('bail_if');
+const ADD32 = opId('i32_add');
+const SUB32 = opId('i32_sub');
+const SHUFFLE = opId('i8x16_shuffle');
+const GET: readonly number[] = [opId('get_i32'), opId('get_i64'), -1, -1, opId('get_v128')];
+const SET: readonly number[] = [opId('set_i32'), opId('set_i64'), -1, -1, opId('set_v128')];
+const CALLW: readonly number[] = [0, 1, 2, 3, 4, 5, 6].map((n) => opId(`callw${n}`));
+const CALLJ: readonly number[] = [0, 1, 2, 3, 4].map((n) => opId(`callj${n}`));
+
+/** Ids of an op that exists for i32 and i64. */
+const pair = (n: string): readonly [number, number] => [opId(`i32_${n}`), opId(`i64_${n}`)];
+const P = {
+  add: pair('add'), sub: pair('sub'), mul: pair('mul'), and: pair('and'), or: pair('or'), xor: pair('xor'),
+  shl: pair('shl'), shr: pair('shr_u'), sar: pair('shr_s'), rotl: pair('rotl'), rotr: pair('rotr'),
+  divS: pair('div_s'), divU: pair('div_u'), remS: pair('rem_s'), remU: pair('rem_u'),
+  eq: pair('eq'), ne: pair('ne'), ltS: pair('lt_s'), ltU: pair('lt_u'), gtS: pair('gt_s'), gtU: pair('gt_u'),
+  leS: pair('le_s'), leU: pair('le_u'), geS: pair('ge_s'), geU: pair('ge_u'), eqz: pair('eqz'),
+  clz: pair('clz'), ctz: pair('ctz'), popcnt: pair('popcnt'), bswap: pair('bswap'),
+  ext8s: pair('extend8_s'), ext16s: pair('extend16_s'),
+} as const;
+const SELECT: readonly number[] = ['i32_select', 'i64_select', 'f32_select', 'f64_select', 'v128_select'].map(opId);
+const WRAP = opId('i32_wrap_i64');
+const EXT_S = opId('i64_extend_i32_s');
+const EXT_U = opId('i64_extend_i32_u');
+
+export type LoadKind = 'ld8u' | 'ld8s' | 'ld16u' | 'ld16s' | 'ld32' | 'ld64' | 'ld128';
+export type StoreKind = 'st8' | 'st16' | 'st32' | 'st64' | 'st128';
+const memIds = (n: string): readonly [number, number] => [opId(n), opId(`${n}_a64`)];
+const LOAD: Readonly<Record<LoadKind, readonly [number, number]>> = {
+  ld8u: memIds('ld8u'), ld8s: memIds('ld8s'), ld16u: memIds('ld16u'), ld16s: memIds('ld16s'),
+  ld32: memIds('ld32'), ld64: memIds('ld64'), ld128: memIds('ld128'),
+};
+const STORE: Readonly<Record<StoreKind, readonly [number, number]>> = {
+  st8: memIds('st8'), st16: memIds('st16'), st32: memIds('st32'), st64: memIds('st64'), st128: memIds('st128'),
+};
+
+const CSE_BITS = 9;
+const CSE_SIZE = 1 << CSE_BITS;
+
+export class IrBuilder {
+  readonly block: IrBlock;
+  readonly globals: readonly GlobalDef[];
+  /** Value currently held by each global, or -1 when only env knows. */
+  readonly #known: Int32Array;
+  /** Hash of recent pure ops -> value id + 1 (0 = free); stale entries are told by comparing. */
+  readonly #cse = new Int32Array(CSE_SIZE);
+  readonly #overwritten: Uint8Array;
+  #terminated = false;
+
+  constructor(globals: readonly GlobalDef[], block: IrBlock = new IrBlock()) {
+    this.globals = globals;
+    this.block = block;
+    this.#known = new Int32Array(globals.length).fill(-1);
+    this.#overwritten = new Uint8Array(globals.length);
+  }
+
+  /** Begin a new block in the same storage. */
+  reset(): void {
+    this.block.clear();
+    this.#known.fill(-1);
+    this.#cse.fill(0);
+    this.#terminated = false;
+  }
+
+  /** A terminator has been emitted. */
+  get terminated(): boolean {
+    return this.#terminated;
+  }
+
+  typeOf(v: Value): IrType {
+    return OPS[this.block.op[v]]!.out;
+  }
+  isConst(v: Value): boolean {
+    return this.block.op[v] === I32_CONST;
+  }
+  /** Value of an i32 constant (signed). */
+  constOf(v: Value): number {
+    return this.block.imm[v]!;
+  }
+
+  // --- constants ----------------------------------------------------------------------------------------------
+  i32(v: number): Value {
+    return this.#pure(I32_CONST, -1, -1, -1, v | 0, 0);
+  }
+  /** 64-bit constant from a safe integer. */
+  i64(v: number): Value {
+    return this.i64Parts(v | 0, Math.floor(v / 0x1_0000_0000) | 0);
+  }
+  i64Parts(lo: number, hi: number): Value {
+    return this.#pure(I64_CONST, -1, -1, -1, lo | 0, hi | 0);
+  }
+  /** Constant of the given integer type. */
+  int(type: IrType, v: number): Value {
+    return type === I64 ? this.i64(v) : this.i32(v);
+  }
+  v128(bytes: Uint8Array): Value {
+    return this.block.push(V128_CONST, -1, -1, -1, this.block.vectors.push(bytes) - 1, 0);
+  }
+  /** Absolute WebAssembly address of env + offset, for callw arguments. */
+  envAddr(offset: number): Value {
+    return this.#pure(ENV_ADDR, -1, -1, -1, offset, 0);
+  }
+
+  // --- generic ------------------------------------------------------------------------------------------------
+  /** Any op of the table by id (see `opId`): operands, then imm. Pure ops are folded and shared. */
+  emit(op: number, a: Value = -1, b: Value = -1, c: Value = -1, imm = 0): Value {
+    return OPS[op]!.effect === 'pure' ? this.#pure(op, a, b, c, imm, 0) : this.block.push(op, a, b, c, imm, 0);
+  }
+  shuffle(a: Value, b: Value, lanes: Uint8Array): Value {
+    return this.block.push(SHUFFLE, a, b, -1, this.block.vectors.push(lanes) - 1, 0);
+  }
+
+  // --- integer arithmetic: i32 or i64 by the type of the first operand ----------------------------------------
+  #int(ids: readonly [number, number], a: Value, b: Value): Value {
+    return this.#pure(this.typeOf(a) === I64 ? ids[1] : ids[0], a, b, -1, 0, 0);
+  }
+  add(a: Value, b: Value): Value { return this.#int(P.add, a, b); }
+  sub(a: Value, b: Value): Value { return this.#int(P.sub, a, b); }
+  mul(a: Value, b: Value): Value { return this.#int(P.mul, a, b); }
+  and(a: Value, b: Value): Value { return this.#int(P.and, a, b); }
+  or(a: Value, b: Value): Value { return this.#int(P.or, a, b); }
+  xor(a: Value, b: Value): Value { return this.#int(P.xor, a, b); }
+  /** Shift counts are modulo the width; for i64 the count is an i64. */
+  shl(a: Value, b: Value): Value { return this.#int(P.shl, a, b); }
+  shr(a: Value, b: Value): Value { return this.#int(P.shr, a, b); }
+  sar(a: Value, b: Value): Value { return this.#int(P.sar, a, b); }
+  rotl(a: Value, b: Value): Value { return this.#int(P.rotl, a, b); }
+  rotr(a: Value, b: Value): Value { return this.#int(P.rotr, a, b); }
+  divS(a: Value, b: Value): Value { return this.#int(P.divS, a, b); }
+  divU(a: Value, b: Value): Value { return this.#int(P.divU, a, b); }
+  remS(a: Value, b: Value): Value { return this.#int(P.remS, a, b); }
+  remU(a: Value, b: Value): Value { return this.#int(P.remU, a, b); }
+  eq(a: Value, b: Value): Value { return this.#int(P.eq, a, b); }
+  ne(a: Value, b: Value): Value { return this.#int(P.ne, a, b); }
+  ltS(a: Value, b: Value): Value { return this.#int(P.ltS, a, b); }
+  ltU(a: Value, b: Value): Value { return this.#int(P.ltU, a, b); }
+  gtS(a: Value, b: Value): Value { return this.#int(P.gtS, a, b); }
+  gtU(a: Value, b: Value): Value { return this.#int(P.gtU, a, b); }
+  leS(a: Value, b: Value): Value { return this.#int(P.leS, a, b); }
+  leU(a: Value, b: Value): Value { return this.#int(P.leU, a, b); }
+  geS(a: Value, b: Value): Value { return this.#int(P.geS, a, b); }
+  geU(a: Value, b: Value): Value { return this.#int(P.geU, a, b); }
+  eqz(a: Value): Value { return this.#int(P.eqz, a, -1); }
+  clz(a: Value): Value { return this.#int(P.clz, a, -1); }
+  ctz(a: Value): Value { return this.#int(P.ctz, a, -1); }
+  popcnt(a: Value): Value { return this.#int(P.popcnt, a, -1); }
+  bswap(a: Value): Value { return this.#int(P.bswap, a, -1); }
+  ext8s(a: Value): Value { return this.#int(P.ext8s, a, -1); }
+  ext16s(a: Value): Value { return this.#int(P.ext16s, a, -1); }
+  not(a: Value): Value { return this.xor(a, this.int(this.typeOf(a), -1)); }
+  neg(a: Value): Value { return this.sub(this.int(this.typeOf(a), 0), a); }
+  /** i64 -> i32, i32 -> i64. */
+  wrap(a: Value): Value { return this.#pure(WRAP, a, -1, -1, 0, 0); }
+  extS(a: Value): Value { return this.#pure(EXT_S, a, -1, -1, 0, 0); }
+  extU(a: Value): Value { return this.#pure(EXT_U, a, -1, -1, 0, 0); }
+  /** cond ? a : b, for any type. */
+  select(cond: Value, a: Value, b: Value): Value {
+    if (a === b) return a;
+    if (this.isConst(cond)) return this.constOf(cond) !== 0 ? a : b;
+    return this.#pure(SELECT[this.typeOf(a)]!, a, b, cond, 0, 0);
+  }
+
+  // --- CPU state ----------------------------------------------------------------------------------------------
+  get(global: number): Value {
+    const known = this.#known[global]!;
+    if (known >= 0) return known;
+    const v = this.block.push(GET[this.globals[global]!.type]!, -1, -1, -1, global, 0);
+    this.#known[global] = v;
+    return v;
+  }
+  set(global: number, v: Value): void {
+    if (this.#known[global] === v) return;
+    const type = this.globals[global]!.type;
+    if (this.typeOf(v) !== type) throw new Error(`set ${this.globals[global]!.name}: value has another type`);
+    this.block.push(SET[type]!, v, -1, -1, global, 0);
+    this.#known[global] = v;
+  }
+
+  // --- guest memory -------------------------------------------------------------------------------------------
+  load(kind: LoadKind, address: Value, flags = 0): Value {
+    return this.block.push(LOAD[kind][this.typeOf(address) === I64 ? 1 : 0], address, -1, -1, flags, 0);
+  }
+  store(kind: StoreKind, address: Value, v: Value, flags = 0): void {
+    this.block.push(STORE[kind][this.typeOf(address) === I64 ? 1 : 0], address, v, -1, flags, 0);
+  }
+
+  // --- guards and calls ---------------------------------------------------------------------------------------
+  /** Raise an exception at this instruction if cond != 0. errorCode -1: the vector has none. */
+  raiseIf(cond: Value, vector: number, errorCode = -1): void {
+    if (this.isConst(cond) && this.constOf(cond) === 0) return;
+    this.block.push(RAISE_IF, cond, -1, -1, vector, errorCode);
+  }
+  bailIf(cond: Value): void {
+    if (this.isConst(cond) && this.constOf(cond) === 0) return;
+    this.block.push(BAIL_IF, cond, -1, -1, 0, 0);
+  }
+  callw(helper: number, ...args: Value[]): Value {
+    return this.#call(CALLW[args.length]!, helper, args);
+  }
+  /** Script helper: afterwards nothing is known about any global. */
+  callj(helper: number, ...args: Value[]): Value {
+    const v = this.#call(CALLJ[args.length]!, helper, args);
+    this.#known.fill(-1);
+    return v;
+  }
+  #call(op: number, helper: number, args: readonly Value[]): Value {
+    const v = this.block.push(op, args[0] ?? -1, args[1] ?? -1, args[2] ?? -1, helper, 0);
+    for (let n = 3; n < args.length; n++) this.block.setOperand(v, n, args[n]!);
+    return v;
+  }
+
+  // --- structure ----------------------------------------------------------------------------------------------
+  insnStart(pcLo: number, pcHi = 0): void {
+    this.block.push(INSN_START, -1, -1, -1, pcLo | 0, pcHi | 0);
+    this.block.insnCount++;
+  }
+  jmp(pcLo: number, pcHi = 0): void { this.#term(JMP, -1, pcLo | 0, pcHi | 0); }
+  br(cond: Value, taken: number, notTaken: number): void {
+    if (this.isConst(cond)) this.jmp(this.constOf(cond) !== 0 ? taken : notTaken);
+    else this.#term(BR, cond, taken | 0, notTaken | 0);
+  }
+  jmpInd(pc: Value, kind = 0): void { this.#term(this.typeOf(pc) === I64 ? JMP_IND_A64 : JMP_IND, pc, kind, 0); }
+  exit(lookForWork = 0): void { this.#term(EXIT, -1, lookForWork, 0); }
+  #term(op: number, a: Value, imm: number, imm2: number): void {
+    if (this.#terminated) throw new Error('block has a terminator already');
+    this.block.push(op, a, -1, -1, imm, imm2);
+    this.#terminated = true;
+  }
+
+  /** End of the block: remove dead sets and dead values. The block must have a terminator. */
+  finish(): IrBlock {
+    if (!this.#terminated) throw new Error('block has no terminator');
+    const { block } = this;
+    const { op, a, imm } = block;
+    const over = this.#overwritten;
+    over.fill(0);
+    const live = new Uint8Array(block.count);
+    for (let i = block.count - 1; i >= 0; i--) {
+      const def = OPS[op[i]!]!;
+      switch (def.effect) {
+        case 'pure':
+        case 'envld':
+          if (live[i] === 0) { op[i] = NOP; continue; }
+          break;
+        case 'get':
+          if (live[i] === 0) { op[i] = NOP; continue; }
+          over[imm[i]!] = 0;
+          break;
+        case 'set':
+          if (over[imm[i]!] !== 0) { op[i] = NOP; a[i] = -1; continue; }
+          over[imm[i]!] = 1;
+          break;
+        case 'load': case 'store': case 'guard': case 'callj': case 'term':
+          over.fill(0);
+          break;
+        default:
+      }
+      for (let n = 0; n < def.ins.length; n++) live[block.operand(i, n)] = 1;
+    }
+    return block;
+  }
+
+  // --- folding ------------------------------------------------------------------------------------------------
+  #pure(op: number, a: Value, b: Value, c: Value, imm: number, imm2: number): Value {
+    const { block } = this;
+    if (a >= 0) {
+      const aConst = block.op[a] === I32_CONST;
+      if (b < 0) {
+        const fold = FOLD1[op];
+        if (aConst && fold !== undefined) return this.i32(fold(block.imm[a]!));
+      } else if (block.op[b] === I32_CONST) {
+        const k = block.imm[b]!;
+        if (aConst) {
+          const fold = FOLD2[op];
+          if (fold !== undefined) return this.i32(fold(block.imm[a]!, k));
+        }
+        if (c < 0) {
+          const same = identity(op, k);
+          if (same !== undefined) return same === 'x' ? a : this.i32(same);
+          // (x + k1) + k2 -> x + (k1 + k2); x - k -> x + (-k): one form for address arithmetic
+          if (op === SUB32) return this.#pure(ADD32, a, this.i32(-k), -1, 0, 0);
+          if (op === ADD32 && block.op[a] === ADD32 && block.op[block.b[a]!] === I32_CONST) {
+            return this.#pure(ADD32, block.a[a]!, this.i32(block.imm[block.b[a]!]! + k), -1, 0, 0);
+          }
+        }
+      } else if (aConst && OPS[op]!.commutative) return this.#pure(op, b, a, c, imm, imm2);
+    }
+    let h = Math.imul(op + 1, 0x9e3779b1) ^ Math.imul(a + 7, 0x85ebca6b) ^ Math.imul(b + 13, 0xc2b2ae35) ^ Math.imul(c + 3, 0x27d4eb2f) ^ Math.imul(imm, 0x165667b1);
+    h = (h ^ (h >>> 15)) & (CSE_SIZE - 1);
+    const hit = this.#cse[h]! - 1;
+    if (hit >= 0 && block.op[hit] === op && block.a[hit] === a && block.b[hit] === b && block.c[hit] === c && block.imm[hit] === imm && block.imm2[hit] === imm2) return hit;
+    const v = block.push(op, a, b, c, imm, imm2);
+    this.#cse[h] = v + 1;
+    return v;
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * The CPU features that opcode rows may ask for, as dense indices: a form whose feature the CPU model lacks decodes as
+ * an invalid opcode. Names are those of `models/features.ts` (CPUID bits), and 'none'.
+ */
+import { FEATURE_NAMES } from '../models/features.ts';
+import type { CpuFeatures, FeatureWord } from '../models/features.ts';
+
+export type FeatureName = string;
+
+/** Index of each feature name in the array made by `decodeFeatures`. 'none' is 0 and always present. */
+export const FEATURE: Readonly<Record<FeatureName, number>> = Object.fromEntries([['none', 0], ...FEATURE_NAMES.map(([, , name], n) => [name, n + 1] as const)]);
+
+/** One byte per feature, 1 = present. Made once per CPU. */
+export function decodeFeatures(cpu: CpuFeatures): Uint8Array {
+  return Uint8Array.from([1, ...FEATURE_NAMES.map(([word, mask]) => ((cpu[word] & mask) !== 0 ? 1 : 0))]);
+}
+
+/** Everything: for the disassembler and for tests. */
+export const ALL_FEATURES: CpuFeatures = Object.fromEntries((['edx1', 'ecx1', 'ebx7', 'edxExt', 'ecxExt'] satisfies FeatureWord[]).map((w) => [w, -1])) as unknown as CpuFeatures;

@@ -1,0 +1,48 @@
+/**
+ * A decoded instruction: one object, reused for every instruction (the decoder overwrites all of it). What it says is
+ * still encoding, not meaning: register numbers, displacement, immediates, prefixes. Sizes are log2 of bytes.
+ */
+import type { OpRow } from './row.ts';
+
+export const REP_NONE = 0;
+/** F3: REP, REPE. */
+export const REP_E = 1;
+/** F2: REPNE. */
+export const REP_NE = 2;
+
+export class Insn {
+  /** Undefined only before the first decode. */
+  row!: OpRow;
+  /** Bytes, prefixes included. */
+  length = 0;
+  /** Operand size of `v` operands: 1, 2 (3 in 64-bit mode). */
+  size = 2;
+  /** Address size: 1, 2 (3). */
+  asize = 2;
+  lock = false;
+  /** REP_*: the last of F2/F3. Mandatory prefixes are here too; `row` has accounted for them. */
+  rep = 0;
+  /** The 66 prefix was present. */
+  prefix66 = false;
+  /** Segment override (index ES..GS), or -1. */
+  override = -1;
+  /** Last opcode byte. */
+  opcode = 0;
+  /** -1: none. */
+  modrm = -1;
+  mod = 0;
+  reg = 0;
+  rm = 0;
+  /** Memory operand (mod != 3): registers or -1, segment after default rules and override. */
+  base = -1;
+  index = -1;
+  scale = 0;
+  disp = 0;
+  segment = 3;
+  imm = 0;
+  imm2 = 0;
+  /** VEX fields: L (0 or 1), vvvv (register number), W; -1 in vexL without VEX. */
+  vexL = -1;
+  vexV = 0;
+  vexW = 0;
+}

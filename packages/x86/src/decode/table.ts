@@ -1,0 +1,83 @@
+/**
+ * Opcode tables made from the rows: one slot per (map, opcode byte), a slot being a small dense array indexed by
+ * mandatory prefix and by ModRM (form and digit, or the whole byte). Built once; building checks that no two rows claim
+ * the same encoding and that the rows of an opcode agree on having a ModRM byte.
+ */
+import { FPU_ROWS } from '../fpu/rows.ts';
+import { MAP_COUNT, OP_C, OP_D, compileRow } from './row.ts';
+import type { OpRow, RowSpec } from './row.ts';
+import { ONE_BYTE_ROWS } from './rows-one-byte.ts';
+import { TWO_BYTE_ROWS } from './rows-0f.ts';
+
+/** Slot flags. */
+export const SLOT_USED = 1;
+export const SLOT_MODRM = 2;
+export const SLOT_PREFIX = 4;
+/** Index by form and digit (16 entries) or by the whole ModRM byte (256). */
+export const SLOT_DIGIT = 8;
+export const SLOT_BYTE = 16;
+/** ModRM.mod is ignored: always the register form (MOV to and from control and debug registers). */
+export const SLOT_REGISTER = 32;
+
+export interface OpcodeTable {
+  readonly rows: readonly OpRow[];
+  /** By map * 256 + opcode: SLOT_* flags, and where the slot's entries begin in `entries`. */
+  readonly flags: Uint8Array;
+  readonly base: Int32Array;
+  /** Row ids, -1 = undefined opcode. */
+  readonly entries: Int16Array;
+}
+
+/** Does `row` claim the entry for this prefix (0 none, 1 66, 2 F3, 3 F2) and ModRM byte? */
+function claims(row: OpRow, prefix: number, modrm: number): boolean {
+  if (row.prefix >= 0 && row.prefix !== prefix) return false;
+  if (row.modrm >= 0) return modrm >= row.modrm && modrm < row.modrm + row.modrms;
+  if (row.digit >= 0 && ((modrm >> 3) & 7) !== row.digit) return false;
+  return row.form === 'both' || (row.form === 'reg') === modrm >= 0xc0;
+}
+/** Between rows that claim the same entry the more particular one wins. */
+const rank = (row: OpRow): number => (row.prefix >= 0 ? 4 : 0) + (row.modrm >= 0 ? 2 : 0) + (row.digit >= 0 ? 1 : 0);
+
+export function buildTable(specs: readonly RowSpec[]): OpcodeTable {
+  const rows = specs.map(compileRow);
+  const slots = new Map<number, OpRow[]>();
+  for (const row of rows) {
+    for (let n = 0; n < row.opcodes; n++) {
+      const key = row.map * 256 + row.opcode + n;
+      const list = slots.get(key);
+      if (list === undefined) slots.set(key, [row]);
+      else list.push(row);
+    }
+  }
+  const flags = new Uint8Array(MAP_COUNT * 256);
+  const base = new Int32Array(MAP_COUNT * 256);
+  const entries: number[] = [];
+  for (const [key, list] of slots) {
+    const hasModrm = list[0]!.hasModrm;
+    if (list.some((r) => r.hasModrm !== hasModrm)) throw new Error(`opcode rows disagree about ModRM: ${list.map((r) => r.text).join('; ')}`);
+    const prefixes = list.some((r) => r.prefix >= 0) ? 4 : 1;
+    const width = list.some((r) => r.modrm >= 0) ? 256 : list.some((r) => r.digit >= 0 || r.form !== 'both') ? 16 : 1;
+    flags[key] = SLOT_USED | (hasModrm ? SLOT_MODRM : 0) | (prefixes > 1 ? SLOT_PREFIX : 0) | (width === 256 ? SLOT_BYTE : width === 16 ? SLOT_DIGIT : 0)
+      | (list[0]!.operands.some((o) => o.method === OP_C || o.method === OP_D) ? SLOT_REGISTER : 0);
+    base[key] = entries.length;
+    for (let p = 0; p < prefixes; p++) {
+      for (let m = 0; m < width; m++) {
+        // of a 16-entry slot: 0-7 memory forms by digit, 8-15 register forms
+        const modrm = width === 256 ? m : ((m & 7) << 3) | (m >= 8 ? 0xc0 : 0);
+        entries.push(pick(list.filter((r) => claims(r, p, modrm))));
+      }
+    }
+  }
+  return { rows, flags, base, entries: Int16Array.from(entries) };
+}
+
+function pick(list: readonly OpRow[]): number {
+  if (list.length === 0) return -1;
+  const best = list.reduce((a, r) => (rank(r) > rank(a) ? r : a));
+  const rival = list.find((r) => r !== best && rank(r) === rank(best));
+  if (rival !== undefined) throw new Error(`opcode rows conflict: '${best.text}' and '${rival.text}'`);
+  return best.id;
+}
+
+/** All instructions. */
+export const OPCODES: OpcodeTable = buildTable([...ONE_BYTE_ROWS, ...TWO_BYTE_ROWS, ...FPU_ROWS]);

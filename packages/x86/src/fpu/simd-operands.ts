@@ -1,0 +1,108 @@
+/**
+ * Operand access of MMX and SSE instructions: entry checks, register and memory operands as v128 values.
+ *
+ * An MMX register is the significand of a physical x87 register; as a value it is a v128 whose low 8 bytes count and
+ * whose upper 8 are garbage. Writing one sets its exponent field to all ones; any MMX instruction but EMMS makes all
+ * tags valid and TOP zero. SDM Vol. 1 §9.2.1, §9.5.1; exceptions: SDM Vol. 3A §12.1, Vol. 2A Table 2-18 ff.
+ */
+import { opId } from '@emkit/ir';
+import type { Value } from '@emkit/ir';
+import type { Translator } from '../translate/translator.ts';
+import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
+import { ENV, EXC, HF_EM, HF_FPU_ES, HF_OSFXSR, HF_TOP, HF_TS } from '../state.ts';
+
+const ENVLD_V128 = opId('envld_v128');
+const ENVLD_I64 = opId('envld_i64');
+const ENVST_16 = opId('envst_16');
+const SPLAT32 = opId('i32x4_splat');
+const SPLAT64 = opId('i64x2_splat');
+const REPLACE32 = opId('i32x4_replace_lane');
+const REPLACE64 = opId('i64x2_replace_lane');
+const LANE32 = opId('i32x4_extract_lane');
+const LANE64 = opId('i64x2_extract_lane');
+const ZERO = new Uint8Array(16);
+
+/** Bytes of one x87 register slot in env. */
+export const FPREG_STRIDE = 16;
+
+export const zero = (t: Translator): Value => t.b.v128(ZERO);
+export const low64 = (t: Translator, v: Value): Value => t.b.emit(LANE64, v);
+export const low32 = (t: Translator, v: Value): Value => t.b.emit(LANE32, v);
+/** i64 or i32 in the low lane, zeros above. */
+export const zeroExtend64 = (t: Translator, v: Value): Value => t.b.emit(REPLACE64, zero(t), v);
+export const zeroExtend32 = (t: Translator, v: Value): Value => t.b.emit(REPLACE32, zero(t), v);
+
+/** Entry checks of SSE instructions: false when the block has ended in an exception. */
+export function sseReady(t: Translator): boolean {
+  if ((t.flags & HF_EM) !== 0 || (t.flags & HF_OSFXSR) === 0) t.undefined();
+  else if ((t.flags & HF_TS) !== 0) t.raise(EXC.NM);
+  else return true;
+  return false;
+}
+
+/** Entry checks of MMX instructions. A pending x87 error is reported by them. */
+export function mmxReady(t: Translator): boolean {
+  if ((t.flags & HF_EM) !== 0) t.undefined();
+  else if ((t.flags & HF_TS) !== 0) t.raise(EXC.NM);
+  else if ((t.flags & HF_FPU_ES) !== 0) pendingError(t);
+  else return true;
+  return false;
+}
+/** #MF, or with CR0.NE = 0 the FERR# pin and this instruction again until the interrupt has come. Ends the block. */
+export function pendingError(t: Translator): void {
+  t.endShadow();
+  t.call('fpu_ferr');
+  t.envStore(ENV.EIP, t.b.i32(t.eip));
+  t.b.exit(1);
+}
+/** SSE instructions with an MMX operand: all of both. */
+export function sseMmxReady(t: Translator): boolean {
+  if ((t.flags & HF_OSFXSR) === 0) {
+    t.undefined();
+    return false;
+  }
+  return mmxReady(t);
+}
+
+/** The x87 state becomes that of an MMX instruction. After everything that may leave. */
+export function enterMmx(t: Translator): void {
+  t.setFlags(t.flags & ~HF_TOP);
+  t.envStore(ENV.FPTAGS, t.b.i64(0));
+}
+
+export const mm = (t: Translator, n: number): Value => t.b.emit(ENVLD_V128, -1, -1, -1, ENV.FPREGS + FPREG_STRIDE * n);
+export const mm64 = (t: Translator, n: number): Value => t.b.emit(ENVLD_I64, -1, -1, -1, ENV.FPREGS + FPREG_STRIDE * n);
+export const setMm = (t: Translator, n: number, v: Value): void => setMm64(t, n, low64(t, v));
+export function setMm64(t: Translator, n: number, v: Value): void {
+  t.envStore(ENV.FPREGS + FPREG_STRIDE * n, v);
+  t.b.emit(ENVST_16, t.b.i32(0xffff), -1, -1, ENV.FPREGS + FPREG_STRIDE * n + 8);
+}
+
+/** Address of the 16-byte memory operand, #GP(0) unless aligned. SDM Vol. 1 §4.1.1. */
+export function alignedAddress(t: Translator, access: number): Value {
+  const address = t.memory(16, access);
+  t.raiseIf(t.b.and(address, t.b.i32(15)), EXC.GP, 0);
+  return address;
+}
+
+/** Second operand of an SSE instruction: XMM register, or aligned 16 bytes of memory, or 8/4/2 bytes in the low lane (repeated above). */
+export function xmmSource(t: Translator, bytes: number): Value {
+  if (!t.isMem) return t.xmm(t.insn.rm);
+  if (bytes === 16) return t.b.load('ld128', alignedAddress(t, ACCESS_READ));
+  return narrowLoad(t, bytes);
+}
+function narrowLoad(t: Translator, bytes: number): Value {
+  const address = t.memory(bytes, ACCESS_READ);
+  if (bytes === 8) return t.b.emit(SPLAT64, t.b.load('ld64', address));
+  return t.b.emit(SPLAT32, t.b.load(bytes === 4 ? 'ld32' : 'ld16u', address));
+}
+/** The same without the alignment rule. */
+export function xmmSourceUnaligned(t: Translator): Value {
+  return t.isMem ? t.b.load('ld128', t.memory(16, ACCESS_READ)) : t.xmm(t.insn.rm);
+}
+/** Second operand of an MMX instruction: register, or 8 or 4 bytes of memory. */
+export function mmSource(t: Translator, bytes: number): Value {
+  return t.isMem ? narrowLoad(t, bytes) : mm(t, t.insn.rm);
+}
+
+export const storeAddress = (t: Translator, bytes: number): Value => t.memory(bytes, ACCESS_WRITE);

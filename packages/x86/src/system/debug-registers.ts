@@ -1,0 +1,108 @@
+/**
+ * DR0-DR7: moves, data watchpoints for the accelerator, instruction breakpoints, single step.
+ * SDM Vol. 3B §18.2 "Debug Registers", §18.3 "Debug Exceptions". I/O breakpoints (CR4.DE, R/W = 10) are checked by
+ * port I/O. Not here: last-branch records.
+ */
+import type { X86Cpu } from '../cpu.ts';
+import { ENV, EXC, FLAG_RF } from '../state.ts';
+import { CR4_DE } from './cr-bits.ts';
+
+export const DR6_BD = 1 << 13;
+export const DR6_BS = 1 << 14;
+export const DR6_BT = 1 << 15;
+const DR7_GD = 1 << 13;
+const DR7_FIXED = 1 << 10;
+/** Bits of DR6 that read as 1, and those that can be written. SDM §18.2.3. */
+const DR6_FIXED = 0xffff_0ff0;
+const DR6_WRITABLE = 0x0000_e00f;
+const DR7_WRITABLE = 0xffff_23ff;
+
+/** One data breakpoint of DR7. */
+export interface Watchpoint {
+  /** 0-3: which DR, and which bit of DR6. */
+  readonly index: number;
+  readonly address: number;
+  readonly length: number;
+  /** Also on reads (R/W = 11); else on writes only (01). */
+  readonly reads: boolean;
+}
+
+const enabled = (dr7: number, i: number): boolean => ((dr7 >>> (2 * i)) & 3) !== 0;
+const kind = (dr7: number, i: number): number => (dr7 >>> (16 + 4 * i)) & 3;
+/** LEN 10 is 8 bytes in 64-bit mode and undefined here: taken as 8, as processors with long mode do. */
+const LENGTHS = [1, 2, 8, 4];
+
+/** Rebuild cpu.watchpoints. */
+export function collectWatchpoints(cpu: X86Cpu): void {
+  const dr7 = cpu.dr(7);
+  cpu.watchpoints.length = 0;
+  for (let index = 0; index < 4; index++) {
+    const k = kind(dr7, index);
+    if (!enabled(dr7, index) || (k !== 1 && k !== 3)) continue;
+    const length = LENGTHS[(dr7 >>> (18 + 4 * index)) & 3];
+    cpu.watchpoints.push({ index, address: (cpu.dr(index) & ~(length - 1)) >>> 0, length, reads: k === 3 });
+  }
+}
+
+/** DR4 and DR5 are DR6 and DR7 unless CR4.DE, then #UD. SDM §18.2.2. General detect: #DB before any access. */
+function checkAccess(cpu: X86Cpu, n: number): number {
+  if (n === 4 || n === 5) {
+    if ((cpu.cr(4) & CR4_DE) !== 0) cpu.raise(EXC.UD);
+    n += 2;
+  }
+  if ((cpu.dr(7) & DR7_GD) !== 0) {
+    cpu.setDrRaw(6, cpu.dr(6) | DR6_BD);
+    cpu.setDrRaw(7, cpu.dr(7) & ~DR7_GD);
+    cpu.raise(EXC.DB);
+  }
+  return n;
+}
+
+export function movFromDr(cpu: X86Cpu, n: number): number {
+  return cpu.dr(checkAccess(cpu, n & 7)) | 0;
+}
+
+export function movToDr(cpu: X86Cpu, n: number, v: number): number {
+  n = checkAccess(cpu, n & 7);
+  if (n === 6) cpu.setDrRaw(6, (v & DR6_WRITABLE) | DR6_FIXED);
+  else if (n === 7) cpu.setDrRaw(7, (v & DR7_WRITABLE) | DR7_FIXED);
+  else cpu.setDrRaw(n, v);
+  if (n !== 6) {
+    const before = cpu.watchpoints.length;
+    collectWatchpoints(cpu);
+    if (before + cpu.watchpoints.length > 0) cpu.host.watchpointsChanged?.();
+    cpu.updateHflags();
+  }
+  return 0;
+}
+
+/** Bits of DR6 for the instruction breakpoints that match a linear address. */
+function matchInstruction(cpu: X86Cpu, lin: number): number {
+  const dr7 = cpu.dr(7);
+  let hit = 0;
+  for (let i = 0; i < 4; i++) if (enabled(dr7, i) && kind(dr7, i) === 0 && cpu.dr(i) === lin) hit |= 1 << i;
+  return hit;
+}
+
+/** Before an instruction under HF_DEBUG without RF: #DB as a fault. */
+export function checkInstructionBreakpoint(cpu: X86Cpu, eip: number): number {
+  if ((cpu.e32[ENV.EFLAGS >> 2] & FLAG_RF) !== 0) return 0;
+  const hit = matchInstruction(cpu, (cpu.e32[ENV.CS_BASE >> 2] + eip) >>> 0);
+  if (hit !== 0) {
+    cpu.setDrRaw(6, (cpu.dr(6) & ~15) | hit);
+    cpu.raise(EXC.DB);
+  }
+  return 0;
+}
+
+/** After a port access: I/O breakpoints (R/W = 10, needs CR4.DE) become pending. */
+export function notePortAccess(cpu: X86Cpu, port: number, size: number): void {
+  const dr7 = cpu.dr(7);
+  if ((dr7 & 0xff) === 0 || (cpu.cr(4) & CR4_DE) === 0) return;
+  for (let i = 0; i < 4; i++) {
+    if (!enabled(dr7, i) || kind(dr7, i) !== 2) continue;
+    const length = LENGTHS[(dr7 >>> (18 + 4 * i)) & 3];
+    const address = (cpu.dr(i) & ~(length - 1)) >>> 0;
+    if (port < address + length && address < port + size) cpu.e32[ENV.PENDING_DR6 >> 2] |= 1 << i;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Descriptors: fetch from GDT or LDT, parse, accessed bit, segment-cache loads of the three modes.
+ * SDM Vol. 3A §3.4.2 "Segment Selectors", §3.4.5 "Segment Descriptors". Rights checks are the callers'.
+ * A fetched descriptor lives in cpu.descLo, descHi, descLin until the next fetch. Hot path: no allocation.
+ */
+import type { X86Cpu } from '../cpu.ts';
+import { ENV, SEG_BASE, SEG_LIMIT } from '../state.ts';
+import {
+  DESC_A, DESC_AVL, DESC_B, DESC_CODE, DESC_EXPAND_DOWN, DESC_G, DESC_KEPT, DESC_L, DESC_P, DESC_RW, DESC_S,
+} from './descriptor-bits.ts';
+
+/** Fetch the descriptor of a selector. False: beyond its table's limit. Reads as supervisor; may raise #PF. */
+export function fetchDescriptor(cpu: X86Cpu, selector: number): boolean {
+  const e = cpu.e32;
+  const index = selector & 0xfff8;
+  const local = (selector & 4) !== 0;
+  const limit = local ? e[(ENV.LDTR + SEG_LIMIT) >> 2] : e[ENV.GDT_LIMIT >> 2];
+  if (index + 7 > limit) return false;
+  const lin = ((local ? e[(ENV.LDTR + SEG_BASE) >> 2] : e[ENV.GDT_BASE >> 2]) + index) >>> 0;
+  cpu.descLin = lin;
+  cpu.descLo = cpu.readSys32(lin);
+  cpu.descHi = cpu.readSys32(lin + 4);
+  return true;
+}
+
+export const descriptorBase = (lo: number, hi: number): number => ((lo >>> 16) | ((hi & 0xff) << 16) | (hi & 0xff000000)) >>> 0;
+
+/** Byte-granular limit. */
+export function descriptorLimit(lo: number, hi: number): number {
+  const raw = (lo & 0xffff) | (hi & 0xf0000);
+  return (hi & DESC_G) !== 0 ? ((raw << 12) | 0xfff) >>> 0 : raw;
+}
+
+/** Set the accessed bit of the fetched descriptor in memory. May raise #PF: before any state changes. */
+export function markAccessed(cpu: X86Cpu): void {
+  if ((cpu.descHi & DESC_A) !== 0) return;
+  cpu.descHi |= DESC_A;
+  cpu.writeSys8(cpu.descLin + 5, (cpu.descHi >>> 8) & 0xff);
+}
+
+/** Load a segment register's cache from the fetched descriptor. */
+export function loadCache(cpu: X86Cpu, seg: number, selector: number): void {
+  const { descLo: lo, descHi: hi } = cpu;
+  cpu.setSeg(seg, selector, descriptorBase(lo, hi), descriptorLimit(lo, hi), hi & DESC_KEPT);
+}
+
+/** A null selector: every access through the register faults. */
+export function loadNull(cpu: X86Cpu, seg: number, selector: number): void {
+  cpu.setSeg(seg, selector, 0, 0, 0);
+}
+
+/**
+ * Real mode: selector and base only; the limit (with G, B, AVL) stays as it is, so "unreal" limits survive.
+ * The rights become those of an accessed writable data segment.
+ */
+export function loadReal(cpu: X86Cpu, seg: number, selector: number): void {
+  const flags = (cpu.segFlags(seg) & (DESC_AVL | DESC_L | DESC_B | DESC_G)) | DESC_P | DESC_S | DESC_RW | DESC_A;
+  cpu.setSeg(seg, selector, selector << 4, cpu.segLimit(seg), flags);
+}
+
+/** Virtual-8086: base selector * 16, limit FFFFH, DPL 3, 16-bit. SDM Vol. 3B §21.2.1. */
+export function loadVm86(cpu: X86Cpu, seg: number, selector: number): void {
+  cpu.setSeg(seg, selector, selector << 4, 0xffff, DESC_P | DESC_S | DESC_RW | DESC_A | (3 << 13));
+}
+
+/** Whether `size` bytes at `offset` lie within a segment. */
+export function withinLimit(flags: number, limit: number, offset: number, size: number): boolean {
+  const last = offset + size - 1;
+  if ((flags & (DESC_CODE | DESC_EXPAND_DOWN)) === DESC_EXPAND_DOWN) {
+    return offset > limit && last <= ((flags & DESC_B) !== 0 ? 0xffffffff : 0xffff);
+  }
+  return last <= limit || limit === 0xffffffff;
+}
+

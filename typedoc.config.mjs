@@ -1,0 +1,18 @@
+/** The reference of all published packages, in docs/api. A broken {@link} is an error; sources are not linked. */
+import { LAYERS } from './tools/boundaries/layers.mjs';
+
+export default {
+  name: 'emkit',
+  entryPointStrategy: 'packages',
+  entryPoints: LAYERS.flatMap((layer) => layer.packages.map((name) => `packages/${name}`)),
+  out: 'docs/api',
+  includeVersion: true,
+  treatWarningsAsErrors: true,
+  packageOptions: {
+    // A published signature may name an internal type: the reference shows its shape.
+    validation: { notExported: false, invalidLink: true, notDocumented: false },
+    readme: 'README.md',
+    excludeInternal: true,
+    disableSources: true,
+  },
+};
