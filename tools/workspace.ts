@@ -6,6 +6,7 @@ export interface Manifest {
   readonly version: string;
   readonly description: string;
   readonly private?: boolean;
+  readonly bin?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 
@@ -17,11 +18,10 @@ export interface WorkspacePackage {
   readonly manifest: Manifest;
 }
 
-/** All packages, in the order of their names; tools run from the repository root. */
-export function workspacePackages(): WorkspacePackage[] {
-  return readdirSync('packages')
-    .sort()
-    .map((id) => ({ id, dir: `packages/${id}` }))
+/** The packages of `packages` (or of the areas given), in the order of their names; tools run from the repository root. */
+export function workspacePackages(...areas: readonly string[]): WorkspacePackage[] {
+  return (areas.length === 0 ? ['packages'] : areas)
+    .flatMap((area) => readdirSync(area).sort().map((id) => ({ id, dir: `${area}/${id}` })))
     .filter(({ dir }) => existsSync(`${dir}/package.json`))
     .map(({ id, dir }) => ({ id, dir, manifest: readManifest(`${dir}/package.json`) }));
 }

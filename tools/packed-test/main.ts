@@ -1,6 +1,7 @@
 /**
  * What people install: every publishable package is packed, checked by publint and attw (profile esm-only), unpacked
  * beside its declared dependencies only (as pnpm lays them out, so an undeclared import fails), and imported by name.
+ * A package with a command (an app) has no types to check; its command must print its version.
  * Needs `dist`: run `npm run check:pack`. Ends with `N passed, N failed`.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -16,17 +17,20 @@ import { type WorkspacePackage, workspacePackages } from '../workspace.ts';
 const IGNORED_RESOLUTIONS = new Set(['node10', 'node16-cjs']);
 
 const work = mkdtempSync(join(tmpdir(), 'emkit-packed-'));
-const packages = workspacePackages().filter((pkg) => pkg.manifest.private !== true);
+const packages = workspacePackages('packages', 'apps').filter((pkg) => pkg.manifest.private !== true);
 const failures: string[] = [];
 let passed = 0;
 
-const unbuilt = packages.filter((pkg) => !existsSync(`${pkg.dir}/dist/index.js`));
+const unbuilt = packages.filter((pkg) => !existsSync(`${pkg.dir}/dist`));
 if (unbuilt.length > 0) throw new Error(`not built: ${unbuilt.map((pkg) => pkg.id).join(' ')}; run npm run build first`);
 
 const tarballs = pack();
 install();
 for (const pkg of packages) await check(pkg);
-packages.forEach(importByName);
+for (const pkg of packages) {
+  if (pkg.manifest.bin === undefined) importByName(pkg);
+  else runCommands(pkg, pkg.manifest.bin);
+}
 rmSync(work, { recursive: true });
 
 for (const failure of failures) console.log(failure);
@@ -47,6 +51,7 @@ async function check(pkg: WorkspacePackage): Promise<void> {
   const manifest = pkg.manifest as unknown as Record<string, unknown>;
   record(pkg, 'publint', lint.messages.map((message) => formatMessage(message, manifest) ?? message.code));
 
+  if (pkg.manifest.bin !== undefined) return;
   const analysis = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball(pkg)))));
   const problems = analysis.types === false ? [{ kind: 'no types' }] : analysis.problems;
   const relevant = problems.filter((p) => !('resolutionKind' in p && IGNORED_RESOLUTIONS.has(String(p.resolutionKind))));
@@ -82,6 +87,14 @@ function importByName(pkg: WorkspacePackage): void {
   const cwd = join(work, pkg.manifest.name);
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd, encoding: 'utf8' });
   record(pkg, 'import', status === 0 ? [] : [/^\w*Error.*$/m.exec(stderr)?.[0] ?? stderr]);
+}
+
+function runCommands(pkg: WorkspacePackage, bin: Readonly<Record<string, string>>): void {
+  for (const [command, file] of Object.entries(bin)) {
+    const args = [join(home(pkg.manifest.name), file), '-version'];
+    const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: work, encoding: 'utf8', timeout: 30_000 });
+    record(pkg, command, stdout.includes(pkg.manifest.version) ? [] : [`-version printed ${JSON.stringify(stdout + stderr)}`]);
+  }
 }
 
 function record(pkg: WorkspacePackage, what: string, problems: readonly string[]): void {

@@ -36,7 +36,8 @@ function nodeVersion(): Finding {
 const PROBE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 10, 8, 1, 6, 0, 0x41, 0, 0xfd, 0x0f, 0x0b);
 
 function webAssembly(): Finding {
-  const good = WebAssembly.validate(PROBE);
+  const engine = (globalThis as { WebAssembly?: { validate(bytes: Uint8Array): boolean } }).WebAssembly;
+  const good = engine?.validate(PROBE) === true;
   return { what: 'WebAssembly', state: good ? 'ok' : 'problem', detail: good ? 'with SIMD' : 'no SIMD', ...(good ? {} : { remedy: 'use a newer Node.js, or a CPU with SSE4.1' }) };
 }
 

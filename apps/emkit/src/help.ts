@@ -66,7 +66,12 @@ export function helpText(program: string, width: number): string {
     for (const spec of OPTIONS) if (spec.group === group) out.push(entry(names(spec), spec.help, width));
     out.push('');
   }
-  out.push('Options may be written with one dash or two. Later options win. "help" as a value lists the values.', `${program} -help OPTION tells more about one. Documentation: ${DOCS}`, '');
+  out.push(
+    'Options may be written with one dash or two. Later options win.',
+    `"help" as a value lists the values; ${program} -help OPTION tells more about one.`,
+    `Documentation: ${DOCS}`,
+    '',
+  );
   return out.join('\n');
 }
 

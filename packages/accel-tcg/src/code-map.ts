@@ -11,10 +11,12 @@ export interface Region {
   /** Block whose header enters it. */
   readonly head: Tb;
   readonly blocks: readonly Tb[];
-  /** Pages besides the head's: linear page address and the host page it must map to. */
+  /** Pages besides the head's: linear page address and the host page it must map to. Empty: always valid. */
   readonly pages: readonly { readonly linear: number; readonly host: number }[];
   readonly exits: readonly number[];
-  alive: boolean;
+  readonly group: boolean;
+  /** Pages were looked at since the last TLB flush. */
+  checked: boolean;
 }
 
 export class Tb {
@@ -26,8 +28,9 @@ export class Tb {
   readonly bytes: number;
   readonly secondPage: number;
   readonly insns: number;
-  /** Address of the cold stream's header. */
+  /** Addresses of the cold stream's header and of its terminator. */
   header = 0;
+  terminator = 0;
   /** Flags at the terminator, -1 unknown; return pc of a call, -1 none. */
   exitFlags = -1;
   callReturn = -1;
@@ -44,7 +47,8 @@ export class Tb {
   users: Region[] = [];
   next: Tb | null = null;
   alive = true;
-  /** Times this address had its code overwritten. */
+  /** Waiting to be compiled. */
+  queued = false;
 
   constructor(pc: number, csBase: number, flags: number, host: number, bytes: number, secondPage: number, insns: number) {
     this.pc = pc;

@@ -5,11 +5,12 @@
  * Flow: the core module (interpreter + dispatcher, WebAssembly) runs from env's pc and returns a LEAVE code; this class
  * finds or translates the next block, promotes hot ones, delivers faults and interrupts, and enters it again.
  */
-import { buildCoreModule, CODE, ColdEncoder, COLD, CTL, ENV_BASE, EXIT_RECORDS, HEADER, JUMP_CACHE, LEAVE, RAM_BASE } from '@emkit/codegen';
+import { buildCoreModule, CODE, ColdEncoder, COLD, CTL, ENV_BASE, HEADER, JUMP_CACHE, LEAVE, RAM_BASE } from '@emkit/codegen';
 import { IrBuilder, OPS } from '@emkit/ir';
 import type { IrBlock } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import { CodeMap, Tb } from './code-map.ts';
+import { HotTier, MAX_REGIONS } from './hot-tier.ts';
 import { DONE, FAULTED, GuestAccess } from './guest-access.ts';
 import { ACCESS_FAULT, ACCESS_IO, EXEC, SoftMmu } from './softmmu.ts';
 import type { Target, TargetHost, TranslateRequest, TranslateResult } from './target.ts';
@@ -54,8 +55,9 @@ export interface TcgTrace {
 const MAX_INSNS = 64;
 /** Executions in the cold tier before a block is compiled. */
 const HOT_AFTER = 200;
+/** Waiting regions that are compiled without waiting for the slice's end. */
+const COMPILE_NOW = 8;
 const ALONE_BYTES = 0x10000;
-const PC_WORD = 0;
 
 export class Tcg {
   readonly memory: WebAssembly.Memory;
@@ -84,8 +86,9 @@ export class Tcg {
   #runAlone = false;
   #bpSkip = -1;
   #debugHit = false;
-  #current: Tb | null = null;
   readonly #byHeader = new Map<number, Tb>();
+  readonly hot: HotTier | undefined;
+  readonly #hotAfter: number;
   readonly #encoder: ColdEncoder;
   readonly #builder: IrBuilder;
   readonly #request: TranslateRequest;
@@ -128,11 +131,14 @@ export class Tcg {
       eip: 0, csBase: 0, flags: 0, maxInsns: MAX_INSNS, endEip: -1, hot: false, entryCcOp: -1,
       code: { u8: this.u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },
     };
-    this.#core = this.#instantiate();
+    this.#hotAfter = options.tier === 'cold' ? 0 : options.tier === 'hot' ? 2 : HOT_AFTER;
+    const parts = this.#instantiate();
+    this.hot = parts.hot;
+    this.#core = parts.core;
     this.space.addListener({ commit: () => this.flushAll() });
   }
 
-  #instantiate(): { run(): number; interpret(op: number): number } {
+  #instantiate(): { core: { run(): number; interpret(op: number): number }; hot: HotTier } {
     const { memory, target } = this;
     const helpers = new WebAssembly.Instance(new WebAssembly.Module(this.#options.helperModule as BufferSource), { env: { memory } }).exports;
     const names = target.wasmHelpers;
@@ -142,7 +148,12 @@ export class Tcg {
       if (typeof fn !== 'function') throw new Error(`helper module has no function '${name}'`);
       helperTable.set(n, fn);
     });
-    const regions = new WebAssembly.Table({ element: 'anyfunc', initial: 16384 });
+    const regions = new WebAssembly.Table({ element: 'anyfunc', initial: MAX_REGIONS });
+    const hot = new HotTier({
+      memory, table: regions, target, mmu: this.mmu, codeMap: this.codeMap, helpers, hotAfter: this.#hotAfter,
+      nextPage: (lin) => this.#probePage(lin),
+      outAsm: this.#options.trace?.outAsm,
+    });
     const bytes = buildCoreModule({ offsets: target.offsets, userMask: target.userMask, userValue: target.userValue });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), {
       env: {
@@ -156,7 +167,7 @@ export class Tcg {
         callj: (id: number, a: number, b: number, c: number, d: number) => this.#callj(id, a, b, c, d),
       },
     });
-    return instance.exports as unknown as { run(): number; interpret(op: number): number };
+    return { core: instance.exports as unknown as { run(): number; interpret(op: number): number }, hot };
   }
 
   #host(): TargetHost {
@@ -231,6 +242,7 @@ export class Tcg {
 
   /** Run at most about `budget` instructions. */
   run(budget: number): ExitReason {
+    this.hot?.compilePending();
     this.#running = true;
     this.#stop = false;
     this.#sliceStart = budget;
@@ -277,8 +289,11 @@ export class Tcg {
           if (this.#debugStop()) return EXIT.DEBUG;
           this.#resolve();
           break;
-        case LEAVE.COLD:
         case LEAVE.RECONSIDER:
+          this.hot?.reconsider(i32[CTL.EXIT >> 2]);
+          cold = true;
+          break;
+        case LEAVE.COLD:
           cold = true;
           break;
         case LEAVE.PROMOTE:
@@ -314,6 +329,7 @@ export class Tcg {
     const { i32 } = this;
     const tb = this.#find();
     if (tb === null) return null;
+    if (tb.region !== null) this.hot?.revalidate(tb);
     const linear = (tb.pc + tb.csBase) | 0;
     const e = (JUMP_CACHE.BASE >> 2) + ((((linear >>> 12) & 63) << 6) | ((linear ^ (linear >>> 6)) & 63)) * 4;
     i32[e] = linear;
@@ -359,6 +375,11 @@ export class Tcg {
     return host;
   }
 
+  /** Host offset of a linear page's code, or a negative number; nothing is delivered. */
+  #probePage(lin: number): number {
+    return this.mmu.access(lin, EXEC, this.#user());
+  }
+
   #translate(pc: number, csBase: number, flags: number, host: number, alone: boolean): Tb | null {
     const r = this.#request;
     const out = this.#result;
@@ -395,7 +416,8 @@ export class Tcg {
       }
     } else if (ColdEncoder.bound(block.count) > ALONE_BYTES) throw new Error('one instruction is too large for the translator');
     tb.header = at;
-    const end = this.#encoder.encode(block, at, pc, flags, this.#options.tier === 'cold' || tb.coldFirst ? 0 : HOT_AFTER, (target) => this.#linkable(tb, target));
+    const end = this.#encoder.encode(block, at, pc, flags, tb.coldFirst ? 0 : this.#hotAfter, (target) => this.#linkable(tb, target));
+    tb.terminator = this.#encoder.terminator;
     const trace = this.#options.trace;
     if (trace !== undefined) {
       trace.inAsm?.(pc, csBase, flags, this.u8.subarray(host, host + Math.min(out.bytes, r.code.available)));
@@ -472,10 +494,15 @@ export class Tcg {
     return code;
   }
 
+  /** The block whose header is in CTL.IP is hot. It is compiled at the end of the slice, with others. */
   #promote(): void {
-    // counter starts again: a block that cannot be compiled yet asks again later
     const header = this.i32[CTL.IP >> 2];
-    this.i32[(header + HEADER.COUNTER) >> 2] = HOT_AFTER * 16;
+    // until then it runs on; should compiling fail, it asks again much later
+    this.i32[(header + HEADER.COUNTER) >> 2] = this.#hotAfter * 64;
+    const tb = this.#byHeader.get(header);
+    if (tb === undefined) return;
+    this.hot?.request(tb);
+    if ((this.hot?.waiting ?? 0) >= COMPILE_NOW) this.hot?.compilePending();
   }
 
   // --- callbacks of generated code ----------------------------------------------------------------------------------
@@ -552,6 +579,7 @@ export class Tcg {
 
   invalidate(tb: Tb): void {
     this.stats.invalidated++;
+    this.hot?.invalidate(tb);
     this.u16[tb.header >> 1] = COLD.DEAD;
     this.codeMap.remove(tb);
     this.#byHeader.delete(tb.header);
@@ -559,29 +587,39 @@ export class Tcg {
 
   flushTlb(includeGlobal: boolean): void {
     this.mmu.flush(includeGlobal);
+    this.hot?.mappingsChanged(); // absent while the target is being made
     this.i32.fill(0, JUMP_CACHE.BASE >> 2, (JUMP_CACHE.BASE >> 2) + JUMP_CACHE.ENTRIES * 4);
   }
 
   flushTlbPage(lin: number): void {
     this.mmu.flushPage(lin);
+    this.hot?.pageChanged(lin);
     const group = (JUMP_CACHE.BASE >> 2) + ((lin >>> 12) & 63) * 64 * 4;
     this.i32.fill(0, group, group + 64 * 4);
   }
 
   /** The memory map changed. */
   flushAll(): void {
-    if (this.mmu === undefined) return;
     this.flushTlb(true);
   }
 
   /** Drop every translation (code space full, breakpoints changed). Not inside a running block's helpers. */
   flushCode(): void {
     this.stats.flushes++;
+    this.hot?.clear();
     for (const header of this.#byHeader.keys()) this.u16[header >> 1] = COLD.DEAD;
     this.#byHeader.clear();
     this.codeMap.clear();
     this.#codeEnd = CODE.BASE + ALONE_BYTES;
     this.flushTlb(true);
+  }
+
+  /** Compile the block at the current pc now, with what is warm around it. For tests that want the hot tier. */
+  compileAtPc(): void {
+    const tb = this.#resolve();
+    if (tb === null) return;
+    this.hot?.request(tb);
+    this.hot?.compilePending();
   }
 
   // --- debugger -----------------------------------------------------------------------------------------------------
@@ -646,5 +684,3 @@ export class Tcg {
   }
 }
 
-void EXIT_RECORDS;
-void PC_WORD;

@@ -1,7 +1,7 @@
 /**
  * The event loop of one thread: bottom halves, event sources, timers, coroutines. Nothing runs but inside `poll`, in a
- * fixed order (bottom halves, ready sources, timers by clock), so a run is a function of the polls and of what the host
- * reports. `poll` never lets the host's own events in: `wait` and `yieldToHost` do, being asynchronous.
+ * fixed order (ready sources, timers by clock, bottom halves: so what the first two defer still runs in the same poll),
+ * and a run is a function of the polls and of what the host reports. `poll` never lets the host's own events in: `wait` and `yieldToHost` do, being asynchronous.
  *
  * A callback's exception is a bug of the caller's and leaves through `poll`; the context stays usable.
  */
@@ -110,7 +110,7 @@ export class AioContext implements CoContext {
   }
 
   /**
-   * Run what is due: the bottom halves scheduled so far, the handlers of ready sources, the expired timers. True when
+   * Run what is due: the handlers of ready sources, the expired timers, the bottom halves scheduled so far. True when
    * anything ran (idle bottom halves aside). It may be called from a callback (nested poll).
    *
    * With `blocking`, when nothing was due, block the thread until a timer or an idle bottom half is; for synchronous
@@ -176,11 +176,11 @@ export class AioContext implements CoContext {
   }
 
   private dispatch(): boolean {
-    let progress = this.bottomHalves.run();
-    if (this.handles.dispatch()) progress = true;
+    let progress = this.handles.dispatch();
     let budget = MAX_TIMER_CALLBACKS_PER_POLL;
     for (const list of this.timerLists.values()) budget -= list.run(budget);
-    return progress || budget < MAX_TIMER_CALLBACKS_PER_POLL;
+    if (budget < MAX_TIMER_CALLBACKS_PER_POLL) progress = true;
+    return this.bottomHalves.run() || progress;
   }
 
   private takeNotified(): boolean {

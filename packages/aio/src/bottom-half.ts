@@ -1,7 +1,7 @@
 /**
  * Bottom halves: callbacks deferred to the next poll of their context, out of the reach of whoever scheduled them.
- * Scheduling one that is scheduled already does nothing. One scheduled while a poll runs (also by itself) runs in the
- * next poll. Deleting or cancelling is allowed at any time, from its own callback too.
+ * Scheduling one that is scheduled already does nothing. One scheduled by a bottom half (also by itself) runs in the next
+ * poll; one scheduled by a timer or an event handler, in the same. Deleting or cancelling is allowed at any time, from its own callback too.
  *
  * Invariant: scheduled bottom halves form a doubly linked list in order of scheduling, with increasing numbers.
  */
@@ -33,12 +33,12 @@ export class BottomHalf {
     return this.scheduledAs !== 0;
   }
 
-  /** Run in the next poll, which need not wait for anything else. */
+  /** Run soon: the next poll does not sleep. */
   schedule(): void {
     this.queue.add(this.usable(), false);
   }
 
-  /** Run in the next poll, but neither hasten it nor count as progress: for work that only has to happen now and then. */
+  /** Run in a coming poll, but neither hasten it nor count as progress: for work that only has to happen now and then. */
   scheduleIdle(): void {
     this.queue.add(this.usable(), true);
   }

@@ -141,11 +141,14 @@ export class ThreadPool<W, R> {
   }
 
   private deliver(): void {
-    // One at a time, the rest being scheduled already: a callback that throws or polls leaves nothing behind.
-    const job = this.finished.shift();
-    if (job === undefined) return;
-    if (this.finished.length > 0) this.delivery.schedule();
-    if (this.room.wakeOne()) this.promised++;
-    if (job.outcome !== undefined) job.callback(job.outcome);
+    for (let left = this.finished.length; left > 0; left--) {
+      const job = this.finished.shift();
+      if (job === undefined) return;
+      // Scheduled anew before each callback: one that throws or polls leaves nothing behind.
+      if (this.finished.length > 0) this.delivery.schedule();
+      else this.delivery.cancel();
+      if (this.room.wakeOne()) this.promised++;
+      if (job.outcome !== undefined) job.callback(job.outcome);
+    }
   }
 }

@@ -6,7 +6,7 @@
 import { I64, MEM_RMW, OPS, V128, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import { COLD, COLD_OPS, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
-import { ENV_BASE, TEMP_BASE, TEMP_COUNT, TEMP_STRIDE } from './layout.ts';
+import { ENV_BASE, TARGET_HISTORY, TEMP_BASE, TEMP_COUNT, TEMP_STRIDE } from './layout.ts';
 
 const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');
@@ -58,6 +58,8 @@ export class ColdEncoder {
   #direct = new Int32Array(1024);
   readonly #free = new Int32Array(TEMP_COUNT);
   #freeCount = 0;
+  /** Address of the last block's terminator. */
+  terminator = 0;
   #at = 0;
   #pcDelta = 0;
   #insn = 0;
@@ -255,14 +257,18 @@ export class ColdEncoder {
   #term(block: IrBlock, i: number, linkable: (pc: number) => boolean): void {
     const o = block.op[i];
     const { imm, imm2 } = block;
+    this.terminator = this.#at;
     const jump = (pc: number): void => this.#word(COLD_RR[JMP], linkable(pc) ? 1 : 0, 0, 0, pc, this.#pcDelta, this.#insn);
     if (o === JMP) jump(imm[i]);
     else if (o === BR) {
       this.#word(COLD_RR[BR], 0, this.#use(block, block.a[i]), 0, 0, this.#pcDelta, this.#insn);
       jump(imm[i]);
       jump(imm2[i]);
-    } else if (INS[o] === 1) this.#word(COLD_RR[o], 0, this.#use(block, block.a[i]), 0, imm[i], this.#pcDelta, this.#insn);
-    else this.#word(COLD_RR[o], 0, 0, 0, imm[i], this.#pcDelta, this.#insn);
+    } else if (INS[o] === 1) {
+      this.#word(COLD_RR[o], 0, this.#use(block, block.a[i]), 0, imm[i], this.#pcDelta, this.#insn);
+      this.#i32.fill(0, this.#at >> 2, (this.#at >> 2) + TARGET_HISTORY); // the last targets, for region formation
+      this.#at += 4 * TARGET_HISTORY;
+    } else this.#word(COLD_RR[o], 0, 0, 0, imm[i], this.#pcDelta, this.#insn);
   }
 
   #word(code: number, dst: number, a: number, b: number, imm: number, pcDelta: number, insn: number): void {

@@ -8,7 +8,7 @@ import type { IrType } from '@emkit/ir';
 import { OP, SIMD, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label } from '@emkit/wasm';
 import type { ColdOp } from './cold-ops.ts';
-import { CTL, ENV_BASE, FIELD, HEADER, LEAVE, PAGE_MASK, TLB } from './layout.ts';
+import { CTL, ENV_BASE, FIELD, HEADER, LEAVE, PAGE_MASK, TARGET_HISTORY, TLB } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import type { Scratch } from './lowering.ts';
 import { hostLoad, hostStore, MEMORY_OPS, slotLoad, slotStore } from './memory-ops.ts';
@@ -308,7 +308,12 @@ export function emitTerm(x: HandlerContext, cold: ColdOp): void {
     case 'jmpind':
       slotValue(f, ip, FIELD.A, OPS[cold.ir].ins[0]);
       if (OPS[cold.ir].ins[0] === I64) f.op(OP.i32_wrap_i64);
-      f.set(x.jump).br(x.lookup);
+      f.set(x.jump);
+      // remember the target: history[(counter++) & 7]
+      f.get(ip).load(OP.i32_load16_u, 1, FIELD.B).set(x.entry);
+      f.get(ip).get(x.entry).i32Const(1).op(OP.i32_add).store(OP.i32_store16, 1, FIELD.B);
+      f.get(ip).get(x.entry).i32Const(TARGET_HISTORY - 1).op(OP.i32_and).i32Const(2).op(OP.i32_shl).op(OP.i32_add).get(x.jump).store(OP.i32_store, 2, FIELD.SIZE);
+      f.br(x.lookup);
       break;
     default: {
       // exit: pc is in env

@@ -89,7 +89,7 @@ for (const o of OPS) {
       break;
     case 'term': {
       const form: ColdForm = o.name === 'jmp' ? 'jmp' : o.name === 'br' ? 'br' : o.name === 'exit' ? 'exit' : 'jmpind';
-      rr.set(o.id, make(main, form, o.id, form === 'br' ? 3 : 1));
+      rr.set(o.id, make(main, form, o.id, form === 'br' || form === 'jmpind' ? 3 : 1));
       break;
     }
     default:

@@ -51,7 +51,7 @@ export const PAGE_MASK = -4096;
 export const JUMP_CACHE = { BASE: 0x80000, ENTRIES: 4096, ENTRY_SIZE: 16, PC: 0, FLAGS: 4, CODE: 8, CS_BASE: 12 } as const;
 
 /** Exit records of regions, 16 bytes each. Record 0 is unused. */
-export const EXIT_RECORDS = { BASE: 0x90000, COUNT: 0x10000, SIZE: 16, PC: 0, KIND: 4, INSNS: 6, LINK: 8, COUNTDOWN: 12 } as const;
+export const EXIT_RECORDS = { BASE: 0x10_0000, COUNT: 0x4_0000, SIZE: 16, PC: 0, KIND: 4, INSNS: 6, LINK: 8, COUNTDOWN: 12 } as const;
 /** What an exit record says. */
 export const EXIT_KIND = {
   /** Go on at PC; LINK caches the block header. */
@@ -65,7 +65,7 @@ export const EXIT_KIND = {
 } as const;
 
 /** Cold code: streams of 16-byte ops, bump-allocated; full means everything is flushed. */
-export const CODE = { BASE: 0x20_0000, LIMIT: 0x1a0_0000 } as const;
+export const CODE = { BASE: 0x50_0000, LIMIT: 0x1f0_0000 } as const;
 /** First byte of guest RAM. */
 export const RAM_BASE = 0x200_0000;
 
@@ -73,6 +73,9 @@ export const RAM_BASE = 0x200_0000;
 export const HEADER = { OP: 0, INSNS: 2, COUNTER: 4, PC: 8, FLAGS: 12, SIZE: 16, ENTRY: 4 } as const;
 /** Fields of every other cold op. */
 export const FIELD = { OP: 0, DST: 2, A: 4, B: 6, LINK: 4, IMM: 8, PC_DELTA: 12, INSN: 14, SIZE: 16 } as const;
+
+/** Targets that a cold indirect jump remembers: pcs in the two words after it, counter in its B field. */
+export const TARGET_HISTORY = 8;
 
 /** Return codes of the interpreter and the dispatcher. */
 export const LEAVE = {

@@ -7,7 +7,7 @@ import { MemoryRegion } from '@emkit/memory';
 import { defineDevice, type DeviceInit } from '@emkit/qdev';
 import { PCI_PROPERTIES, PciDevice, PciReg, setLe16 } from '@emkit/pci';
 import { PAM_WINDOWS } from './limits.ts';
-import { PAM_READ, PAM_WRITE, PamWindow, type PamBuses } from './pam.ts';
+import { createPamViews, PAM_READ, PAM_WRITE, PamWindow, type PamBuses } from './pam.ts';
 
 /** §3.2, Table 3-1 "Device 0 Registers". */
 export const I440fxReg = { PMCCFG: 0x50, DETURBO: 0x52, DBC: 0x53, DRAMC: 0x57, DRAMT: 0x58, PAM0: 0x59, DRB0: 0x60, FDHC: 0x68, MTT: 0x70, CLT: 0x71, SMRAM: 0x72, ERRCMD: 0x90 } as const;
@@ -47,8 +47,9 @@ export class I440fx extends PciDevice {
 
   /** By the host bridge, before realize: what the windows steer between, and the size of RAM in bytes for the row boundaries. */
   setMemory(buses: PamBuses, ramSize: number): void {
+    const views = createPamViews(buses);
     this.#windows = Array.from({ length: PAM_WINDOWS }, (_, i) => {
-      return i === 0 ? new PamWindow(0xf0000, 0x10000, buses) : new PamWindow(0xc0000 + (i - 1) * 0x4000, 0x4000, buses);
+      return i === 0 ? new PamWindow(0xf0000, 0x10000, buses, views) : new PamWindow(0xc0000 + (i - 1) * 0x4000, 0x4000, buses, views);
     });
     this.#smramClosed = MemoryRegion.alias('smram-closed', buses.pci, { offset: SMRAM_BASE, size: SMRAM_SIZE });
     // §3.2.19 "DRB": cumulative size in 8 MiB, all in the first row; 8 bits

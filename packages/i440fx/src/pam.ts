@@ -16,6 +16,15 @@ export interface PamBuses {
   readonly pci: MemoryRegion;
 }
 
+export interface PamViews {
+  readonly pci: AddressSpace;
+  readonly ram: AddressSpace;
+}
+
+export function createPamViews(buses: PamBuses): PamViews {
+  return { pci: new AddressSpace({ name: 'pam-pci', root: buses.pci }), ram: new AddressSpace({ name: 'pam-ram', root: buses.ram }) };
+}
+
 export class PamWindow {
   readonly base: number;
   readonly size: number;
@@ -24,19 +33,18 @@ export class PamWindow {
   readonly #system: MemoryRegion;
   #attribute = 0;
 
-  constructor(base: number, size: number, buses: PamBuses) {
+  /** `views`: the PCI side and the RAM side alone, shared by all windows. */
+  constructor(base: number, size: number, buses: PamBuses, views: PamViews) {
     this.base = base;
     this.size = size;
     this.#system = buses.system;
     const window = { offset: base, size };
-    const fromPci = new AddressSpace({ name: 'pam-pci', root: buses.pci });
-    const intoRam = new AddressSpace({ name: 'pam-ram', root: buses.ram });
     this.#regions = [
       MemoryRegion.alias('pam-pci', buses.pci, window),
       MemoryRegion.alias('pam-rom', buses.ram, { ...window, readonly: true }),
       MemoryRegion.io('pam-write-only', size, {
-        read: (offset, width) => readFrom(fromPci, base + offset, width),
-        write: (offset, value, width) => writeTo(intoRam, base + offset, value, width),
+        read: (offset, width) => readFrom(views.pci, base + offset, width),
+        write: (offset, value, width) => writeTo(views.ram, base + offset, value, width),
         valid: { unaligned: true },
       }),
       MemoryRegion.alias('pam-ram', buses.ram, window),

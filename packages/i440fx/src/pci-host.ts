@@ -57,7 +57,7 @@ export class I440fxPciHost extends Device {
       system.memory.add(0, this.pciMemory, -1);
       (this.#mechanism as ConfigMechanism).map(system.io);
       this.#bridge = createDevice(I440FX, { id: `${this.id}.bridge`, env: this.env, properties: { addr: '0.0' } });
-      this.#bridge.setMemory({ system: system.memory, ram: this.#ram as MemoryRegion, pci: this.pciMemory }, this.#ramSize);
+      this.#bridge.setMemory({ system: system.memory, ram: this.#ram as MemoryRegion, pci: createLegacyView(this.pciMemory) }, this.#ramSize);
       this.#bridge.realize(this.#bus as PciBus);
     });
   }
@@ -70,6 +70,17 @@ export class I440fxPciHost extends Device {
   protected override onReset(): void {
     this.state.configMechanism.address = 0;
   }
+}
+
+/**
+ * PCI below 1 MiB as the PAM windows and closed SMRAM show it: opaque. A hole in a region tree lets what lies below shine
+ * through, which would be RAM here; on the bus it is an unclaimed cycle.
+ */
+function createLegacyView(pci: MemoryRegion): MemoryRegion {
+  const view = MemoryRegion.container('pci-legacy', 0x100000);
+  view.add(0, MemoryRegion.alias('pci-low', pci, { size: 0x100000 }));
+  view.add(0xa0000, MemoryRegion.io('pci-unclaimed', 0x60000, { read: () => 0xffffffff, write: () => {}, valid: { unaligned: true } }), -1);
+  return view;
 }
 
 export const I440FX_PCIHOST = defineDevice({

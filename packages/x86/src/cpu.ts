@@ -20,12 +20,12 @@ import {
 import { collectWatchpoints } from './system/debug-registers.ts';
 import type { Watchpoint } from './system/debug-registers.ts';
 import { deliverException, deliverExternal, deliverTrap } from './system/exception.ts';
+import { CPU_FAULT } from './system/fault.ts';
 import { computeHflags } from './system/hflags.ts';
 import { debugTranslate, loadPdptes, walk } from './system/paging.ts';
 import { resetState } from './system/reset.ts';
 
-/** The only object that helpers throw: an x86 exception has been recorded in env. */
-export const CPU_FAULT: Error = new Error('x86 exception recorded in env');
+export { CPU_FAULT } from './system/fault.ts';
 
 /** What the processor needs from the accelerator and the machine. */
 export interface X86Host {
@@ -128,6 +128,9 @@ export class X86Cpu {
   readonly newRegisters = new Uint32Array(8);
   readonly newSelectors = new Uint32Array(7);
   newPdptesValid = true;
+  readonly cpuidResult = new Uint32Array(4);
+  /** Within `deliver`: a fault after a task switch's commit is the delivery loop's. */
+  delivering = false;
   /** Set while an event is delivered from outside the program: the EXT bit of error codes. */
   ext = 0;
 

@@ -4,8 +4,9 @@
  * port I/O. Not here: last-branch records.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { ENV, EXC, FLAG_RF } from '../state.ts';
+import { ENV, EXC, FLAG_RF, HF_INHIBIT_IRQ } from '../state.ts';
 import { CR4_DE } from './cr-bits.ts';
+import { SHADOW_MOV_SS } from './load-seg.ts';
 
 export const DR6_BD = 1 << 13;
 export const DR6_BS = 1 << 14;
@@ -105,4 +106,15 @@ export function notePortAccess(cpu: X86Cpu, port: number, size: number): void {
     const address = (cpu.dr(i) & ~(length - 1)) >>> 0;
     if (port < address + length && address < port + size) cpu.e32[ENV.PENDING_DR6 >> 2] |= 1 << i;
   }
+}
+
+/**
+ * After an instruction that began with TF set; EIP is the next one. The shadow of MOV SS puts the trap off to the end
+ * of the instruction behind it. SDM Vol. 3B §18.3.1.4, Vol. 3A §6.8.3.
+ */
+export function singleStep(cpu: X86Cpu): number {
+  if ((cpu.hflags & HF_INHIBIT_IRQ) !== 0 && cpu.e32[ENV.INHIBIT_IRQ >> 2] === SHADOW_MOV_SS) return 0;
+  cpu.e32[ENV.PENDING_DR6 >> 2] |= DR6_BS;
+  cpu.deliverPendingTrap();
+  return 0;
 }

@@ -3,9 +3,9 @@
  * fault; double fault; triple fault -> shutdown. SDM Vol. 3A §6.15 "Exception and Interrupt Reference", Tables 6-4
  * and 6-5 ("Interrupt 8"). Nothing here throws.
  */
-import { CPU_FAULT } from '../cpu.ts';
 import type { X86Cpu } from '../cpu.ts';
 import { CS, ENV, ESP, EXC, HF_INHIBIT_IRQ, SS } from '../state.ts';
+import { CPU_FAULT } from './fault.ts';
 import { EVENT_EXTERNAL, EVENT_FAULT, EVENT_TRAP, enterEvent } from './interrupt.ts';
 
 /** DE, TS, NP, SS, GP as bits. */
@@ -41,14 +41,17 @@ function deliver(cpu: X86Cpu, vector: number, kind: number, error: number): void
     if (cpu.host.trace !== undefined) traceEvent(cpu, vector, kind, error);
     try {
       cpu.ext = 1;
+      cpu.delivering = true;
       enterEvent(cpu, vector, kind, error, cpu.e32[ENV.EIP >> 2]);
       cpu.ext = 0;
+      cpu.delivering = false;
       cpu.ei32[ENV.EXCEPTION_VECTOR >> 2] = -1;
       cpu.hflags &= ~HF_INHIBIT_IRQ;
       if (cpu.e32[ENV.PENDING_DR6 >> 2] !== 0) deliverTrap(cpu);
       return;
     } catch (fault) {
       cpu.ext = 0;
+      cpu.delivering = false;
       if (fault !== CPU_FAULT) throw fault;
     }
     const second = cpu.e32[ENV.EXCEPTION_VECTOR >> 2];

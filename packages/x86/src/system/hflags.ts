@@ -57,12 +57,7 @@ export function computeHflags(cpu: X86Cpu): number {
 
   if ((e[ENV.FPUC >> 2] & 0x3f) !== 0x3f) h |= HF_FPU_UNMASKED;
 
-  const dr7 = e[(ENV.DR + 56) >> 2];
-  // An enabled slot (L or G) whose R/W field is 00 is an instruction breakpoint.
-  if ((dr7 & 0xff) !== 0) {
-    for (let i = 0; i < 4; i++) {
-      if (((dr7 >>> (i * 2)) & 3) !== 0 && ((dr7 >>> (16 + i * 4)) & 3) === 0) h |= HF_DEBUG;
-    }
-  }
+  // Any enabled breakpoint: one instruction a block, so that data and I/O breakpoints trap right after theirs too.
+  if ((e[(ENV.DR + 56) >> 2] & 0xff) !== 0) h |= HF_DEBUG;
   return h;
 }

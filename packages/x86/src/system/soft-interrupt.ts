@@ -1,7 +1,6 @@
 /** INT n, INT3, INTO, INT1 as instructions. A fault on the way in restarts the instruction (EXT = 0; 1 for INT1). */
 import type { X86Cpu } from '../cpu.ts';
 import { ENV } from '../state.ts';
-import { deliverTrap } from './exception.ts';
 import { EVENT_INT1, EVENT_INT3, EVENT_INT_N, enterEvent } from './interrupt.ts';
 
 const KINDS = [EVENT_INT_N, EVENT_INT3, EVENT_INT3, EVENT_INT1];
@@ -11,6 +10,6 @@ export function softInterrupt(cpu: X86Cpu, vector: number, nextEip: number, kind
   cpu.ext = kind === 3 ? 1 : 0;
   enterEvent(cpu, vector & 0xff, KINDS[kind & 3], -1, nextEip >>> 0);
   cpu.ext = 0;
-  if (cpu.e32[ENV.PENDING_DR6 >> 2] !== 0) deliverTrap(cpu);
+  if (cpu.e32[ENV.PENDING_DR6 >> 2] !== 0) cpu.deliverPendingTrap();
   return 0;
 }

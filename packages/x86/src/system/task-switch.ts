@@ -4,7 +4,6 @@
  * Table 7-2 (busy, NT, link). Everything that can fault in the old context is read or probed first; from the commit on,
  * a fault belongs to the new task and is delivered there (loading of its segments is task-segments.ts).
  */
-import { CPU_FAULT } from '../cpu.ts';
 import type { X86Cpu } from '../cpu.ts';
 import {
   CS, EAX, ENV, ES, EXC, FLAG_NT, FLAG_RF, FLAG_VM, FS, GS, HF_CPL, SEG_BASE, SEG_FLAGS, SEG_SELECTOR,
@@ -13,7 +12,7 @@ import { CR0_PG, CR0_TS } from './cr-bits.ts';
 import { DR6_BT } from './debug-registers.ts';
 import { DESC_KEPT, DESC_P, DESC_TSS_BUSY, DESC_TYPE_SHIFT, SYS_TSS16, SYS_TSS16_BUSY, SYS_TSS32, SYS_TSS32_BUSY } from './descriptor-bits.ts';
 import { descriptorBase, descriptorLimit, fetchDescriptor, withinLimit } from './descriptor.ts';
-import { deliverTrap } from './exception.ts';
+import { CPU_FAULT } from './fault.ts';
 import { loadPdptes } from './paging.ts';
 import { commitStack, openStack, push } from './stack.ts';
 import { loadTaskSegments } from './task-segments.ts';
@@ -39,7 +38,7 @@ export function taskSwitchTo(cpu: X86Cpu, selector: number, source: number, next
     cpu.deliver();
     return;
   }
-  deliverTrap(cpu);
+  cpu.deliverPendingTrap();
 }
 
 /** IRET with NT: back to the task in the link field. */
@@ -60,7 +59,7 @@ export function interruptTask(cpu: X86Cpu, selector: number, errorCode: number, 
   const type = (cpu.descHi >>> DESC_TYPE_SHIFT) & 31;
   if (type !== SYS_TSS16 && type !== SYS_TSS32) cpu.raise(EXC.GP, error);
   prepare(cpu, selector, SWITCH_INT, flags, returnEip);
-  if (ext === 0) {
+  if (!cpu.delivering) {
     // INT n: as for CALL, the instruction is over.
     try {
       enterNewTask(cpu);

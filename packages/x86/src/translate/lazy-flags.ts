@@ -10,7 +10,7 @@ import type { IrBuilder, Value } from '@emkit/ir';
 import {
   CC_EFLAGS, KIND_ADC, KIND_ADD, KIND_DEC, KIND_GIVEN, KIND_INC, KIND_LOGIC, KIND_MUL, KIND_SAR, KIND_SBB, KIND_SHL, KIND_SUB, ccOp,
 } from '../flags.ts';
-import { FLAGS_ARITH, FLAG_AF, FLAG_CF, FLAG_OF, G } from '../state.ts';
+import { FLAGS_ARITH, FLAG_AF, FLAG_CF, FLAG_OF, FLAG_ZF, G } from '../state.ts';
 import { Narrow } from './narrow.ts';
 
 /** Condition codes, bits 1-3 of the opcode's low nibble (bit 0 negates). SDM Vol. 1 Appendix B. */
@@ -90,6 +90,13 @@ export class LazyFlags extends Narrow {
     const { b } = this;
     this.#set(ccOp(KIND_GIVEN, size), dst, b.or(carry, b.shl(overflow, b.i32(11))));
     this.#carry = carry;
+  }
+  /** ZF SF PF from dst; CF, AF, OF at their EFLAGS positions in `bits`. */
+  setBits(size: number, dst: Value, bits: Value): void { this.#set(ccOp(KIND_GIVEN, size), dst, bits); }
+  /** ZF alone (0/1), the rest stays. */
+  setZero(zero: Value): void {
+    const { b } = this;
+    this.setEflags(b.or(b.and(this.allFlags(), b.i32(~FLAG_ZF)), b.shl(zero, b.i32(6))));
   }
   /** All six from EFLAGS bits (others must be clear). */
   setEflags(bits: Value): void { this.#set(CC_EFLAGS, -1, bits); }

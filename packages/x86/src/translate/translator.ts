@@ -82,6 +82,8 @@ export class Translator extends LazyFlags {
   /** One-instruction modes: trap flag, interrupt shadow, resume flag, instruction breakpoints. */
   #special = false;
   #stop = false;
+  /** `flags` are those at the block's end (no helper has changed them). */
+  flagsKnown = true;
   #eaValue = -1;
   #linear = -1;
   readonly #partOf = new Int32Array(8);
@@ -101,6 +103,7 @@ export class Translator extends LazyFlags {
     this.features = features;
     this.callReturn = -1;
     this.#stop = false;
+    this.flagsKnown = true;
     this.#special = (flags & (HF_TF | HF_INHIBIT_IRQ | HF_RF | HF_DEBUG)) !== 0;
     this.#partOf.fill(NO_PART);
     this.#segBase.fill(-1);
@@ -350,6 +353,15 @@ export class Translator extends LazyFlags {
     this.forgetFlags();
     return v;
   }
+  /** Script helper that leaves flags and segments alone (ports, CPUID, MSRs). */
+  callKeep(name: string, ...args: Value[]): Value {
+    const op = this.ccOp;
+    const v = this.call(name, ...args);
+    this.beginFlags(op);
+    return v;
+  }
+  /** Script helper that computes from its arguments alone: no state changes, what is known of the flags stays. */
+  callPure(name: string, ...args: Value[]): Value { return this.b.callj(helperIndex(name), ...args); }
   callw(name: string, ...args: Value[]): Value { return this.b.callw(wasmHelperIndex(name), ...args); }
   raiseIf(cond: Value, vector: number, error = -1): void { this.b.raiseIf(cond, vector, error); }
   /** Exception at this instruction, always; ends the block. */
@@ -394,6 +406,7 @@ export class Translator extends LazyFlags {
   }
   /** The helper just called has set EIP and everything else. `trap`: a single-step trap may follow (not after INT n, MOV SS). */
   exit(lookForWork = 0, trap = true): void {
+    this.flagsKnown = false;
     if ((this.flags & HF_TF) !== 0 && trap) this.b.callj(helperIndex('single_step'));
     this.b.exit(this.#special ? 1 : lookForWork);
   }
@@ -403,9 +416,17 @@ export class Translator extends LazyFlags {
     this.b.callj(helperIndex(name), ...args);
     this.exit(lookForWork, trap);
   }
-  /** Leave at the next instruction because a helper may have changed mode or flags: EIP is set here. */
-  exitNext(lookForWork = 0, trap = true): void {
-    this.envStore(ENV.EIP, this.b.i32(this.next));
+  /**
+   * Leave at the next instruction because the helper just called may have changed mode or block flags.
+   * `keepShadow`: the helper has begun an interrupt shadow; `trap` false: MOV SS and POP SS also hold back the
+   * single-step trap (SDM Vol. 3A §6.8.3).
+   */
+  exitNext(lookForWork = 0, keepShadow = false, trap = true): void {
+    const { b } = this;
+    if ((this.flags & HF_RF) !== 0) b.set(G.EFLAGS, b.and(b.get(G.EFLAGS), b.i32(~FLAG_RF)));
+    const ended = this.flags & (keepShadow ? HF_RF : HF_INHIBIT_IRQ | HF_RF);
+    if (ended !== 0) b.set(G.HFLAGS, b.and(b.get(G.HFLAGS), b.i32(~ended)));
+    this.envStore(ENV.EIP, b.i32(this.next));
     this.exit(lookForWork, trap);
   }
 }

@@ -1,0 +1,231 @@
+/**
+ * The hot tier's books: regions waiting to be compiled, live regions, their function table entries and exit records.
+ *
+ * A region that spans pages is only valid while those pages map where they did: after a TLB flush its header is turned
+ * to "stale", so that the next entry comes to `revalidate`. Live regions are capped; the oldest go first.
+ */
+import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER } from '@emkit/codegen';
+import type { CodeMap, Region, Tb } from './code-map.ts';
+import { RegionBuilder } from './region-builder.ts';
+import type { RegionPlan } from './region-builder.ts';
+import { EXEC } from './softmmu.ts';
+import type { SoftMmu } from './softmmu.ts';
+import type { Target } from './target.ts';
+
+/** Most regions alive at once: function table entries, and a bound on the engine's memory for compiled code. */
+export const MAX_REGIONS = 4096;
+/** Regions compiled into one module at most. */
+const BATCH = 24;
+/** Exit records one region can need: a few for each instruction and edge. */
+const MAX_EXITS = 2000;
+/** Side exits of one record before its region is looked at again. */
+const RECONSIDER_AFTER = 4000;
+
+export interface HotTierOptions {
+  readonly memory: WebAssembly.Memory;
+  readonly table: WebAssembly.Table;
+  readonly target: Target;
+  readonly mmu: SoftMmu;
+  readonly codeMap: CodeMap;
+  readonly helpers: Record<string, unknown>;
+  readonly hotAfter: number;
+  readonly nextPage: (lin: number) => number;
+  readonly outAsm?: ((pc: number, module: Uint8Array) => void) | undefined;
+}
+
+export class HotTier {
+  readonly #o: HotTierOptions;
+  readonly #u16: Uint16Array;
+  readonly #i32: Int32Array;
+  readonly #builder: RegionBuilder;
+  #pending: { tb: Tb; group: boolean }[] = [];
+  /** Insertion order = age. */
+  readonly #live = new Set<Region>();
+  readonly #spanning = new Set<Region>();
+  readonly #freeEntries: number[] = [];
+  readonly #freeRecords: number[] = [];
+  #nextRecord = 1;
+  readonly #regionOfRecord = new Map<number, Region>();
+  readonly stats = { modules: 0, regions: 0, bytes: 0, compileMs: 0, dropped: 0 };
+
+  constructor(options: HotTierOptions) {
+    this.#o = options;
+    this.#u16 = new Uint16Array(options.memory.buffer);
+    this.#i32 = new Int32Array(options.memory.buffer);
+    for (let k = MAX_REGIONS - 1; k >= 0; k--) this.#freeEntries.push(k);
+    this.#builder = new RegionBuilder({
+      memory: options.memory.buffer,
+      target: options.target,
+      mmu: options.mmu,
+      codeMap: options.codeMap,
+      hotAfter: options.hotAfter,
+      helper: (n) => options.target.wasmHelpers[n],
+      nextPage: options.nextPage,
+    });
+  }
+
+  get waiting(): number {
+    return this.#pending.length;
+  }
+
+  request(tb: Tb, group = true): void {
+    if (tb.queued || tb.coldFirst) return;
+    tb.queued = true;
+    this.#pending.push({ tb, group });
+  }
+
+  #exitRecord(kind: number, pc: number, insns: number): number {
+    const id = this.#freeRecords.pop() ?? this.#nextRecord++;
+    const at = EXIT_RECORDS.BASE + id * EXIT_RECORDS.SIZE;
+    this.#i32[(at + EXIT_RECORDS.PC) >> 2] = pc;
+    this.#u16[(at + EXIT_RECORDS.KIND) >> 1] = kind;
+    this.#u16[(at + EXIT_RECORDS.INSNS) >> 1] = insns;
+    this.#i32[(at + EXIT_RECORDS.LINK) >> 2] = 0;
+    this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = kind === EXIT_KIND.COLD ? RECONSIDER_AFTER : 0;
+    return id;
+  }
+
+  /** Compile what has been asked for. Returns true when new regions are entered from now on. */
+  compilePending(): boolean {
+    if (this.#pending.length === 0) return false;
+    const start = Date.now();
+    while (this.#pending.length > 0) this.#compileBatch(this.#pending.splice(0, BATCH));
+    this.stats.compileMs += Date.now() - start;
+    return true;
+  }
+
+  /** Room for a batch's exit records, at the price of the oldest regions. */
+  #reserveRecords(): void {
+    while (EXIT_RECORDS.COUNT - this.#nextRecord + this.#freeRecords.length < BATCH * MAX_EXITS && this.#live.size > 0) this.drop(this.#live.values().next().value as Region);
+  }
+
+  #compileBatch(batch: readonly { tb: Tb; group: boolean }[]): void {
+    this.#reserveRecords();
+    const module = this.#builder.startModule();
+    const built: RegionPlan[] = [];
+    for (const { tb, group } of batch) {
+      tb.queued = false;
+      if (!tb.alive || tb.region !== null) continue;
+      const plan = this.#builder.plan(tb, group);
+      if (module.add(plan)) built.push(plan);
+    }
+    if (built.length === 0) return;
+    const recordsOf: number[][] = built.map(() => []);
+    const bytes = module.finish((k, kind, pc, insns) => {
+      const id = this.#exitRecord(kind, pc, insns);
+      recordsOf[k].push(id);
+      return id;
+    });
+    this.stats.modules++;
+    this.stats.bytes += bytes.length;
+    this.#o.outAsm?.(built[0].head.pc, bytes);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { env: { memory: this.#o.memory }, helpers: this.#o.helpers });
+    built.forEach((plan, k) => this.#install(plan, instance.exports[`r${k}`], recordsOf[k]));
+  }
+
+  #install(plan: RegionPlan, fn: unknown, exits: number[]): void {
+    while (this.#freeEntries.length === 0) this.drop(this.#live.values().next().value as Region);
+    const entry = this.#freeEntries.pop()!;
+    this.#o.table.set(entry, fn);
+    const { head } = plan;
+    const headPage = ((head.pc + head.csBase) & ~4095) | 0;
+    const pages = new Map<number, number>();
+    for (const { tb } of plan.nodes) {
+      const linear = ((tb.pc + tb.csBase) & ~4095) | 0;
+      pages.set(linear, tb.host & ~4095);
+      if (tb.secondPage >= 0) pages.set((linear + 4096) | 0, tb.secondPage & ~4095);
+    }
+    pages.delete(headPage);
+    const region: Region = { entry, head, blocks: plan.nodes.map((n) => n.tb), pages: [...pages].map(([linear, host]) => ({ linear, host })), exits, group: plan.group, checked: true };
+    head.region = region;
+    for (const tb of region.blocks) tb.users.push(region);
+    for (const id of exits) this.#regionOfRecord.set(id, region);
+    this.#live.add(region);
+    if (region.pages.length > 0) this.#spanning.add(region);
+    this.#arm(region);
+    this.stats.regions++;
+  }
+
+  #arm(region: Region): void {
+    this.#i32[(region.head.header + HEADER.ENTRY) >> 2] = region.entry;
+    this.#u16[region.head.header >> 1] = COLD.HOT;
+    region.checked = true;
+  }
+
+  /** Forget a region; its head runs cold again and may become hot anew. */
+  drop(region: Region): void {
+    if (!this.#live.delete(region)) return;
+    this.stats.dropped++;
+    this.#spanning.delete(region);
+    this.#o.table.set(region.entry, null);
+    this.#freeEntries.push(region.entry);
+    for (const id of region.exits) this.#regionOfRecord.delete(id);
+    this.#freeRecords.push(...region.exits);
+    for (const tb of region.blocks) {
+      const k = tb.users.indexOf(region);
+      if (k >= 0) tb.users.splice(k, 1);
+    }
+    const { head } = region;
+    head.region = null;
+    if (head.alive) {
+      this.#i32[(head.header + HEADER.COUNTER) >> 2] = this.#o.hotAfter;
+      this.#u16[head.header >> 1] = COLD.HEADER;
+    }
+  }
+
+  /** A block's code has changed. */
+  invalidate(tb: Tb): void {
+    for (const region of [...tb.users]) this.drop(region);
+  }
+
+  /** Mappings may have changed: regions over several pages are looked at again before they run. */
+  mappingsChanged(): void {
+    for (const region of this.#spanning) {
+      if (!region.checked) continue;
+      region.checked = false;
+      this.#u16[region.head.header >> 1] = COLD.DEAD;
+    }
+  }
+
+  pageChanged(lin: number): void {
+    if (this.#spanning.size === 0) return;
+    const page = lin & ~4095;
+    for (const region of this.#spanning) {
+      if (region.checked && region.pages.some((p) => p.linear === page)) {
+        region.checked = false;
+        this.#u16[region.head.header >> 1] = COLD.DEAD;
+      }
+    }
+  }
+
+  /** The block found at the pc has a region that was made stale: arm it again if its pages still map as before. */
+  revalidate(tb: Tb): void {
+    const { region } = tb;
+    if (region === null || region.checked) return;
+    const { target, mmu } = this.#o;
+    const user = (tb.flags & target.userMask) === target.userValue ? 1 : 0;
+    for (const p of region.pages) {
+      if (mmu.access(p.linear, EXEC, user) !== p.host) {
+        this.drop(region);
+        return;
+      }
+    }
+    this.#arm(region);
+  }
+
+  /** An exit record has been taken very often: a region that groups checks is compiled without, once. */
+  reconsider(record: number): void {
+    const at = EXIT_RECORDS.BASE + record * EXIT_RECORDS.SIZE;
+    this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = 0x7fffffff;
+    const region = this.#regionOfRecord.get(record);
+    if (region === undefined || !region.group) return;
+    const { head } = region;
+    this.drop(region);
+    this.request(head, false);
+  }
+
+  clear(): void {
+    for (const region of [...this.#live]) this.drop(region);
+    this.#pending = [];
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * Region formation: from a hot block, follow the edges that were executed (branches, calls and the returns that
+ * belong to them, remembered indirect targets) and hand the resulting graph to the region compiler.
+ * Blocks are translated again in hot form, and cut where another block of the region begins, so that none overlap.
+ */
+import { COLD, compileRegion, FIELD, HEADER, TARGET_HISTORY } from '@emkit/codegen';
+import type { RegionBlock, RegionInput } from '@emkit/codegen';
+import { IrBlock, IrBuilder, OPS, opId } from '@emkit/ir';
+import { ModuleBuilder, VALTYPE } from '@emkit/wasm';
+import type { CodeMap, Tb } from './code-map.ts';
+import type { SoftMmu } from './softmmu.ts';
+import { EXEC } from './softmmu.ts';
+import type { Target, TranslateRequest, TranslateResult } from './target.ts';
+
+/** Bounds of one region: the engine's optimiser is superlinear in function size. */
+const MAX_BLOCKS = 48;
+const MAX_INSNS = 320;
+/** A successor joins when it ran at least this often in the cold tier. */
+const WARM = 12;
+/** Most return sites or remembered targets that one indirect jump compares with. */
+const MAX_TARGETS = 10;
+
+const JMP = opId('jmp');
+const BR = opId('br');
+const INSN_START = opId('insn_start');
+const CALLW = OPS.map((o) => o.effect === 'callw');
+
+interface Node {
+  readonly tb: Tb;
+  /** Entry pc of the function it belongs to, as far as calls tell. */
+  readonly fn: number;
+}
+
+/** A graph chosen for compilation. */
+export interface RegionPlan {
+  readonly head: Tb;
+  readonly nodes: readonly Node[];
+  readonly group: boolean;
+}
+
+export interface RegionHost {
+  readonly memory: ArrayBufferLike;
+  readonly target: Target;
+  readonly mmu: SoftMmu;
+  readonly codeMap: CodeMap;
+  readonly hotAfter: number;
+  readonly helper: (index: number) => string;
+  readonly nextPage: (lin: number) => number;
+}
+
+export class RegionBuilder {
+  readonly #host: RegionHost;
+  readonly #i32: Int32Array;
+  readonly #u16: Uint16Array;
+  readonly #request: TranslateRequest;
+  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: -1, exitCcOp: -1, callReturn: -1, fault: false };
+  /** Blocks of IR are reused from region to region. */
+  readonly #builders: IrBuilder[] = [];
+  #pageOfRequest = 0;
+
+  constructor(host: RegionHost) {
+    this.#host = host;
+    this.#i32 = new Int32Array(host.memory);
+    this.#u16 = new Uint16Array(host.memory);
+    this.#request = {
+      eip: 0, csBase: 0, flags: 0, maxInsns: 64, endEip: -1, hot: true, entryCcOp: -1,
+      code: { u8: new Uint8Array(host.memory), offset: 0, available: 0, nextPage: () => host.nextPage(this.#pageOfRequest) },
+    };
+  }
+
+  /** Choose the blocks of the region headed by `head`. */
+  plan(head: Tb, group: boolean): RegionPlan {
+    const nodes: Node[] = [];
+    const seen = new Set<Tb>([head]);
+    const queue: Node[] = [{ tb: head, fn: head.pc }];
+    let insns = 0;
+    while (queue.length > 0 && nodes.length < MAX_BLOCKS && insns < MAX_INSNS) {
+      const node = queue.shift()!;
+      const { tb, fn } = node;
+      nodes.push(node);
+      insns += tb.insns;
+      const follow = (pc: number, inFunction: number, first: boolean): void => {
+        const next = this.#lookup(pc, tb);
+        if (next === null || seen.has(next) || next.coldFirst || !this.#warm(next)) return;
+        seen.add(next);
+        const n = { tb: next, fn: inFunction };
+        if (first) queue.unshift(n);
+        else queue.push(n);
+      };
+      if (tb.callReturn >= 0) follow(tb.callReturn, fn, false);
+      if (tb.taken !== -1) follow(tb.taken, tb.callReturn >= 0 ? tb.taken : fn, true);
+      if (tb.notTaken !== -1) follow(tb.notTaken, fn, false);
+      if (tb.indirect && !tb.isReturn) for (const pc of this.#targets(tb)) follow(pc, tb.callReturn >= 0 ? pc : fn, false);
+    }
+    return { head, nodes, group };
+  }
+
+  /** The block at a pc reached from `from`, if it exists and its page is mapped. */
+  #lookup(pc: number, from: Tb): Tb | null {
+    const { mmu, codeMap, target } = this.#host;
+    const flags = from.exitFlags === -1 ? from.flags : from.exitFlags;
+    const user = (flags & target.userMask) === target.userValue ? 1 : 0;
+    const host = mmu.access((pc + from.csBase) | 0, EXEC, user);
+    return host < 0 ? null : codeMap.find(host, pc | 0, flags, from.csBase);
+  }
+
+  #warm(tb: Tb): boolean {
+    if (this.#u16[tb.header >> 1] === COLD.HOT) return true;
+    const left = this.#i32[(tb.header + HEADER.COUNTER) >> 2];
+    return left > this.#host.hotAfter || this.#host.hotAfter - left >= WARM;
+  }
+
+  /** Remembered targets of a block's indirect jump, without repetition, last first. */
+  #targets(tb: Tb): number[] {
+    const at = tb.terminator;
+    const count = this.#u16[(at + FIELD.B) >> 1];
+    const pcs: number[] = [];
+    for (let k = 1; k <= Math.min(count, TARGET_HISTORY); k++) {
+      const pc = this.#i32[((at + FIELD.SIZE) >> 2) + ((count - k) & (TARGET_HISTORY - 1))];
+      if (!pcs.includes(pc)) pcs.push(pc);
+    }
+    return pcs;
+  }
+
+  /** Translate a plan's blocks in hot form; null when the head cannot be compiled. */
+  translate(plan: RegionPlan): RegionInput | null {
+    const { nodes } = plan;
+    const { target } = this.#host;
+    const key = (pc: number, flags: number): string => `${pc | 0}:${flags}`;
+    const index = new Map(nodes.map((n, k) => [key(n.tb.pc, n.tb.flags), k]));
+    const leaders = nodes.map((n) => n.tb.pc >>> 0).sort((a, b) => a - b);
+    const returnSites = new Map<number, number[]>();
+    const translated = nodes.map((node, k) => this.#translateNode(node.tb, k, leaders));
+    nodes.forEach((node, k) => {
+      const t = translated[k];
+      if (t === null || t.callReturn < 0) return;
+      const site = index.get(key(t.callReturn, node.tb.flags));
+      if (site === undefined) return;
+      const last = t.ir.count - 1;
+      const callees = t.ir.op[last] === JMP ? [t.ir.imm[last]] : this.#targets(node.tb);
+      for (const fn of callees) {
+        const list = returnSites.get(fn) ?? [];
+        list.push(site);
+        returnSites.set(fn, list);
+      }
+    });
+    if (translated[0] === null || translated[0].stopAt === 1) return null;
+    const blocks = nodes.map((node, k): RegionBlock => {
+      const t = translated[k];
+      if (t === null) return { pc: node.tb.pc, ir: new IrBlock(), successors: [], stopAt: 0 };
+      const flags = t.exitFlags === -1 ? node.tb.flags : t.exitFlags;
+      const find = (pc: number): number => {
+        const s = index.get(key(pc, flags));
+        return s === undefined || translated[s] === null || translated[s].stopAt === 1 ? -1 : s;
+      };
+      const last = t.ir.count - 1;
+      let successors: number[] = [];
+      if (t.stopAt >= 0) successors = [];
+      else if (t.ir.op[last] === JMP) successors = [find(t.ir.imm[last])];
+      else if (t.ir.op[last] === BR) successors = [find(t.ir.imm[last]), find(t.ir.imm2[last])];
+      else if (node.tb.isReturn) successors = [...new Set(returnSites.get(node.fn) ?? [])].filter((s) => translated[s] !== null && nodes[s].tb.flags === flags).slice(0, MAX_TARGETS);
+      else successors = this.#targets(node.tb).map(find).filter((s) => s >= 0).slice(0, MAX_TARGETS);
+      return { pc: node.tb.pc, ir: t.ir, successors, stopAt: t.stopAt };
+    });
+    return { blocks, user: (plan.head.flags & target.userMask) === target.userValue, group: plan.group };
+  }
+
+  #translateNode(tb: Tb, k: number, leaders: readonly number[]): { ir: IrBlock; stopAt: number; exitFlags: number; callReturn: number } | null {
+    const { target } = this.#host;
+    const b = (this.#builders[k] ??= new IrBuilder(target.globals));
+    b.reset();
+    const r = this.#request;
+    r.eip = tb.pc;
+    r.csBase = tb.csBase;
+    r.flags = tb.flags;
+    r.endEip = leaders.find((pc) => pc > tb.pc >>> 0 && pc < (tb.pc >>> 0) + tb.bytes) ?? -1;
+    r.code.offset = tb.host;
+    r.code.available = 4096 - (tb.host & 4095);
+    this.#pageOfRequest = (((tb.pc + tb.csBase) & ~4095) + 4096) | 0;
+    target.translate(b, r, this.#result);
+    if (this.#result.fault) return null;
+    const ir = b.finish();
+    return { ir, stopAt: firstColdOnly(ir), exitFlags: this.#result.exitFlags, callReturn: this.#result.callReturn };
+  }
+
+  /** A module that takes one function per plan: `r0`, `r1`, ... in the order of successful `add`s. */
+  startModule(): { add(plan: RegionPlan): boolean; finish(record: (k: number, kind: number, pc: number, insns: number) => number): Uint8Array } {
+    const { target } = this.#host;
+    const mb = new ModuleBuilder();
+    mb.importMemory('env', 'memory', 1, 65536);
+    // Imports must come before functions, so all inputs are collected first.
+    const helpers = new Map<number, number>();
+    const inputs: { input: RegionInput; builders: IrBuilder[] }[] = [];
+    return {
+      add: (plan) => {
+        const input = this.translate(plan);
+        if (input === null) return false;
+        // keep this region's IR: its builders leave the pool until the module is finished
+        inputs.push({ input, builders: this.#builders.splice(0, plan.nodes.length) });
+        return true;
+      },
+      finish: (exitRecord) => {
+        for (const { input } of inputs) this.#declareHelpers(mb, input, helpers);
+        inputs.forEach(({ input, builders }, k) => {
+          const record = (kind: number, pc: number, insns: number): number => exitRecord(k, kind, pc, insns);
+          const fn = compileRegion(mb, input, { globals: target.globals, exitRecord: record, pcOffset: target.offsets.pc, helper: (n) => helpers.get(n)! });
+          mb.exportFunction(`r${k}`, fn);
+          this.#builders.push(...builders);
+        });
+        return mb.finish();
+      },
+    };
+  }
+
+  #declareHelpers(mb: ModuleBuilder, region: RegionInput, helpers: Map<number, number>): void {
+    for (const block of region.blocks) {
+      const end = block.stopAt >= 0 ? block.stopAt : block.ir.count;
+      for (let i = 0; i < end; i++) {
+        const o = block.ir.op[i];
+        if (!CALLW[o] || helpers.has(block.ir.imm[i])) continue;
+        const type = mb.addType(OPS[o].ins.map(() => VALTYPE.i32), [VALTYPE.i32]);
+        helpers.set(block.ir.imm[i], mb.importFunction('helpers', this.#host.helper(block.ir.imm[i]), type));
+      }
+    }
+  }
+}
+
+/** Index after the `insn_start` of the first instruction that only the cold tier can run, or -1. */
+function firstColdOnly(ir: IrBlock): number {
+  let start = 0;
+  for (let i = 0; i < ir.count; i++) {
+    const o = ir.op[i];
+    if (o === INSN_START) start = i + 1;
+    const def = OPS[o];
+    if (def.effect === 'callj' || (def.effect === 'term' && def.name === 'exit')) return start;
+  }
+  return -1;
+}

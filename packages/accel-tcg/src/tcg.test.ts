@@ -1,0 +1,126 @@
+import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EXIT, Tcg } from './tcg.ts';
+import { TOY, ToyTarget } from './toy-target.test-support.ts';
+
+const RAM = 1 << 20;
+/** The smallest valid module: the toy needs no WebAssembly helpers. */
+const NO_HELPERS = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+function toy(tier: 'auto' | 'cold' | 'hot'): { tcg: Tcg; target: ToyTarget; ram: Uint8Array } {
+  let target: ToyTarget | undefined;
+  const tcg = new Tcg({
+    ramBytes: RAM,
+    tier,
+    createTarget: (host) => (target = new ToyTarget(host)),
+    createSpace: (memory, offset) => {
+      const root = MemoryRegion.container('memory', 2 ** 32);
+      root.add(0, MemoryRegion.ram('ram', new RamBlock({ name: 'ram', size: RAM, memory, offset })));
+      return new AddressSpace({ name: 'memory', root });
+    },
+    portIn: () => 0xff,
+    portOut: () => undefined,
+    acknowledgeInterrupt: () => 0,
+    tsc: () => 0,
+    shutdown: () => undefined,
+    helperModule: NO_HELPERS,
+  });
+  return { tcg, target: target!, ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, RAM) };
+}
+
+const insn = (op: number, a = 0, b = 0, imm = 0): number[] => [op, a, b, imm & 0xff];
+
+describe('tiers', () => {
+  const loop = [
+    ...insn(TOY.MOVI, 0, 0, 0),
+    ...insn(TOY.MOVI, 1, 0, 200),
+    ...insn(TOY.MOVI, 2, 0, 1),
+    ...insn(TOY.ADD, 0, 1), // 0x100c: loop
+    ...insn(TOY.ST, 0, 1, 8),
+    ...insn(TOY.CALL, 0, 0, 4),
+    ...insn(TOY.SUB, 1, 2),
+    ...insn(TOY.JNZ, 1, 0, -4),
+    ...insn(TOY.HALT),
+    ...insn(TOY.XOR, 0, 0, 0x5a), // 0x1024: function
+    ...insn(TOY.LD, 0, 1, 8),
+    ...insn(TOY.RET),
+  ];
+  for (const tier of ['cold', 'hot', 'auto'] as const) {
+    it(`runs a loop with calls in tier ${tier}`, () => {
+      const { tcg, target, ram } = toy(tier);
+      ram.set(loop, 0x1000);
+      tcg.pc = 0x1000;
+      target.setReg(3, 0x9000);
+      let slices = 0;
+      while (tcg.run(100) === EXIT.SLICE) slices++;
+      expect(slices).toBeGreaterThan(5);
+      expect(target.halted).toBe(true);
+      expect(target.reg(0)).toBe((200 * 201) / 2);
+      expect(tcg.pc).toBe(0x1020);
+      expect(tcg.retired).toBe(3 + 200 * 8 + 1);
+      if (tier === 'hot') expect(tcg.hot?.stats.regions).toBeGreaterThan(0);
+    });
+  }
+
+  it('gives the same state in both tiers for random programs', () => {
+    const op = fc.constantFrom(TOY.ADD, TOY.SUB, TOY.MUL, TOY.XOR, TOY.MOVI, TOY.LD, TOY.LD8, TOY.ST, TOY.JNZ, TOY.JMP, TOY.TRAP);
+    const program = fc.array(fc.tuple(op, fc.nat(2), fc.nat(3), fc.nat(255)), { minLength: 2, maxLength: 40 });
+    fc.assert(
+      fc.property(program, fc.array(fc.nat(0xffffffff), { minLength: 3, maxLength: 3 }), (insns, regs) => {
+        const results = (['cold', 'hot'] as const).map((tier) => {
+          const { tcg, target, ram } = toy(tier);
+          const code = insns.flatMap(([o, a, b, imm], n) => {
+            // jumps stay inside the program
+            const rel = o === TOY.JNZ || o === TOY.JMP ? ((imm % insns.length) - n) & 0xff : imm;
+            return [o, a, b, rel];
+          });
+          ram.set([...code, ...insn(TOY.HALT)], 0x1000);
+          regs.forEach((v, n) => target.setReg(n, v | 0));
+          target.setReg(3, 0x9000);
+          target.unmapped.add(0x8);
+          tcg.pc = 0x1000;
+          for (let n = 0; n < 40 && !target.halted; n++) tcg.run(50);
+          // where the budget ends depends on the tier, so compare only programs that ended
+          return target.halted ? { regs: [0, 1, 2, 3].map((n) => target.reg(n)), ram: ram.slice(0x8000, 0x9100).join(), traps: target.traps, retired: tcg.retired, faults: target.faults.length } : null;
+        });
+        expect(results[1]).toEqual(results[0]);
+      }),
+      { numRuns: 60, seed: 1 },
+    );
+  });
+});
+
+describe('self-modifying code', () => {
+  const store = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
+  for (const tier of ['cold', 'hot'] as const) {
+    it(`sees a store into the running block at the next instruction, tier ${tier}`, () => {
+      const { tcg, target, ram } = toy(tier);
+      // The code lies in the data window, so that ST reaches it: the second instruction overwrites the third.
+      const patch = store(new DataView(Uint8Array.from(insn(TOY.MOVI, 0, 0, 77)).buffer).getInt32(0, true));
+      ram.set([...insn(TOY.LD, 1, 2, 0x80), ...insn(TOY.ST, 1, 2, 8), ...insn(TOY.MOVI, 0, 0, 11), ...insn(TOY.HALT)], 0x8000);
+      ram.set(patch, 0x8080);
+      for (let n = 0; n < 5; n++) {
+        target.halted = false;
+        target.setReg(0, 0);
+        target.setReg(2, 0);
+        tcg.pc = 0x8000;
+        tcg.run(1000);
+        expect(target.reg(0)).toBe(77);
+        ram.set(insn(TOY.MOVI, 0, 0, 11), 0x8008);
+        tcg.ramWritten(tcg.ramBase + 0x8008, 4);
+      }
+      expect(tcg.stats.invalidated).toBeGreaterThan(0);
+    });
+  }
+
+  it('keeps blocks when data beside the code is written', () => {
+    const { tcg, target, ram } = toy('cold');
+    ram.set([...insn(TOY.MOVI, 1, 0, 100), ...insn(TOY.MOVI, 2, 0, 1), ...insn(TOY.ST, 1, 0, 0x80), ...insn(TOY.SUB, 1, 2), ...insn(TOY.JNZ, 1, 0, -2), ...insn(TOY.HALT)], 0x8000);
+    tcg.pc = 0x8000;
+    tcg.run(10000);
+    expect(target.halted).toBe(true);
+    expect(tcg.stats.invalidated).toBe(0);
+    expect(tcg.stats.translated).toBeLessThan(5);
+  });
+});

@@ -1,0 +1,391 @@
+/**
+ * Code of one block of a region. Pure values used once become part of the expression that uses them; others get a
+ * local. Guest accesses are grouped by base value so that one TLB check serves several.
+ */
+import { I32, I64, OPS, opId } from '@emkit/ir';
+import type { IrBlock, IrType } from '@emkit/ir';
+import { OP, VALTYPE } from '@emkit/wasm';
+import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
+import { narrowLoad, narrowStore } from './cold-handlers.ts';
+import { ENV_BASE, EXIT_KIND } from './layout.ts';
+import { LOWERING } from './lowering.ts';
+import { hostAddress, hostLoad, hostStore, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
+import type { RegionBlock, RegionOptions } from './region.ts';
+
+const I32_CONST = opId('i32_const');
+const I64_CONST = opId('i64_const');
+const V128_CONST = opId('v128_const');
+const ENV_ADDR = opId('env_addr');
+const I32_ADD = opId('i32_add');
+const I64_ADD = opId('i64_add');
+const SHUFFLE = opId('i8x16_shuffle');
+const INSN_START = opId('insn_start');
+const JMP = opId('jmp');
+const BR = opId('br');
+const EFFECT = OPS.map((o) => o.effect);
+const INS = Uint8Array.from(OPS, (o) => o.ins.length);
+const OUT = Uint8Array.from(OPS, (o) => o.out);
+const VALTYPES: readonly ValType[] = [VALTYPE.i32, VALTYPE.i64, VALTYPE.f32, VALTYPE.f64, VALTYPE.v128];
+/** Widest span of one check: the wider, the oftener a group lies across a page border and misses for ever. */
+const GROUP_SPAN = 256;
+
+/** Accesses that share one check: base value, covered bytes [low, high) relative to it. */
+interface Group {
+  low: number;
+  high: number;
+  write: boolean;
+  /** Local with the host address of base + low, -1 before the check has been emitted. */
+  host: number;
+  members: number;
+}
+
+export type BlockEnd = 'jmp' | 'br' | 'indirect' | 'stopped';
+
+export class RegionBlockEmitter {
+  exit!: Label;
+  /** Local with the pc of an indirect jump. */
+  readonly indirectPc: number;
+  readonly #f: FunctionBuilder;
+  readonly #globalLocal: Int32Array;
+  readonly #options: RegionOptions;
+  readonly #tlb: number;
+  readonly #grouping: boolean;
+  readonly #scratch: { i32: number; i64: number };
+  readonly #address: number;
+  readonly #address64: number;
+  readonly #entry: number;
+  /** Free temporaries by type. */
+  readonly #pool: number[][] = [[], [], [], [], []];
+  #ir!: IrBlock;
+  #end = 0;
+  #uses = new Int32Array(1024);
+  /** Index of the op at whose emission the value is last read, deferred uses included. */
+  #lastUse = new Int32Array(1024);
+  /** Emission point of a deferred value: the op that is emitted and contains it. */
+  #root = new Int32Array(1024);
+  /** Local holding the value, -1 none (constants and deferred values). */
+  #local = new Int32Array(1024);
+  /** 1: local is a global's own and is not given back. */
+  #borrowed = new Uint8Array(1024);
+  #groupOf: (Group | undefined)[] = [];
+  #pc = 0;
+  #insn = 0;
+  #pending = 0;
+  #sideExit = -1;
+  readonly #targets = [0, 0];
+
+  constructor(f: FunctionBuilder, globalLocal: Int32Array, options: RegionOptions, tlb: number, grouping: boolean) {
+    this.#f = f;
+    this.#globalLocal = globalLocal;
+    this.#options = options;
+    this.#tlb = tlb;
+    this.#grouping = grouping;
+    this.#scratch = { i32: f.addLocal(VALTYPE.i32), i64: f.addLocal(VALTYPE.i64) };
+    this.#address = f.addLocal(VALTYPE.i32);
+    this.#address64 = f.addLocal(VALTYPE.i64);
+    this.#entry = f.addLocal(VALTYPE.i32);
+    this.indirectPc = f.addLocal(VALTYPE.i32);
+  }
+
+  /** Pc of the k-th direct successor of the block just emitted. */
+  target(k: number): number {
+    return this.#targets[k];
+  }
+
+  /** Emits everything but the terminator's branches; for 'br' the condition is left on the stack. */
+  body(block: RegionBlock, pending: number): BlockEnd {
+    const ir = (this.#ir = block.ir);
+    this.#end = block.stopAt >= 0 ? block.stopAt : ir.count;
+    this.#pending = pending;
+    this.#insn = -1;
+    this.#prepare();
+    for (let i = 0; i < this.#end; i++) this.#op(i);
+    if (block.stopAt >= 0) {
+      // the instruction at stopAt exists only in the cold tier
+      this.#f.i32Const(this.#sideExitId()).br(this.exit);
+      this.#releaseAll();
+      return 'stopped';
+    }
+    const last = ir.count - 1;
+    this.#targets[0] = ir.imm[last];
+    this.#targets[1] = ir.imm2[last];
+    const kind: BlockEnd = ir.op[last] === JMP ? 'jmp' : ir.op[last] === BR ? 'br' : 'indirect';
+    if (kind === 'br') this.#push(ir.a[last]);
+    else if (kind === 'indirect') {
+      this.#push(ir.a[last]);
+      if (OUT[ir.op[ir.a[last]]] === I64) this.#f.op(OP.i32_wrap_i64);
+      this.#f.set(this.indirectPc);
+    }
+    this.#releaseAll();
+    return kind;
+  }
+
+  #op(i: number): void {
+    const f = this.#f;
+    const ir = this.#ir;
+    const o = ir.op[i];
+    switch (EFFECT[o]) {
+      case 'marker':
+        if (o === INSN_START) {
+          this.#pc = ir.imm[i];
+          this.#insn++;
+          this.#sideExit = -1;
+        }
+        return;
+      case 'pure':
+        if (this.#uses[i] === 0 || this.#root[i] !== i || INS[o] === 0) return;
+        this.#compute(i);
+        this.#keep(i);
+        break;
+      case 'get': {
+        if (this.#uses[i] === 0) return;
+        const g = this.#globalLocal[ir.imm[i]];
+        if (this.#changesBefore(ir.imm[i], i, this.#lastUse[i])) {
+          f.get(g);
+          this.#keep(i);
+        } else {
+          this.#local[i] = g;
+          this.#borrowed[i] = 1;
+        }
+        return;
+      }
+      case 'set':
+        this.#push(ir.a[i]);
+        f.set(this.#globalLocal[ir.imm[i]]);
+        break;
+      case 'envld':
+        if (INS[o] === 0) f.i32Const(0);
+        else this.#push(ir.a[i]);
+        narrowLoad(f, OPS[o].name, OPS[o].out, ENV_BASE + ir.imm[i]);
+        this.#keep(i);
+        break;
+      case 'envst':
+        if (INS[o] === 1) f.i32Const(0);
+        else this.#push(ir.a[i]);
+        this.#push(INS[o] === 1 ? ir.a[i] : ir.b[i]);
+        narrowStore(f, OPS[o].name, OPS[o].ins[INS[o] - 1], ENV_BASE + ir.imm[i]);
+        break;
+      case 'load':
+      case 'store':
+        this.#memory(i);
+        break;
+      case 'guard':
+        f.i32Const(this.#sideExitId());
+        this.#push(ir.a[i]);
+        f.brIf(this.exit).drop();
+        break;
+      case 'callw':
+        for (let n = 0; n < INS[o]; n++) this.#push(ir.operand(i, n));
+        f.call(this.#options.helper(ir.imm[i]));
+        this.#keep(i);
+        break;
+      default:
+        return; // terminators: the caller's
+    }
+    this.#release(i);
+  }
+
+  // --- values -------------------------------------------------------------------------------------------------
+  /** Pushes a value: constant, local, or the whole deferred expression. */
+  #push(v: number): void {
+    const f = this.#f;
+    const ir = this.#ir;
+    if (this.#local[v] >= 0) {
+      f.get(this.#local[v]);
+      return;
+    }
+    const o = ir.op[v];
+    if (o === I32_CONST) f.i32Const(ir.imm[v]);
+    else if (o === ENV_ADDR) f.i32Const(ENV_BASE + ir.imm[v]);
+    else if (o === I64_CONST) f.i64ConstParts(ir.imm[v], ir.imm2[v]);
+    else if (o === V128_CONST) f.v128Const(ir.vectors[ir.imm[v]]);
+    else this.#compute(v);
+  }
+
+  #compute(v: number): void {
+    const ir = this.#ir;
+    const o = ir.op[v];
+    for (let n = 0; n < INS[o]; n++) this.#push(ir.operand(v, n));
+    if (o === SHUFFLE) this.#f.shuffle(ir.vectors[ir.imm[v]]);
+    else LOWERING[o]!(this.#f, this.#scratch, ir.imm[v]);
+  }
+
+  /** The value on the stack goes to a temporary, or nowhere if it is unused. */
+  #keep(v: number): void {
+    if (this.#uses[v] === 0) {
+      this.#f.drop();
+      return;
+    }
+    this.#f.set((this.#local[v] = this.#alloc(OUT[this.#ir.op[v]] as IrType)));
+  }
+
+  #alloc(type: IrType): number {
+    return this.#pool[type].pop() ?? this.#f.addLocal(VALTYPES[type]);
+  }
+
+  /** Gives back temporaries whose last reader has been emitted at op i. */
+  #release(i: number): void {
+    this.#releaseOperands(i, i);
+  }
+  #releaseOperands(op: number, at: number): void {
+    const ir = this.#ir;
+    const n = INS[ir.op[op]];
+    for (let k = 0; k < n; k++) {
+      const v = ir.operand(op, k);
+      if (v < 0) continue;
+      if (this.#local[v] < 0) {
+        if (this.#root[v] !== v) this.#releaseOperands(v, at);
+      } else if (this.#lastUse[v] === at && this.#borrowed[v] === 0) {
+        this.#pool[OUT[ir.op[v]]].push(this.#local[v]);
+        this.#lastUse[v] = -1;
+      }
+    }
+  }
+  #releaseAll(): void {
+    const ir = this.#ir;
+    for (let v = 0; v < this.#end; v++) {
+      if (this.#local[v] >= 0 && this.#borrowed[v] === 0 && this.#lastUse[v] >= 0) this.#pool[OUT[ir.op[v]]].push(this.#local[v]);
+    }
+    for (const g of this.#groupOf) {
+      if (g !== undefined && g.host >= 0) {
+        this.#pool[I32].push(g.host);
+        g.host = -1;
+      }
+    }
+  }
+
+  #changesBefore(g: number, from: number, to: number): boolean {
+    const ir = this.#ir;
+    for (let j = from + 1; j < to && j < this.#end; j++) if (EFFECT[ir.op[j]] === 'set' && ir.imm[j] === g) return true;
+    return false;
+  }
+
+  /** Uses, deferral and last uses. */
+  #prepare(): void {
+    const ir = this.#ir;
+    const n = ir.count;
+    if (this.#uses.length < n) {
+      this.#uses = new Int32Array(ir.op.length);
+      this.#lastUse = new Int32Array(ir.op.length);
+      this.#root = new Int32Array(ir.op.length);
+      this.#local = new Int32Array(ir.op.length);
+      this.#borrowed = new Uint8Array(ir.op.length);
+    }
+    this.#uses.fill(0, 0, n);
+    this.#lastUse.fill(-1, 0, n);
+    this.#local.fill(-1, 0, n);
+    this.#borrowed.fill(0, 0, n);
+    this.#groupOf = [];
+    const groups = new Map<number, Group[]>();
+    const limit = this.#end;
+    for (let i = limit - 1; i >= 0; i--) {
+      const o = ir.op[i];
+      const effect = EFFECT[o];
+      if (effect === 'marker') continue;
+      if (effect === 'pure' && this.#uses[i] === 0) continue;
+      const single = effect === 'pure' && INS[o] > 0 && this.#uses[i] === 1;
+      // a value used once is computed where it is used; `#lastUse` names its (only) user's root here
+      this.#root[i] = single ? this.#root[this.#lastUse[i]] : i;
+      const at = this.#root[i];
+      const memory = MEMORY_OPS[o];
+      for (let k = 0; k < INS[o]; k++) {
+        let v = ir.operand(i, k);
+        if (k === 0 && memory !== undefined) v = this.#baseOf(v);
+        if (v < 0) continue;
+        this.#uses[v]++;
+        if (this.#lastUse[v] < at) this.#lastUse[v] = at;
+      }
+    }
+    for (let i = 0; i < limit; i++) if (MEMORY_OPS[ir.op[i]] !== undefined) this.#join(i, groups);
+  }
+
+  /** Base value of an address (a constant displacement taken off), or -1 for a constant address. */
+  #baseOf(address: number): number {
+    const ir = this.#ir;
+    const o = ir.op[address];
+    if (o === I32_CONST) return -1;
+    if ((o === I32_ADD || o === I64_ADD) && ir.op[ir.b[address]] === I32_CONST) return ir.op[ir.a[address]] === I32_CONST ? address : ir.a[address];
+    return address;
+  }
+  #offsetOf(address: number): number {
+    const ir = this.#ir;
+    const o = ir.op[address];
+    if (o === I32_CONST) return ir.imm[address];
+    return this.#baseOf(address) === address ? 0 : ir.imm[ir.b[address]];
+  }
+
+  // --- guest memory -------------------------------------------------------------------------------------------
+  #join(i: number, groups: Map<number, Group[]>): void {
+    const ir = this.#ir;
+    const m = MEMORY_OPS[ir.op[i]]!;
+    const base = this.#baseOf(ir.a[i]);
+    const offset = this.#offsetOf(ir.a[i]);
+    const write = m.store || (ir.imm[i] & 1) !== 0;
+    let list = groups.get(base);
+    if (list === undefined) groups.set(base, (list = []));
+    let group = this.#grouping ? list.find((g) => Math.max(g.high, offset + m.size) - Math.min(g.low, offset) <= GROUP_SPAN) : undefined;
+    // without grouping, a read-modify-write pair still shares its check
+    group ??= list.find((g) => g.low <= offset && offset + m.size <= g.high && (g.write || !write));
+    if (group === undefined) {
+      group = { low: offset, high: offset + m.size, write, host: -1, members: 0 };
+      list.push(group);
+    }
+    group.low = Math.min(group.low, offset);
+    group.high = Math.max(group.high, offset + m.size);
+    group.write ||= write;
+    group.members++;
+    this.#groupOf[i] = group;
+  }
+
+  #memory(i: number): void {
+    const f = this.#f;
+    const ir = this.#ir;
+    const m = MEMORY_OPS[ir.op[i]]!;
+    const group = this.#groupOf[i]!;
+    if (group.host < 0) this.#check(i, group, m.address);
+    const offset = this.#offsetOf(ir.a[i]) - group.low;
+    f.get(group.host);
+    if (m.store) {
+      this.#push(ir.b[i]);
+      hostStore(f, m, offset);
+    } else {
+      hostLoad(f, m, offset);
+      this.#keep(i);
+    }
+    if (--group.members === 0) {
+      this.#pool[I32].push(group.host);
+      group.host = -1;
+      this.#groupOf[i] = undefined;
+    }
+  }
+
+  /** The group's TLB check: leaves at this instruction on a miss, else sets the host address of base + low. */
+  #check(i: number, group: Group, type: IrType): void {
+    const f = this.#f;
+    const base = this.#baseOf(this.#ir.a[i]);
+    const address = type === I64 ? this.#address64 : this.#address;
+    if (base < 0) f.i32Const(group.low);
+    else {
+      this.#push(base);
+      if (group.low !== 0) {
+        if (type === I64) f.i64Const(group.low).op(OP.i64_add);
+        else f.i32Const(group.low).op(OP.i32_add);
+      }
+    }
+    f.set(address);
+    tlbOffset(f, address, type);
+    f.set(this.#entry);
+    f.i32Const(this.#sideExitId());
+    tlbMisses(f, address, type, this.#entry, this.#tlb, group.high - group.low, group.write);
+    f.brIf(this.exit).drop();
+    hostAddress(f, address, type, this.#entry, this.#tlb);
+    group.host = this.#alloc(I32);
+    f.set(group.host);
+  }
+
+  /** Exit record of the current instruction: one for all its checks. */
+  #sideExitId(): number {
+    if (this.#sideExit < 0) this.#sideExit = this.#options.exitRecord(EXIT_KIND.COLD, this.#pc, this.#pending + Math.max(0, this.#insn));
+    return this.#sideExit;
+  }
+}

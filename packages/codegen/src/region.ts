@@ -1,0 +1,212 @@
+/**
+ * The hot tier: compiles a region (a set of translation blocks joined by branches, calls and returns) to one
+ * WebAssembly function `(i32) -> i32`: argument unused, result the exit record that it left by.
+ *
+ * Shape: guest registers and flags that the region uses live in locals, loaded at entry; every way out branches to one
+ * common exit that writes the changed ones back. Nothing is called on a memory access: a TLB miss leaves through the
+ * exit with the state of the instruction's start. One TLB check covers all accesses of a block with the same base
+ * value and constant offsets. The budget is counted down at back edges and joins only.
+ */
+import type { GlobalDef, IrBlock } from '@emkit/ir';
+import { OPS } from '@emkit/ir';
+import { OP, VALTYPE } from '@emkit/wasm';
+import type { FunctionBuilder, Label, ModuleBuilder, ValType } from '@emkit/wasm';
+import { analyseFlow } from './flow.ts';
+import type { Flow } from './flow.ts';
+import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
+import { slotLoad, slotStore } from './memory-ops.ts';
+import { RegionBlockEmitter } from './region-block.ts';
+
+export interface RegionBlock {
+  readonly pc: number;
+  readonly ir: IrBlock;
+  /**
+   * Indices of blocks reached by the terminator: `jmp` [target]; `br` [taken, not taken]; indirect jumps: the
+   * candidates, likeliest first, compared by pc. -1: not in the region.
+   */
+  readonly successors: readonly number[];
+  /** Op index after the `insn_start` of an instruction that exists only in the cold tier: stop there. -1: none. */
+  readonly stopAt: number;
+}
+
+export interface RegionInput {
+  readonly blocks: readonly RegionBlock[];
+  /** MMU mode of the whole region. */
+  readonly user: boolean;
+  /** Allow one check for several accesses; off after too many misses that were due to page borders. */
+  readonly group: boolean;
+}
+
+export interface RegionOptions {
+  readonly globals: readonly GlobalDef[];
+  /** Function index (in the module being built) of a WebAssembly helper. */
+  readonly helper: (index: number) => number;
+  /** Make an exit record. */
+  readonly exitRecord: (kind: number, pc: number, insns: number) => number;
+  readonly pcOffset: number;
+}
+
+const VALTYPES: readonly ValType[] = [VALTYPE.i32, VALTYPE.i64, VALTYPE.f32, VALTYPE.f64, VALTYPE.v128];
+const IS_GET = Uint8Array.from(OPS, (o) => (o.effect === 'get' ? 1 : 0));
+const IS_SET = Uint8Array.from(OPS, (o) => (o.effect === 'set' ? 1 : 0));
+
+/** Adds the region's function to the module and returns its index. */
+export function compileRegion(mb: ModuleBuilder, region: RegionInput, options: RegionOptions): number {
+  const f = mb.addFunction(mb.addType([VALTYPE.i32], [VALTYPE.i32]));
+  new RegionEmitter(f, region, options).emit();
+  return f.index;
+}
+
+class RegionEmitter {
+  readonly #f: FunctionBuilder;
+  readonly #region: RegionInput;
+  readonly #options: RegionOptions;
+  readonly #flow: Flow;
+  readonly #budget: number;
+  /** Local of each global, -1 when unused; and whether it is written. */
+  readonly #local: Int32Array;
+  readonly #written: Uint8Array;
+  readonly #blocks: RegionBlockEmitter;
+  readonly #loopLabel: Label[] = [];
+  readonly #mergeLabel: Label[] = [];
+  /** Instructions run since the budget was last counted, on entry to each block. */
+  readonly #pending: Int32Array;
+  #exit!: Label;
+
+  constructor(f: FunctionBuilder, region: RegionInput, options: RegionOptions) {
+    this.#f = f;
+    this.#region = region;
+    this.#options = options;
+    const { blocks } = region;
+    this.#flow = analyseFlow(blocks.length, blocks.map((b) => b.successors));
+    this.#local = new Int32Array(options.globals.length).fill(-1);
+    this.#written = new Uint8Array(options.globals.length);
+    this.#pending = new Int32Array(blocks.length);
+    this.#budget = f.addLocal(VALTYPE.i32);
+    this.#scanGlobals();
+    this.#blocks = new RegionBlockEmitter(f, this.#local, options, region.user ? TLB.BASE + TLB.MODE_SIZE : TLB.BASE, region.group);
+  }
+
+  #scanGlobals(): void {
+    const { globals } = this.#options;
+    for (const n of this.#flow.order) {
+      const block = this.#region.blocks[n];
+      const end = block.stopAt >= 0 ? block.stopAt : block.ir.count;
+      for (let i = 0; i < end; i++) {
+        const o = block.ir.op[i];
+        if (IS_GET[o] === 0 && IS_SET[o] === 0) continue;
+        const g = block.ir.imm[i];
+        if (this.#local[g] < 0) this.#local[g] = this.#f.addLocal(VALTYPES[globals[g].type]);
+        if (IS_SET[o] !== 0) this.#written[g] = 1;
+      }
+    }
+  }
+
+  emit(): void {
+    const f = this.#f;
+    const { globals } = this.#options;
+    f.i32Const(0).load(OP.i32_load, 2, CTL.BUDGET).set(this.#budget);
+    globals.forEach((g, n) => {
+      if (this.#local[n] < 0) return;
+      f.i32Const(0);
+      slotLoad(f, g.type, ENV_BASE + g.offset);
+      f.set(this.#local[n]);
+    });
+    this.#exit = f.block(VALTYPE.i32);
+    this.#blocks.exit = this.#exit;
+    // A chain of regions must stop somewhere: each looks at the budget when it is entered.
+    f.i32Const(this.#options.exitRecord(EXIT_KIND.BUDGET, this.#region.blocks[0].pc, 0));
+    f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
+    this.#tree(0);
+    f.unreachable();
+    f.end();
+    globals.forEach((g, n) => {
+      if (this.#written[n] === 0) return;
+      f.i32Const(0).get(this.#local[n]);
+      slotStore(f, g.type, ENV_BASE + g.offset);
+    });
+    f.i32Const(0).get(this.#budget).store(OP.i32_store, 2, CTL.BUDGET);
+  }
+
+  /** Code for block n and everything it dominates. */
+  #tree(n: number): void {
+    if (this.#flow.isLoop[n] !== 0) {
+      this.#loopLabel[n] = this.#f.loop();
+      this.#within(n, this.#flow.mergeChildren[n].length - 1);
+      this.#f.end();
+    } else this.#within(n, this.#flow.mergeChildren[n].length - 1);
+  }
+
+  /** Block n inside the labels of its merge children 0..k (the last one in order is the outermost label). */
+  #within(n: number, k: number): void {
+    if (k < 0) {
+      this.#block(n);
+      return;
+    }
+    const child = this.#flow.mergeChildren[n][k];
+    this.#mergeLabel[child] = this.#f.block();
+    this.#within(n, k - 1);
+    this.#f.end();
+    this.#tree(child);
+  }
+
+  #block(n: number): void {
+    const f = this.#f;
+    const block = this.#region.blocks[n];
+    const successors = this.#flow.successors[n];
+    const kind = this.#blocks.body(block, this.#pending[n]);
+    const after = this.#pending[n] + block.ir.insnCount;
+    switch (kind) {
+      case 'stopped':
+        return;
+      case 'jmp':
+        this.#branch(n, successors[0], this.#blocks.target(0), after);
+        return;
+      case 'br': {
+        // condition on the stack
+        const [taken, notTaken] = successors;
+        f.if_();
+        this.#branch(n, taken, this.#blocks.target(0), after);
+        f.else_();
+        this.#branch(n, notTaken, this.#blocks.target(1), after);
+        f.end();
+        return;
+      }
+      default: {
+        // indirect: pc in a local; compare with the known targets
+        const pc = this.#blocks.indirectPc;
+        for (let k = 0; k < successors.length; k++) {
+          const s = successors[k];
+          if (s < 0) continue;
+          f.get(pc).i32Const(this.#region.blocks[s].pc).op(OP.i32_eq);
+          f.if_();
+          this.#branch(n, s, this.#region.blocks[s].pc, after);
+          f.end();
+        }
+        f.i32Const(0).get(pc).store(OP.i32_store, 2, ENV_BASE + this.#options.pcOffset);
+        f.i32Const(this.#options.exitRecord(EXIT_KIND.INDIRECT, 0, after)).br(this.#exit);
+      }
+    }
+  }
+
+  /** Transfer to a successor: inline, by label, around a loop, or out of the region. */
+  #branch(from: number, to: number, pc: number, insns: number): void {
+    const f = this.#f;
+    if (to < 0) {
+      f.i32Const(this.#options.exitRecord(EXIT_KIND.JUMP, pc, insns)).br(this.#exit);
+      return;
+    }
+    const back = this.#flow.rpo[to] <= this.#flow.rpo[from];
+    const label = back || this.#flow.isMerge[to] !== 0;
+    if (label || this.#flow.isLoop[to] !== 0) {
+      f.get(this.#budget).i32Const(insns).op(OP.i32_sub).set(this.#budget);
+      this.#pending[to] = 0;
+    } else this.#pending[to] = insns;
+    if (back) {
+      f.i32Const(this.#options.exitRecord(EXIT_KIND.BUDGET, pc, 0));
+      f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
+      f.br(this.#loopLabel[to]);
+    } else if (label) f.br(this.#mergeLabel[to]);
+    else this.#tree(to);
+  }
+}

@@ -1,0 +1,2 @@
+export { CpuBench, SYSTEM_BASE } from './cpu-bench.ts';
+export type { CpuBenchOptions, StopInfo } from './cpu-bench.ts';

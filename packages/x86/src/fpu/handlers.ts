@@ -1,0 +1,3 @@
+import type { HandlerTable } from '../translate/translator.ts';
+
+export const FPU_HANDLERS: HandlerTable = {};

@@ -1,0 +1,3 @@
+import type { RowSpec } from '../decode/row.ts';
+
+export const FPU_ROWS: readonly RowSpec[] = [];

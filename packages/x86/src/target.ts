@@ -1,0 +1,88 @@
+/**
+ * The x86 as an accelerator's target: binds CPU state, system helpers, page walker and translator to the services of
+ * one accelerator. Structurally what `@emkit/accel-tcg` calls a Target; this package does not import it.
+ */
+import { CPU_FAULT, X86Cpu } from './cpu.ts';
+import type { X86Host } from './cpu.ts';
+import { bindHelpers } from './helpers.ts';
+import type { Helper } from './helpers.ts';
+import type { CpuModel } from './models/model.ts';
+import { ENV, GLOBALS_32, HF_CPL } from './state.ts';
+import { BlockTranslator } from './translate/block.ts';
+import type { TranslateRequest, TranslateResult } from './translate/block.ts';
+import type { IrBuilder } from '@emkit/ir';
+import { WASM_HELPERS } from './wasm-helpers.ts';
+
+export class X86Target {
+  readonly name = 'x86';
+  readonly globals = GLOBALS_32;
+  readonly offsets = { pc: ENV.EIP, flags: ENV.HFLAGS, csBase: ENV.CS_BASE } as const;
+  readonly userMask = HF_CPL;
+  readonly userValue = 3;
+  readonly envSize = ENV.SIZE;
+  readonly wasmHelpers = WASM_HELPERS;
+  readonly fault = CPU_FAULT;
+  readonly cpu: X86Cpu;
+  readonly #helpers: readonly Helper[];
+  readonly #translator: BlockTranslator;
+
+  constructor(host: X86Host, model: CpuModel) {
+    this.cpu = new X86Cpu(host, model);
+    this.#helpers = bindHelpers(this.cpu);
+    this.#translator = new BlockTranslator(this.cpu.features);
+  }
+
+  translate(b: IrBuilder, request: TranslateRequest, result: TranslateResult): void {
+    this.#translator.translate(b, request, result);
+  }
+  callHelper(id: number, a: number, b: number, c: number, d: number): number {
+    return this.#helpers[id](a, b, c, d);
+  }
+  record(vector: number, errorCode: number): void {
+    this.cpu.setEnv32(ENV.EXCEPTION_VECTOR, vector);
+    this.cpu.setEnv32(ENV.EXCEPTION_ERROR, errorCode);
+  }
+  recordPageFault(lin: number): void {
+    this.cpu.setCrRaw(2, lin);
+    this.record(14, this.cpu.faultError);
+  }
+  deliver(): void {
+    this.cpu.deliver();
+  }
+  canInterrupt(): boolean {
+    return this.cpu.canInterrupt();
+  }
+  interrupt(vector: number): void {
+    this.cpu.interrupt(vector);
+  }
+  get halted(): boolean {
+    return this.cpu.halted;
+  }
+  wake(): void {
+    this.cpu.halted = false;
+  }
+  walk(lin: number, access: number, user: boolean): boolean {
+    return this.cpu.walk(lin, access, user);
+  }
+  get walkPhys(): number {
+    return this.cpu.walkPhys;
+  }
+  get walkProt(): number {
+    return this.cpu.walkProt;
+  }
+  get walkGlobal(): boolean {
+    return this.cpu.walkGlobal;
+  }
+  debugTranslate(lin: number): number {
+    return this.cpu.debugTranslate(lin);
+  }
+  get watchpoints(): X86Cpu['watchpoints'] {
+    return this.cpu.watchpoints;
+  }
+  hitWatchpoint(lin: number, size: number, write: boolean): boolean {
+    return this.cpu.hitWatchpoint(lin, size, write);
+  }
+  deliverPendingTrap(): void {
+    this.cpu.deliverPendingTrap();
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Translates one block: a straight run of guest instructions into IR, ended by one terminator.
+ *
+ * A block ends at a branch, after `maxInsns`, before an instruction that is not wholly in the page (which is then a
+ * block of its own, the only kind to span two pages), after what changes mode or block flags, and before and after a
+ * repeated string instruction. One-instruction modes (trap flag, interrupt shadow, breakpoints): see `Translator`.
+ * Not here: instruction meanings (the handler files), fetching through the MMU (`CodeSource`).
+ */
+import type { IrBuilder } from '@emkit/ir';
+import { DECODE_32, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, DECODE_VEX, MAX_INSN_LENGTH, decode } from '../decode/decoder.ts';
+import { decodeFeatures } from '../decode/features.ts';
+import { Insn } from '../decode/insn.ts';
+import { OPCODES } from '../decode/table.ts';
+import type { CpuFeatures } from '../models/features.ts';
+import { HF_CS32, HF_PE, HF_VM } from '../state.ts';
+import { HANDLERS } from './handlers.ts';
+import { Translator } from './translator.ts';
+
+/** Where the block's code bytes are. */
+export interface CodeSource {
+  /** The linear memory. */
+  readonly u8: Uint8Array;
+  /** Host offset of the byte at the block's pc. */
+  offset: number;
+  /** Bytes from there to the end of the 4K page. */
+  available: number;
+  /** Host offset of the next linear page's first byte, or -1: fetching it faults. */
+  nextPage(): number;
+}
+
+export interface TranslateRequest {
+  eip: number;
+  csBase: number;
+  /** Block flags (HF_*). */
+  flags: number;
+  maxInsns: number;
+  /** For the hot tier: fast forms guarded by `bail_if` may be used. */
+  hot: boolean;
+  /** CC_OP at entry when it is known, else -1. */
+  entryCcOp: number;
+  code: CodeSource;
+  cpu: CpuFeatures;
+}
+
+export interface TranslateResult {
+  /** Guest bytes covered. */
+  bytes: number;
+  insns: number;
+  /** Block flags at the terminator if static, else -1. */
+  exitFlags: number;
+  /** CC_OP at the terminator if static, else -1. */
+  exitCcOp: number;
+  /** Return EIP when the block ends in a near call, else -1. */
+  callReturn: number;
+  /** The first instruction could not be fetched: the caller raises #PF. Nothing was emitted. */
+  fault: boolean;
+}
+
+/** Rows whose instruction, when repeated, is a block of its own. */
+const STRING_ROW = Uint8Array.from(OPCODES.rows, (r) => (/^(MOVS|STOS|LODS|CMPS|SCAS|INS|OUTS)$/.test(r.mnemonic) && r.operands.length === 2 && !r.hasModrm ? 1 : 0));
+
+/** What a code cache keeps to translate with: builder, decoded instruction, scratch. */
+export class BlockTranslator {
+  readonly t: Translator;
+  readonly #insn = new Insn();
+  /** An instruction that spans two pages, put together. */
+  readonly #spanning = new Uint8Array(MAX_INSN_LENGTH + 1);
+  #cpu: CpuFeatures | undefined;
+  #features = new Uint8Array(0);
+
+  constructor(b: IrBuilder) {
+    this.t = new Translator(b);
+  }
+
+  /** Translate one block into `b` (reset by the caller, finished by the caller). Hot path of cold code. */
+  translate(req: TranslateRequest, out: TranslateResult): void {
+    const { t } = this;
+    const insn = this.#insn;
+    const { code, flags } = req;
+    if (req.cpu !== this.#cpu) {
+      this.#cpu = req.cpu;
+      this.#features = decodeFeatures(req.cpu);
+    }
+    const mode = ((flags & HF_CS32) !== 0 ? DECODE_32 : 0) | ((flags & (HF_PE | HF_VM)) === HF_PE ? DECODE_VEX : 0);
+    t.begin(flags, req.csBase, req.hot, this.#features, req.entryCcOp);
+    out.fault = false;
+    out.exitFlags = -1;
+    out.exitCcOp = -1;
+    const start = code.offset;
+    const end = start + code.available;
+    const max = t.special ? 1 : req.maxInsns;
+    let p = start;
+    let eip = req.eip | 0;
+    let insns = 0;
+    let dynamic = false;
+    while (insns < max && !t.stopped) {
+      let status = decode(insn, code.u8, p, end, mode, this.#features);
+      if (status === DECODE_TRUNCATED) {
+        if (insns > 0) break;
+        status = this.#decodeSpanning(code, mode);
+        if (status === DECODE_TRUNCATED) {
+          out.fault = true;
+          out.bytes = 0;
+          out.insns = 0;
+          out.callReturn = -1;
+          return;
+        }
+      }
+      if (status === DECODE_OK) {
+        const repeated = insn.rep !== 0 && STRING_ROW[insn.row.id] === 1;
+        if (repeated && insns > 0) break;
+        t.beginInsn(insn, eip);
+        HANDLERS[insn.row.id]!(t, insn);
+      } else {
+        t.beginInsn(insn, eip);
+        if (status === DECODE_TOO_LONG) t.protectionFault();
+        else t.undefined();
+      }
+      insns++;
+      p += insn.length;
+      eip = t.next;
+      if (t.b.terminated) {
+        dynamic = true;
+        break;
+      }
+      // code that ran to the end of the page goes on in another block
+      if (p >= end) break;
+    }
+    if (!dynamic) t.jmp(eip);
+    out.bytes = p - start;
+    out.insns = insns;
+    out.exitFlags = t.flagsKnown ? t.flags : -1;
+    out.exitCcOp = t.ccOp;
+    out.callReturn = t.callReturn;
+  }
+
+  #decodeSpanning(code: CodeSource, mode: number): number {
+    const next = code.nextPage();
+    if (next < 0) return DECODE_TRUNCATED;
+    const bytes = this.#spanning;
+    const have = Math.min(code.available, MAX_INSN_LENGTH);
+    bytes.set(code.u8.subarray(code.offset, code.offset + have));
+    bytes.set(code.u8.subarray(next, next + MAX_INSN_LENGTH + 1 - have), have);
+    return decode(this.#insn, bytes, 0, bytes.length, mode, this.#features);
+  }
+}
+
+const TRANSLATORS = new WeakMap<IrBuilder, BlockTranslator>();
+
+/** Translate one block into `b` with the scratch that belongs to it. */
+export function translateBlock(b: IrBuilder, req: TranslateRequest, out: TranslateResult): void {
+  let translator = TRANSLATORS.get(b);
+  if (translator === undefined) {
+    translator = new BlockTranslator(b);
+    TRANSLATORS.set(b, translator);
+  }
+  translator.translate(req, out);
+}

@@ -1,0 +1,111 @@
+/**
+ * Jumps, calls, returns, loops, interrupts. Near targets are offsets in CS, cut to 16 bits by a 16-bit operand size, and
+ * checked against the CS limit where that is not 4 GiB. Far transfers and interrupts are finished by helpers.
+ * SDM Vol. 2A "CALL", "INT n", "Jcc", "JMP", "LOOP"; Vol. 2B "RET".
+ */
+import { JUMP_CALL, JUMP_PLAIN, JUMP_RET } from '@emkit/ir';
+import type { Value } from '@emkit/ir';
+import type { Insn } from '../decode/insn.ts';
+import { ECX, EXC, HF_SEGCHECK } from '../state.ts';
+import { ACCESS_READ } from './translator.ts';
+import type { Handler, HandlerTable, Translator } from './translator.ts';
+
+function relative(t: Translator, i: Insn): number {
+  const target = (t.next + i.imm) | 0;
+  return i.size === 1 ? target & 0xffff : target;
+}
+function branch(t: Translator, i: Insn, cond: Value): void {
+  const target = relative(t, i);
+  if ((t.flags & HF_SEGCHECK) !== 0) t.checkTarget(t.b.i32(target), cond);
+  t.br(cond, target, t.next);
+}
+
+const jmp: Handler = (t, i) => {
+  const target = relative(t, i);
+  t.checkTarget(t.b.i32(target));
+  t.jmp(target);
+};
+const jcc: Handler = (t, i) => branch(t, i, t.condition(i.row.arg));
+
+const call: Handler = (t, i) => {
+  const target = relative(t, i);
+  t.checkTarget(t.b.i32(target));
+  t.push(i.size, t.b.i32(t.next));
+  t.callReturn = t.next;
+  t.jmp(target);
+};
+const jmpInd: Handler = (t) => {
+  const target = t.read(0);
+  t.checkTarget(target);
+  t.jmpInd(target, JUMP_PLAIN);
+};
+const callInd: Handler = (t, i) => {
+  const target = t.read(0);
+  t.checkTarget(target);
+  t.push(i.size, t.b.i32(t.next));
+  t.callReturn = t.next;
+  t.jmpInd(target, JUMP_CALL);
+};
+const ret: Handler = (t, i) => {
+  const target = t.top(i.size);
+  t.checkTarget(target);
+  t.dropStack((1 << i.size) + (i.row.imm1 === 0 ? 0 : i.imm));
+  t.jmpInd(target, JUMP_RET);
+};
+
+/** ECX or CX after the decrement; the caller sets it once everything that may fault is done. */
+const loop: Handler = (t, i) => {
+  const { b } = t;
+  const count = t.cut(b.sub(t.reg(ECX, i.asize), b.i32(1)), 8 << i.asize);
+  let cond = b.ne(count, b.i32(0));
+  if (i.row.arg < 2) cond = b.and(cond, t.condition(i.row.arg === 0 ? 5 : 4));
+  const target = relative(t, i);
+  if ((t.flags & HF_SEGCHECK) !== 0) t.checkTarget(b.i32(target), cond);
+  t.setReg(ECX, i.asize, count);
+  t.br(cond, target, t.next);
+};
+const jcxz: Handler = (t, i) => branch(t, i, t.b.eqz(t.reg(ECX, i.asize)));
+
+// --- far --------------------------------------------------------------------------------------------------------
+const farDirect = (helper: string): Handler => (t, i) => {
+  const { b } = t;
+  t.finishWith(helper, [b.i32(i.imm2), b.i32(i.size === 1 ? i.imm & 0xffff : i.imm), b.i32(1 << i.size), b.i32(t.next)]);
+};
+const farMemory = (helper: string): Handler => (t, i) => {
+  const { b } = t;
+  const n = 1 << i.size;
+  const address = t.memory(n + 2, ACCESS_READ);
+  const offset = t.load(i.size, address);
+  const selector = t.load(1, t.memoryAt(n));
+  t.finishWith(helper, [selector, offset, b.i32(n), b.i32(t.next)]);
+};
+const retFar: Handler = (t, i) => t.finishWith('far_ret', [t.b.i32(1 << i.size), t.b.i32(i.row.imm1 === 0 ? 0 : i.imm)]);
+const iret: Handler = (t, i) => t.finishWith('iret', [t.b.i32(1 << i.size), t.b.i32(t.next)], 1);
+
+// --- interrupts -------------------------------------------------------------------------------------------------
+/** The third argument of soft_int. */
+const INT_N = 0;
+const INT_3 = 1;
+const INT_1 = 3;
+const softInt = (t: Translator, vector: number, kind: number): void =>
+  t.finishWith('soft_int', [t.b.i32(vector), t.b.i32(t.next), t.b.i32(kind)], 0, false);
+const int: Handler = (t, i) => softInt(t, i.imm, INT_N);
+const int3: Handler = (t) => softInt(t, EXC.BP, INT_3);
+const int1: Handler = (t) => softInt(t, EXC.DB, INT_1);
+const into: Handler = (t) => t.finishWith('into', [t.overflow(), t.b.i32(t.next)]);
+
+const bound: Handler = (t, i) => {
+  const { b } = t;
+  const n = 1 << i.size;
+  const index = t.signed(t.reg(i.reg, i.size), i.size);
+  const address = t.memory(2 * n, ACCESS_READ);
+  const lower = t.signed(t.load(i.size, address), i.size);
+  const upper = t.signed(t.load(i.size, t.memoryAt(n)), i.size);
+  t.raiseIf(b.or(b.ltS(index, lower), b.ltS(upper, index)), EXC.BR);
+};
+
+export const FLOW_HANDLERS: HandlerTable = {
+  jmp, jcc, call, jmp_ind: jmpInd, call_ind: callInd, ret, loop, jcxz,
+  jmp_far: farDirect('far_jmp'), call_far: farDirect('far_call'), jmp_far_mem: farMemory('far_jmp'), call_far_mem: farMemory('far_call'),
+  ret_far: retFar, iret, int, int3, int1, into, bound,
+};

@@ -1,0 +1,193 @@
+/**
+ * Multiplication, division and decimal adjustment. #DE on a zero divisor and on a quotient that does not fit.
+ * Flags after DIV/IDIV are undefined: left as they were. SDM Vol. 2A "DIV", "IDIV", "IMUL", "AAA", "DAA"; 2B "MUL".
+ */
+import { opId } from '@emkit/ir';
+import type { Value } from '@emkit/ir';
+import { EAX, EDX, EXC } from '../state.ts';
+import type { Handler, HandlerTable, Translator } from './translator.ts';
+
+const SHR_S = opId('i32_shr_s');
+
+/** Low and high half of a 64-bit value. */
+const low = (t: Translator, v: Value): Value => t.b.wrap(v);
+const high = (t: Translator, v: Value): Value => t.b.wrap(t.b.shr(v, t.b.i64(32)));
+
+const mul: Handler = (t) => {
+  const { b } = t;
+  const size = t.size(0);
+  const x = t.read(0);
+  const a = t.reg(EAX, size);
+  if (size === 2) {
+    const p = b.mul(b.extU(a), b.extU(x));
+    const h = high(t, p);
+    b.set(EAX, low(t, p));
+    b.set(EDX, h);
+    t.setMul(size, low(t, p), b.ne(h, b.i32(0)));
+    return;
+  }
+  const p = b.mul(a, x);
+  const h = b.shr(p, b.i32(8 << size));
+  if (size === 0) t.setReg(EAX, 1, p);
+  else {
+    t.setReg(EAX, 1, p);
+    t.setReg(EDX, 1, h);
+  }
+  t.setMul(size, p, b.ne(h, b.i32(0)));
+};
+
+const imul: Handler = (t) => {
+  const { b } = t;
+  const size = t.size(0);
+  const x = t.signed(t.read(0), size);
+  const a = t.signed(t.reg(EAX, size), size);
+  if (size === 2) {
+    const p = b.mul(b.extS(a), b.extS(x));
+    const l = low(t, p);
+    const h = high(t, p);
+    b.set(EAX, l);
+    b.set(EDX, h);
+    t.setMul(size, l, b.ne(h, b.sar(l, b.i32(31))));
+    return;
+  }
+  const p = b.mul(a, x);
+  t.setReg(EAX, 1, p);
+  if (size === 1) t.setReg(EDX, 1, b.shr(p, b.i32(16)));
+  t.setMul(size, p, b.ne(p, t.signed(p, size)));
+};
+
+/** IMUL r, r/m and IMUL r, r/m, imm: the product cut to the operand size. */
+function imulCut(t: Translator, size: number, x: Value, y: Value): void {
+  const { b } = t;
+  const p = b.mul(t.signed(x, size), t.signed(y, size));
+  t.write(0, p);
+  if (size === 1) t.setMul(size, p, b.ne(p, b.ext16s(p)));
+  else t.setMul(size, p, b.ne(high(t, b.mul(b.extS(x), b.extS(y))), b.sar(p, b.i32(31))));
+}
+const imul2: Handler = (t, i) => {
+  const y = t.read(1);
+  imulCut(t, i.size, t.read(0), y);
+};
+const imul3: Handler = (t, i) => imulCut(t, i.size, t.read(1), t.read(2));
+
+/** A divisor that is never zero: the fault has been raised, but pure ops may be moved. */
+const nonZero = (t: Translator, x: Value): Value => t.b.or(x, t.b.eqz(x));
+
+const div: Handler = (t) => {
+  const { b } = t;
+  const size = t.size(0);
+  const x = t.read(0);
+  t.raiseIf(b.eqz(x), EXC.DE);
+  if (size < 2) {
+    const d = size === 0 ? t.reg(EAX, 1) : b.or(b.shl(t.reg(EDX, 1), b.i32(16)), t.reg(EAX, 1));
+    const y = nonZero(t, x);
+    const q = b.divU(d, y);
+    t.raiseIf(b.ltU(b.i32(size === 0 ? 0xff : 0xffff), q), EXC.DE);
+    setQuotient(t, size, q, b.remU(d, y));
+    return;
+  }
+  const top = b.get(EDX);
+  if (b.isConst(top) && b.constOf(top) === 0) {
+    const y = nonZero(t, x);
+    const a = b.get(EAX);
+    setQuotient(t, size, b.divU(a, y), b.remU(a, y));
+    return;
+  }
+  t.raiseIf(b.leU(x, top), EXC.DE);
+  const y = b.extU(nonZero(t, x));
+  const d = b.or(b.shl(b.extU(top), b.i64(32)), b.extU(b.get(EAX)));
+  setQuotient(t, size, b.wrap(b.divU(d, y)), b.wrap(b.remU(d, y)));
+};
+
+const idiv: Handler = (t) => {
+  const { b } = t;
+  const size = t.size(0);
+  const x = t.signed(t.read(0), size);
+  t.raiseIf(b.eqz(x), EXC.DE);
+  if (size === 2) {
+    const top = b.get(EDX);
+    const a = b.get(EAX);
+    const { block } = b;
+    if (block.op[top] === SHR_S && block.a[top] === a && b.isConst(block.b[top]!) && b.constOf(block.b[top]!) === 31) {
+      // after CDQ the dividend is EAX: only -2^31 / -1 overflows
+      t.raiseIf(b.and(b.eq(a, b.i32(-0x80000000)), b.eq(x, b.i32(-1))), EXC.DE);
+      divideBy(t, size, a, x);
+      return;
+    }
+    divideBy(t, size, b.or(b.shl(b.extU(top), b.i64(32)), b.extU(a)), b.extS(x));
+    return;
+  }
+  divideBy(t, size, size === 0 ? b.ext16s(b.get(EAX)) : b.or(b.shl(t.reg(EDX, 1), b.i32(16)), t.reg(EAX, 1)), x);
+};
+/** Signed division; -1 is done by negation, since the most negative dividend traps in WebAssembly. */
+function divideBy(t: Translator, size: number, d: Value, x: Value): void {
+  const { b } = t;
+  const type = b.typeOf(d);
+  const minus = b.eq(x, b.int(type, -1));
+  const y = b.select(b.or(minus, b.eqz(x)), b.int(type, 1), x);
+  const q = b.select(minus, b.neg(d), b.divS(d, y));
+  // when d / 1 is used in place of d / -1 the remainder is 0 as well
+  const r = b.remS(d, y);
+  if (type === 1) t.raiseIf(b.ne(q, b.extS(b.wrap(q))), EXC.DE);
+  else if (size < 2) t.raiseIf(b.ne(q, t.signed(q, size)), EXC.DE);
+  if (type === 1) setQuotient(t, size, b.wrap(q), b.wrap(r));
+  else setQuotient(t, size, q, r);
+}
+function setQuotient(t: Translator, size: number, q: Value, r: Value): void {
+  const { b } = t;
+  if (size === 0) t.setReg(EAX, 1, b.or(b.and(q, b.i32(0xff)), b.shl(b.and(r, b.i32(0xff)), b.i32(8))));
+  else {
+    t.setReg(EAX, size, q);
+    t.setReg(EDX, size, r);
+  }
+}
+
+// --- decimal adjustment -----------------------------------------------------------------------------------------
+/** AL's low digit is above 9, or AF. */
+function needsAdjust(t: Translator, al: Value): Value {
+  const { b } = t;
+  return b.or(b.ltU(b.i32(9), b.and(al, b.i32(15))), t.adjust());
+}
+const decimal = (subtract: boolean): Handler => (t) => {
+  const { b } = t;
+  const al = t.reg(EAX, 0);
+  const adjust = needsAdjust(t, al);
+  const highAdjust = b.or(b.ltU(b.i32(0x99), al), t.carry());
+  const amount = b.or(b.select(adjust, b.i32(6), b.i32(0)), b.select(highAdjust, b.i32(0x60), b.i32(0)));
+  const r = subtract ? b.sub(al, amount) : b.add(al, amount);
+  const carry = subtract ? b.or(highAdjust, b.and(adjust, b.ltU(al, b.i32(6)))) : highAdjust;
+  t.setReg(EAX, 0, r);
+  t.setBits(0, r, b.or(carry, b.shl(adjust, b.i32(4))));
+};
+const ascii = (subtract: boolean): Handler => (t) => {
+  const { b } = t;
+  const ax = t.reg(EAX, 1);
+  const adjust = needsAdjust(t, b.and(ax, b.i32(0xff)));
+  const amount = b.select(adjust, b.i32(0x106), b.i32(0));
+  const r = b.and(subtract ? b.sub(ax, amount) : b.add(ax, amount), b.i32(0xff0f));
+  t.setReg(EAX, 1, r);
+  t.setBits(0, r, b.or(adjust, b.shl(adjust, b.i32(4))));
+};
+const aam: Handler = (t, i) => {
+  const { b } = t;
+  const base = i.imm & 0xff;
+  if (base === 0) {
+    t.raise(EXC.DE);
+    return;
+  }
+  const al = t.reg(EAX, 0);
+  const r = b.remU(al, b.i32(base));
+  t.setReg(EAX, 1, b.or(r, b.shl(b.divU(al, b.i32(base)), b.i32(8))));
+  t.setLogic(0, r);
+};
+const aad: Handler = (t, i) => {
+  const { b } = t;
+  const ax = t.reg(EAX, 1);
+  const r = b.and(b.add(b.and(ax, b.i32(0xff)), b.mul(b.shr(ax, b.i32(8)), b.i32(i.imm & 0xff))), b.i32(0xff));
+  t.setReg(EAX, 1, r);
+  t.setLogic(0, r);
+};
+
+export const MULDIV_HANDLERS: HandlerTable = {
+  mul, imul, imul2, imul3, div, idiv, daa: decimal(false), das: decimal(true), aaa: ascii(false), aas: ascii(true), aam, aad,
+};

@@ -1,0 +1,180 @@
+/**
+ * System instructions: what only needs the block flags (CPL, protected mode) is checked here, the rest is a helper's.
+ * SDM Vol. 2A/2B, pages by mnemonic; Vol. 3A §2.8 "System Instruction Summary".
+ */
+import { CC_EFLAGS } from '../flags.ts';
+import { CS, EAX, ENV, FLAG_IF, G, GS, HF_INHIBIT_IRQ, HF_IOPL_OK, SEG_SELECTOR, SS } from '../state.ts';
+import { LOAD_SEG_NO_SHADOW, SHADOW_STI } from '../system/load-seg.ts';
+import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
+import type { Handler, HandlerTable, Translator } from './translator.ts';
+import type { Value } from '@emkit/ir';
+
+/** #GP(0) unless CPL is 0. */
+const privileged = (handler: Handler): Handler => (t, i) => (t.cpl === 0 ? handler(t, i) : t.protectionFault());
+/** #UD in real and virtual-8086 mode. */
+const protectedOnly = (handler: Handler): Handler => (t, i) => (t.protectedMode ? handler(t, i) : t.undefined());
+
+// --- segment registers ------------------------------------------------------------------------------------------
+const movToSeg: Handler = (t, i) => {
+  if (i.reg === CS || i.reg > GS) {
+    t.undefined();
+    return;
+  }
+  t.call('load_seg', t.b.i32(i.reg), t.read(1));
+  t.exitNext(0, i.reg === SS, i.reg !== SS);
+};
+/** Memory gets 16 bits whatever the operand size. */
+const storeWord = (t: Translator, size: number, v: Value): void => {
+  if (t.isMem) t.store(1, t.memory(2, ACCESS_WRITE), v);
+  else t.setReg(t.insn.rm, size, v);
+};
+const movFromSeg: Handler = (t, i) => {
+  if (i.reg > GS) t.undefined();
+  else storeWord(t, i.size, t.segSelector(i.reg));
+};
+/** LES, LDS, LSS, LFS, LGS. */
+const loadFar: Handler = (t, i) => {
+  const n = 1 << i.size;
+  const address = t.memory(n + 2, ACCESS_READ);
+  const offset = t.load(i.size, address);
+  const selector = t.load(1, t.memoryAt(n));
+  t.call('load_seg', t.b.i32(i.row.arg === SS ? SS | LOAD_SEG_NO_SHADOW : i.row.arg), selector);
+  t.setReg(i.reg, i.size, offset);
+  t.exitNext();
+};
+
+// --- descriptor tables and selectors ----------------------------------------------------------------------------
+const sldt = protectedOnly((t, i) => storeWord(t, i.size, t.b.and(t.envLoad(ENV.LDTR + SEG_SELECTOR), t.b.i32(0xffff))));
+const str = protectedOnly((t, i) => storeWord(t, i.size, t.b.and(t.envLoad(ENV.TR + SEG_SELECTOR), t.b.i32(0xffff))));
+const loadSystemSegment = (helper: string): Handler => protectedOnly(privileged((t) => {
+  t.call(helper, t.read(0));
+  t.exitNext();
+}));
+/** VERR, VERW: ZF by the helper, as EFLAGS bits. */
+const verify = (helper: string): Handler => protectedOnly((t) => {
+  t.call(helper, t.read(0));
+  t.beginFlags(CC_EFLAGS);
+});
+/** LAR, LSL: the destination is written only when ZF came out set. */
+const describe = (helper: string): Handler => protectedOnly((t, i) => {
+  const { b } = t;
+  const selector = i.mod === 3 ? t.reg(i.rm, 1) : t.read(1);
+  const v = t.call(helper, selector, b.i32(1 << i.size));
+  t.beginFlags(CC_EFLAGS);
+  t.write(0, b.select(t.zero(), v, t.read(0)));
+});
+const arpl = protectedOnly((t) => {
+  const { b } = t;
+  const x = t.readRmw(0);
+  const rpl = b.and(t.read(1), b.i32(3));
+  const raise = b.ltU(b.and(x, b.i32(3)), rpl);
+  t.write(0, b.select(raise, b.or(b.and(x, b.i32(0xfffc)), rpl), x));
+  t.setZero(raise);
+});
+const storeTable = (base: number, limit: number): Handler => (t) => {
+  const address = t.memory(6, ACCESS_WRITE);
+  t.store(1, address, t.envLoad(limit));
+  t.store(2, t.memoryAt(2), t.envLoad(base));
+};
+const loadTable = (helper: string): Handler => privileged((t, i) => {
+  const { b } = t;
+  const limit = t.load(1, t.memory(6, ACCESS_READ));
+  const base = t.load(2, t.memoryAt(2));
+  t.callKeep(helper, limit, i.size === 1 ? b.and(base, b.i32(0xffffff)) : base);
+});
+
+// --- control and debug registers, MSRs --------------------------------------------------------------------------
+const hasControlRegister = (n: number): boolean => n === 0 || (n >= 2 && n <= 4);
+const movFromCr: Handler = (t, i) => {
+  if (!hasControlRegister(i.reg)) t.undefined();
+  else if (t.cpl !== 0) t.protectionFault();
+  else t.setReg(i.rm, 2, t.callKeep('mov_from_cr', t.b.i32(i.reg)));
+};
+const movToCr: Handler = (t, i) => {
+  if (!hasControlRegister(i.reg)) t.undefined();
+  else if (t.cpl !== 0) t.protectionFault();
+  else {
+    t.call('mov_to_cr', t.b.i32(i.reg), t.reg(i.rm, 2));
+    t.exitNext(1);
+  }
+};
+const movFromDr = privileged((t, i) => t.setReg(i.rm, 2, t.callKeep('mov_from_dr', t.b.i32(i.reg))));
+const movToDr = privileged((t, i) => {
+  t.call('mov_to_dr', t.b.i32(i.reg), t.reg(i.rm, 2));
+  t.exitNext(1);
+});
+const smsw: Handler = (t, i) => storeWord(t, i.size, t.envLoad(ENV.CR));
+const lmsw = privileged((t) => {
+  t.call('lmsw', t.read(0));
+  t.exitNext(1);
+});
+/** Helper without arguments at CPL 0 that may change block flags or translations. */
+const privilegedHelper = (name: string): Handler => privileged((t) => {
+  t.call(name);
+  t.exitNext(1);
+});
+const invlpg = privileged((t, i) => {
+  t.call('invlpg', t.addBase(i.segment, t.ea()));
+  t.exitNext();
+});
+const plainHelper = (name: string): Handler => (t) => {
+  t.callKeep(name);
+};
+const clflush: Handler = (t) => {
+  t.load(0, t.memory(1, ACCESS_READ));
+};
+
+// --- interrupts and ports ---------------------------------------------------------------------------------------
+const cli: Handler = (t) => {
+  const { b } = t;
+  if ((t.flags & HF_IOPL_OK) !== 0) {
+    b.set(G.EFLAGS, b.and(b.get(G.EFLAGS), b.i32(~FLAG_IF)));
+    return;
+  }
+  t.call('cli', b.i32(t.next));
+  t.exitNext(1);
+};
+/**
+ * The shadow is begun also when IF was set already, where a CPU has none: nobody can tell, as an interrupt then waits
+ * one instruction more.
+ */
+const sti: Handler = (t) => {
+  const { b } = t;
+  if ((t.flags & HF_IOPL_OK) !== 0 && !t.special) {
+    b.set(G.EFLAGS, b.or(b.get(G.EFLAGS), b.i32(FLAG_IF)));
+    t.envStore(ENV.INHIBIT_IRQ, b.i32(SHADOW_STI));
+    t.setFlags(t.flags | HF_INHIBIT_IRQ);
+    t.stop();
+    return;
+  }
+  t.call('sti', b.i32(t.next));
+  t.exitNext(1, true);
+};
+const hlt = privileged((t) => t.finishWith('hlt', [t.b.i32(t.next)], 1));
+const portOf = (t: Translator, operand: number): Value => (t.insn.row.imm1 !== 0 ? t.b.i32(t.insn.imm & 0xff) : t.read(operand));
+const portIn: Handler = (t) => {
+  const size = t.size(0);
+  t.setReg(EAX, size, t.callKeep('port_in', portOf(t, 1), t.b.i32(1 << size)));
+  t.stop();
+};
+const portOut: Handler = (t) => {
+  const size = t.size(1);
+  t.callKeep('port_out', portOf(t, 0), t.b.i32(1 << size), t.reg(EAX, size));
+  t.stop();
+};
+
+const ud: Handler = (t) => t.undefined();
+
+export const SYSTEM_HANDLERS: HandlerTable = {
+  mov_to_seg: movToSeg, mov_from_seg: movFromSeg, load_far: loadFar,
+  sldt, str, lldt: loadSystemSegment('lldt'), ltr: loadSystemSegment('ltr'), verr: verify('verr'), verw: verify('verw'),
+  lar: describe('lar'), lsl: describe('lsl'), arpl,
+  sgdt: storeTable(ENV.GDT_BASE, ENV.GDT_LIMIT), sidt: storeTable(ENV.IDT_BASE, ENV.IDT_LIMIT), lgdt: loadTable('lgdt'), lidt: loadTable('lidt'),
+  mov_from_cr: movFromCr, mov_to_cr: movToCr, mov_from_dr: movFromDr, mov_to_dr: movToDr, smsw, lmsw,
+  clts: privilegedHelper('clts'), wbinvd: privileged(plainHelper('wbinvd')), rdmsr: privileged(plainHelper('rdmsr')), wrmsr: privilegedHelper('wrmsr'),
+  invlpg, rdtsc: plainHelper('rdtsc'), rdtscp: plainHelper('rdtscp'), rdpmc: plainHelper('rdpmc'), cpuid: plainHelper('cpuid'),
+  monitor: privileged(plainHelper('monitor')), mwait: privileged((t) => t.finishWith('mwait', [t.b.i32(t.next)], 1)),
+  sysenter: protectedOnly((t) => t.finishWith('sysenter', [])), sysexit: protectedOnly(privileged((t) => t.finishWith('sysexit', []))),
+  clflush, cli, sti, hlt, in: portIn, out: portOut, ud,
+};
+
