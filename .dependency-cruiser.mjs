@@ -83,6 +83,9 @@ export default {
     doNotFollow: { path: ['node_modules', '/dist/'] },
     exclude: { path: ['(^|/)dist/', '(^|/)fixtures/', '/src/gen/'] },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { conditionNames: ['@emkit/source', 'import', 'node', 'types', 'default'], exportsFields: ['exports'] },
+    enhancedResolveOptions: {
+      conditionNames: ['@emkit/source', 'import', 'node', 'types', 'default'],
+      exportsFields: ['exports'],
+    },
   },
 };

@@ -4,7 +4,13 @@ import tseslint from 'typescript-eslint';
 
 const TESTS = ['**/*.test.ts', '**/{test,fuzz,bench,e2e}/**/*.ts'];
 /** Tables are read beside the manual and may be as long as it is. */
-const TABLES = ['**/src/gen/**', '**/rows*.ts', '**/*-{table,tables,opcodes}.ts', '**/tables/**', '**/{opcodes,lowering}.ts'];
+const TABLES = [
+  '**/src/gen/**',
+  '**/rows*.ts',
+  '**/*-{table,tables,opcodes}.ts',
+  '**/tables/**',
+  '**/{opcodes,lowering}.ts',
+];
 
 const deepImports = {
   regex: '^@emkit/[^/]+/src(/|$)',
@@ -64,7 +70,10 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         { selector: 'ExportAllDeclaration', message: 'Name what is exported.' },
-        { selector: 'Program > :not(ExportNamedDeclaration, ExportAllDeclaration)', message: 'index.ts holds named re-exports only.' },
+        {
+          selector: 'Program > :not(ExportNamedDeclaration, ExportAllDeclaration)',
+          message: 'index.ts holds named re-exports only.',
+        },
       ],
     },
   },

@@ -24,15 +24,15 @@ export function bootstrap() {
   const hash = createHash('sha256').update(readFileSync(LOCK)).digest('hex');
   if (isInstalled(hash)) return false;
 
-  console.error('Installing dependencies (npm ci): about a minute, only the first time ...');
+  console.error('Installing dependencies (npm install): about a minute, only the first time ...');
   const started = Date.now();
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const { status } = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'], {
-    cwd: ROOT,
-    stdio: ['ignore', 2, 2],
-  });
+  // Not `npm ci`: it refuses a lock file that lacks the optional binaries of platforms a registry mirror does not carry.
+  // With --no-save the locked versions are installed and no file of the clone changes.
+  const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
+  const { status } = spawnSync(npm, args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
   if (status !== 0) {
-    console.error(`npm ci failed (exit ${status}). Is the npm registry reachable? Try: npm ping`);
+    console.error(`npm install failed (exit ${status}). Is the npm registry reachable? Try: npm ping`);
     process.exit(1);
   }
   mkdirSync(dirname(STAMP), { recursive: true });

@@ -21,7 +21,11 @@ export interface WorkspacePackage {
 /** The packages of `packages` (or of the areas given), in the order of their names; tools run from the repository root. */
 export function workspacePackages(...areas: readonly string[]): WorkspacePackage[] {
   return (areas.length === 0 ? ['packages'] : areas)
-    .flatMap((area) => readdirSync(area).sort().map((id) => ({ id, dir: `${area}/${id}` })))
+    .flatMap((area) =>
+      readdirSync(area)
+        .sort()
+        .map((id) => ({ id, dir: `${area}/${id}` })),
+    )
     .filter(({ dir }) => existsSync(`${dir}/package.json`))
     .map(({ id, dir }) => ({ id, dir, manifest: readManifest(`${dir}/package.json`) }));
 }
@@ -35,7 +39,11 @@ function readManifest(file: string): Manifest {
 }
 
 /** Runs `work` on all items, at most `limit` at a time. */
-export async function inParallel<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = [...items];
   const worker = async (): Promise<void> => {
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { cruise, type ICruiseOptions, type ICruiseResult } from 'dependency-cruiser';
+import { ESLint } from 'eslint';
 import { describe, expect, it } from 'vitest';
 import config from '../../.dependency-cruiser.mjs';
 import { LAYERS, TEST_ONLY } from './layers.mjs';
@@ -55,7 +56,29 @@ describe('dependency rule', async () => {
 
   it('keeps private exactly the test-only packages', () => {
     const isPrivate = (name: string): boolean =>
-      (JSON.parse(readFileSync(`${ROOT}packages/${name}/package.json`, 'utf8')) as { private?: boolean }).private === true;
+      (JSON.parse(readFileSync(`${ROOT}packages/${name}/package.json`, 'utf8')) as { private?: boolean }).private ===
+      true;
     expect(readdirSync(`${ROOT}packages`).filter(isPrivate).sort()).toEqual([...TEST_ONLY].sort());
+  });
+});
+
+describe('import lint', () => {
+  const eslint = new ESLint({ cwd: ROOT });
+  const rules = async (code: string): Promise<(string | null)[]> => {
+    const [result] = await eslint.lintText(code, { filePath: `${ROOT}packages/ir/src/planted.ts` });
+    return (result?.messages ?? []).map((message) => message.ruleId);
+  };
+
+  it.each([
+    "import '@emkit/wasm/src/errors.ts';",
+    "import '../../wasm/src/errors.ts';",
+    "import 'node:fs';",
+    "import 'fs';",
+  ])('catches %s', async (code) => {
+    expect(await rules(code)).toEqual(['no-restricted-imports']);
+  });
+
+  it('allows a package by its name and a file of its own', async () => {
+    expect(await rules("import '@emkit/bits';\nimport './ops.ts';\nimport '../src/ops.ts';\n")).toEqual([]);
   });
 });

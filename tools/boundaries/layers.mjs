@@ -9,11 +9,23 @@ export const LAYERS = [
   { title: 'engines and buses', packages: ['accel-tcg', 'gdbstub', 'pci'] },
   {
     title: 'devices',
-    packages: ['serial', 'i8259', 'i8254', 'mc146818', 'i8042', 'i8237', 'i440fx', 'acpi-pm', 'debugcon', 'apic', 'fw-cfg'],
+    packages: [
+      'serial',
+      'i8259',
+      'i8254',
+      'mc146818',
+      'i8042',
+      'i8237',
+      'i440fx',
+      'acpi-pm',
+      'debugcon',
+      'apic',
+      'fw-cfg',
+    ],
   },
   { title: 'assembler', packages: ['machine'] },
   { title: 'boards', packages: ['pc'] },
 ];
 
 /** Private packages for tests only; no shipped source may import them. */
-export const TEST_ONLY = ['device-testbed', 'x86-asm'];
+export const TEST_ONLY = ['cpu-testbed', 'device-testbed', 'x86-asm'];

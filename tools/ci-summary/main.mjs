@@ -1,6 +1,6 @@
 /**
  * Prints one line per layer and, last and alone on a line, `N passed, N failed`, from the results that tools/ci/run.ts
- * left in .cache/ci. Exit code 1 when anything failed or nothing ran. Plain Node, so it works even if npm ci did not.
+ * left in .cache/ci. Exit code 1 when anything failed or nothing ran. Plain Node, so it works even where nothing could be installed.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -14,7 +14,9 @@ results.sort((a, b) => a.order - b.order);
 
 for (const r of results) {
   const mark = r.failed === 0 ? 'ok    ' : 'FAILED';
-  console.log(`${mark} ${r.layer.padEnd(14)} ${String(r.passed).padStart(7)} passed ${String(r.failed).padStart(5)} failed ${String(r.seconds).padStart(5)} s`);
+  console.log(
+    `${mark} ${r.layer.padEnd(14)} ${String(r.passed).padStart(7)} passed ${String(r.failed).padStart(5)} failed ${String(r.seconds).padStart(5)} s`,
+  );
 }
 const passed = results.reduce((sum, r) => sum + r.passed, 0);
 const failed = results.length === 0 ? 1 : results.reduce((sum, r) => sum + r.failed, 0);

@@ -30,9 +30,13 @@ export const LAYERS: readonly Layer[] = [
   { name: 'pack', command: 'node_modules/.bin/tsx tools/packed-test/main.ts', limit: 240, needs: 'build' },
   { name: 'docs', command: 'npm run -s docs', limit: 180 },
   { name: 'browser', command: 'npm run -s test:browser --', limit: 400, alone: true, vitest: true },
-  { name: 'native-vectors', command: `npm run -s conformance -- native-vectors ${VECTORS}/native-vectors`, limit: 600 },
-  { name: '80286', command: `npm run -s conformance -- 80286 ${VECTORS}/80286`, limit: 600 },
-  { name: 'test386', command: `npm run -s conformance -- test386 ${VECTORS}/test386`, limit: 300 },
+  {
+    name: 'native-vectors',
+    command: `npm run -s conformance -- native-vectors ${VECTORS}/native-vectors --tier both`,
+    limit: 600,
+  },
+  { name: '80286', command: `npm run -s conformance -- 80286 ${VECTORS}/80286 --tier both`, limit: 600 },
+  { name: 'test386', command: `npm run -s conformance -- test386 ${VECTORS}/test386 --tier both`, limit: 300 },
   { name: 'fuzz', command: 'npm run -s fuzz -- all --seconds 5 --seed 1', limit: 300 },
   { name: 'e2e', command: 'npm run -s test:e2e --', limit: 900, alone: true, needs: 'build', vitest: true },
 ];

@@ -66,13 +66,17 @@ async function run(layer: Layer): Promise<Result> {
     return { layer: layer.name, order, passed: 0, failed: 1, seconds: 0 };
   }
   const report = `${OUT}/${layer.name}.vitest.json`;
-  const command = layer.vitest === true
-    ? `${layer.command} --reporter=default --reporter=json --outputFile.json=${report}`
-    : layer.command;
+  const command =
+    layer.vitest === true
+      ? `${layer.command} --reporter=default --reporter=json --outputFile.json=${report}`
+      : layer.command;
   const started = Date.now();
   const code = await exec(layer, command);
   const seconds = Math.round((Date.now() - started) / 1000);
-  const counted = (layer.vitest === true ? countVitest(report) : countLog(layer)) ?? { passed: code === 0 ? 1 : 0, failed: 0 };
+  const counted = (layer.vitest === true ? countVitest(report) : countLog(layer)) ?? {
+    passed: code === 0 ? 1 : 0,
+    failed: 0,
+  };
   const failed = code !== 0 && counted.failed === 0 ? 1 : counted.failed;
   return { layer: layer.name, order, passed: counted.passed, failed, seconds };
 }
@@ -120,7 +124,12 @@ function report(layer: Layer, result: Result): void {
   console.log(`[${results.length}/${total}] ${mark} ${layer.name} (${result.passed} passed, ${result.seconds} s)`);
   if (result.failed > 0) {
     const lines = readFileSync(logFile(layer), 'utf8').trimEnd().split('\n');
-    console.log(lines.slice(-TAIL_LINES).map((line) => `    ${line}`).join('\n'));
+    console.log(
+      lines
+        .slice(-TAIL_LINES)
+        .map((line) => `    ${line}`)
+        .join('\n'),
+    );
     console.log(`    (whole log: ${logFile(layer)}; again: npm test -- ${layer.name})`);
   }
 }

@@ -26,7 +26,8 @@ export function findProgram(name, path = process.env.PATH ?? '') {
 
 /** An apt configuration file that is read after the system's own. Hooks of the system (which may write to it) are cleared. */
 function writeConfiguration(folder) {
-  for (const sub of ['state/lists/partial', 'cache/archives/partial']) mkdirSync(join(folder, sub), { recursive: true });
+  for (const sub of ['state/lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(folder, sub), { recursive: true });
   writeFileSync(join(folder, 'state/status'), '');
   const file = join(folder, 'apt.conf');
   writeFileSync(
@@ -59,7 +60,12 @@ function writeConfiguration(folder) {
 /** Runs apt-get; reports its own percentage from the status channel (apt's doc "progress-reporting": dlstatus lines). */
 function run(program, args, cwd, signal, onProgress) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe', 'pipe'], signal, env: { ...process.env, LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' } });
+    const child = spawn(program, args, {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      signal,
+      env: { ...process.env, LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' },
+    });
     let output = '';
     let status = '';
     const keep = (chunk) => {
@@ -81,7 +87,11 @@ function run(program, args, cwd, signal, onProgress) {
   });
 }
 
-const problems = (output) => output.split('\n').filter((line) => /^[EW]: /.test(line)).join('\n  ');
+const problems = (output) =>
+  output
+    .split('\n')
+    .filter((line) => /^[EW]: /.test(line))
+    .join('\n  ');
 
 /**
  * Downloads `name` into `folder` and gives the path of the .deb. `onProgress(step, percent)` has steps 'lists' and 'package'.
@@ -94,7 +104,9 @@ export async function downloadPackage(name, folder, { signal, onProgress }) {
   const common = ['-c', configuration, '-o', 'APT::Status-Fd=3'];
   const update = await run(apt, [...common, 'update'], folder, signal, (percent) => onProgress('lists', percent));
   // A failing third-party source must not stop us: what counts is whether the package can then be had.
-  const download = await run(apt, [...common, 'download', name], folder, signal, (percent) => onProgress('package', percent));
+  const download = await run(apt, [...common, 'download', name], folder, signal, (percent) =>
+    onProgress('package', percent),
+  );
   if (download.code !== 0) {
     const words = problems(`${update.output}\n${download.output}`);
     throw new Error(`apt-get could not fetch ${name}:\n  ${words === '' ? `exit code ${download.code}` : words}`);
@@ -106,7 +118,10 @@ export async function downloadPackage(name, folder, { signal, onProgress }) {
 
 /** Unpacks only the members that `patterns` (tar wildcards) name. */
 export async function unpackMembers(deb, folder, patterns, signal) {
-  const extract = spawn('tar', ['-x', '-f', '-', '-C', folder, '--no-same-owner', '--wildcards', ...patterns], { stdio: ['pipe', 'ignore', 'pipe'], signal });
+  const extract = spawn('tar', ['-x', '-f', '-', '-C', folder, '--no-same-owner', '--wildcards', ...patterns], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    signal,
+  });
   const archive = spawn('dpkg-deb', ['--fsys-tarfile', deb], { stdio: ['ignore', 'pipe', 'pipe'], signal });
   archive.stdout.pipe(extract.stdin);
   extract.stdin.on('error', () => {}); // tar's own exit code and message tell
@@ -115,7 +130,9 @@ export async function unpackMembers(deb, folder, patterns, signal) {
       let words = '';
       child.stderr.on('data', (chunk) => (words = (words + chunk).slice(-2000)));
       child.on('error', reject);
-      child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`${what} failed (exit ${code}): ${words.trim()}`))));
+      child.on('close', (code) =>
+        code === 0 ? resolve() : reject(new Error(`${what} failed (exit ${code}): ${words.trim()}`)),
+      );
     });
   await Promise.all([finished(archive, 'dpkg-deb'), finished(extract, 'tar')]);
 }

@@ -8,7 +8,21 @@
 const HEADER = 110;
 const MAGIC = '070701';
 const TRAILER = 'TRAILER!!!';
-const FIELDS = ['ino', 'mode', 'uid', 'gid', 'nlink', 'mtime', 'size', 'devMajor', 'devMinor', 'rdevMajor', 'rdevMinor', 'nameSize', 'check'];
+const FIELDS = [
+  'ino',
+  'mode',
+  'uid',
+  'gid',
+  'nlink',
+  'mtime',
+  'size',
+  'devMajor',
+  'devMinor',
+  'rdevMajor',
+  'rdevMinor',
+  'nameSize',
+  'check',
+];
 
 export const S_IFMT = 0o170000;
 export const S_IFDIR = 0o040000;
@@ -28,12 +42,14 @@ export function* readCpio(bytes) {
     const entry = {};
     for (let i = 0; i < FIELDS.length; i++) {
       const text = archive.toString('latin1', at + 6 + i * 8, at + 14 + i * 8);
-      if (!/^[0-9a-fA-F]{8}$/.test(text)) throw new Error(`cpio header at byte ${at}: field ${FIELDS[i]} is no hex number`);
+      if (!/^[0-9a-fA-F]{8}$/.test(text))
+        throw new Error(`cpio header at byte ${at}: field ${FIELDS[i]} is no hex number`);
       entry[FIELDS[i]] = parseInt(text, 16);
     }
     const nameEnd = at + HEADER + entry.nameSize;
     const dataAt = nameEnd + pad4(nameEnd);
-    if (entry.nameSize === 0 || dataAt + entry.size > archive.length) throw new Error(`cpio archive is truncated: the entry at byte ${at} reaches past the end`);
+    if (entry.nameSize === 0 || dataAt + entry.size > archive.length)
+      throw new Error(`cpio archive is truncated: the entry at byte ${at} reaches past the end`);
     entry.name = archive.toString('utf8', at + HEADER, nameEnd - 1).replace(/^(?:\.?\/)+/, '');
     if (entry.name === TRAILER) return;
     entry.data = archive.subarray(dataAt, dataAt + entry.size);
@@ -54,7 +70,21 @@ export function writeCpio(entries) {
     const name = Buffer.from(`${entry.name}\0`, 'utf8');
     const data = entry.data ?? Buffer.alloc(0);
     const isDirectory = (entry.mode & S_IFMT) === S_IFDIR;
-    const values = [ino, entry.mode, 0, 0, isDirectory ? 2 : 1, 0, data.length, 0, 0, entry.rdevMajor ?? 0, entry.rdevMinor ?? 0, name.length, 0];
+    const values = [
+      ino,
+      entry.mode,
+      0,
+      0,
+      isDirectory ? 2 : 1,
+      0,
+      data.length,
+      0,
+      0,
+      entry.rdevMajor ?? 0,
+      entry.rdevMinor ?? 0,
+      name.length,
+      0,
+    ];
     push(Buffer.from(MAGIC + values.map((n) => n.toString(16).padStart(8, '0')).join(''), 'latin1'));
     push(name);
     push(Buffer.alloc(pad4(HEADER + name.length)));

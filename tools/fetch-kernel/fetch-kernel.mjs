@@ -7,7 +7,17 @@
  * into place in one rename, so that an interrupted run leaves nothing half done.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -53,9 +63,19 @@ export function missingTools() {
  * Gives `{ kernel, initramfs, initrd, version, fresh }` (paths). `full` also verifies the installer's own 30 MB initrd.
  * Throws an Error in plain words when it cannot be had.
  */
-export async function ensureKernel({ refresh = false, full = false, signal, progress = createProgress(), root = cacheRoot() } = {}) {
+export async function ensureKernel({
+  refresh = false,
+  full = false,
+  signal,
+  progress = createProgress(),
+  root = cacheRoot(),
+} = {}) {
   const folder = join(root, `${PACKAGE}-${RECIPE}`);
-  const paths = { kernel: join(folder, 'linux'), initramfs: join(folder, 'initramfs.cpio'), initrd: join(folder, 'initrd.gz') };
+  const paths = {
+    kernel: join(folder, 'linux'),
+    initramfs: join(folder, 'initramfs.cpio'),
+    initrd: join(folder, 'initrd.gz'),
+  };
   const names = full ? ['linux', 'initramfs.cpio', 'initrd.gz'] : ['linux', 'initramfs.cpio'];
   if (!refresh) {
     const manifest = readCache(folder, names);
@@ -73,7 +93,8 @@ export async function ensureKernel({ refresh = false, full = false, signal, prog
     if (damaged) progress.done('The cached kernel is damaged or incomplete; fetching it again.');
     const deb = await downloadPackage(PACKAGE, scratch, {
       signal,
-      onProgress: (step, percent) => progress.show(step === 'lists' ? 'Reading package lists' : 'Fetching Debian kernel (105 MB)', percent),
+      onProgress: (step, percent) =>
+        progress.show(step === 'lists' ? 'Reading package lists' : 'Fetching Debian kernel (105 MB)', percent),
     });
     progress.show('Unpacking');
     await unpackMembers(deb, scratch, [`./${IMAGES}/linux`, `./${IMAGES}/initrd.gz`], signal);
@@ -114,7 +135,10 @@ function removeLeftovers(root) {
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
-    const result = await ensureKernel({ refresh: process.argv.includes('--refresh'), full: process.argv.includes('--full') });
+    const result = await ensureKernel({
+      refresh: process.argv.includes('--refresh'),
+      full: process.argv.includes('--full'),
+    });
     process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   } catch (error) {
     process.stderr.write(`fetch-kernel: ${error.message}\n`);

@@ -59,14 +59,17 @@ export function buildInitramfs(initrd) {
   const take = (entry) => out.set(entry.name, { name: entry.name, mode: entry.mode & ~0o7000, data: entry.data });
   take(busybox);
   for (const entry of all.values()) {
-    if (isLink(entry) && /^(?:\/bin\/)?busybox$/.test(text(entry)) && /^(?:usr\/)?s?bin\//.test(entry.name)) take(entry);
+    if (isLink(entry) && /^(?:\/bin\/)?busybox$/.test(text(entry)) && /^(?:usr\/)?s?bin\//.test(entry.name))
+      take(entry);
   }
   for (const applet of ['bin/sh', 'bin/ls', 'bin/cat', 'bin/dmesg', 'bin/mount']) {
     if (!out.has(applet)) throw new Error(`the installer's BusyBox has no ${applet.slice(4)}`);
   }
 
   // Libraries: what BusyBox names, then what those name; each under every path and link by which it may be looked up.
-  const libraries = [...all.values()].filter((e) => (isFile(e) || isLink(e)) && /^(?:usr\/)?lib\/(?:[^/]+\/)?[^/]+\.so(?:\.\d+)*$/.test(e.name));
+  const libraries = [...all.values()].filter(
+    (e) => (isFile(e) || isLink(e)) && /^(?:usr\/)?lib\/(?:[^/]+\/)?[^/]+\.so(?:\.\d+)*$/.test(e.name),
+  );
   const queue = [busybox];
   for (let binary = queue.pop(); binary !== undefined; binary = queue.pop()) {
     for (const entry of libraries) {
@@ -75,7 +78,9 @@ export function buildInitramfs(initrd) {
       if (!wanted || out.has(entry.name)) continue;
       take(entry);
       if (isFile(entry)) queue.push(entry);
-      const target = isLink(entry) ? libraries.find((l) => l.name.endsWith(`/${text(entry).replace(/^.*\//, '')}`)) : undefined;
+      const target = isLink(entry)
+        ? libraries.find((l) => l.name.endsWith(`/${text(entry).replace(/^.*\//, '')}`))
+        : undefined;
       if (target !== undefined && !out.has(target.name)) {
         take(target);
         queue.push(target);

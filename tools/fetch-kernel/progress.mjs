@@ -21,8 +21,11 @@ export function createProgress(stream = process.stderr, env = process.env) {
       drawnAt = now;
       lastStep = step;
       const filled = Math.round(((percent ?? 0) / 100) * BAR);
-      const bar = percent === undefined ? '' : `  [${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}] ${String(Math.floor(percent)).padStart(3)}%`;
-      const line = `${step}${bar}`.slice(0, (stream.columns ?? 80) - 1);
+      const bar =
+        percent === undefined
+          ? ''
+          : `  [${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}] ${String(Math.floor(percent)).padStart(3)}%`;
+      const line = `${step}${bar}`.slice(0, (stream.columns || 80) - 1);
       stream.write(`\r${line.padEnd(last.length)}`);
       last = line;
     },

@@ -31,7 +31,9 @@ const seed = Number(values.seed);
 if (!(seconds > 0) || !Number.isSafeInteger(seed)) fail('--seconds wants a positive number, --seed an integer');
 
 const targets = await loadTargets();
-const wanted = targets.filter(({ id, target }) => positionals.some((name) => name === 'all' || name === id || name === target.name));
+const wanted = targets.filter(({ id, target }) =>
+  positionals.some((name) => name === 'all' || name === id || name === target.name),
+);
 if (wanted.length === 0) {
   const list = targets.map(({ id, target }) => `    ${id.padEnd(16)} ${target.name}`).join('\n');
   fail(`usage: npm run fuzz -- NAME [--seconds N] [--seed S]; NAME is all, a package or a target:\n${list}`);
@@ -48,7 +50,9 @@ async function loadTargets(): Promise<{ id: string; target: FuzzTarget }[]> {
     for (const id of readdirSync(area).sort()) {
       const dir = `${area}/${id}/fuzz`;
       if (!existsSync(dir)) continue;
-      for (const file of readdirSync(dir).filter((name) => name.endsWith('.fuzz.ts')).sort()) {
+      for (const file of readdirSync(dir)
+        .filter((name) => name.endsWith('.fuzz.ts'))
+        .sort()) {
         const module = (await import(pathToFileURL(resolve(dir, file)).href)) as { target: FuzzTarget };
         found.push({ id, target: module.target });
       }

@@ -8,8 +8,11 @@ const BEGIN = '<!-- packages:begin (npm run gen) -->';
 const END = '<!-- packages:end -->';
 
 const descriptions = new Map(workspacePackages().map((pkg) => [pkg.id, pkg.manifest.description]));
-const row = (layer: string, id: string): string => `| ${layer} | [\`${id}\`](packages/${id}) | ${descriptions.get(id)} |`;
-const rows = [...LAYERS].reverse().flatMap(({ title, packages }) => packages.map((id, i) => row(i === 0 ? title : '', id)));
+const row = (layer: string, id: string): string =>
+  `| ${layer} | [\`${id}\`](packages/${id}) | ${descriptions.get(id)} |`;
+const rows = [...LAYERS]
+  .reverse()
+  .flatMap(({ title, packages }) => packages.map((id, i) => row(i === 0 ? title : '', id)));
 rows.push(...TEST_ONLY.map((id, i) => row(i === 0 ? 'for tests' : '', id)));
 const table = ['| layer | package | what it does |', '|---|---|---|', ...rows].join('\n');
 

@@ -22,7 +22,8 @@ const failures: string[] = [];
 let passed = 0;
 
 const unbuilt = packages.filter((pkg) => !existsSync(`${pkg.dir}/dist`));
-if (unbuilt.length > 0) throw new Error(`not built: ${unbuilt.map((pkg) => pkg.id).join(' ')}; run npm run build first`);
+if (unbuilt.length > 0)
+  throw new Error(`not built: ${unbuilt.map((pkg) => pkg.id).join(' ')}; run npm run build first`);
 
 const tarballs = pack();
 install();
@@ -42,20 +43,33 @@ function pack(): Map<string, string> {
   const args = ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', work];
   for (const pkg of packages) args.push('-w', pkg.dir);
   const report: unknown = JSON.parse(execFileSync('npm', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }));
-  const entries = (Array.isArray(report) ? report : Object.values(report as object)) as { name: string; filename: string }[];
+  const entries = (Array.isArray(report) ? report : Object.values(report as object)) as {
+    name: string;
+    filename: string;
+  }[];
   return new Map(entries.map((entry) => [entry.name, join(work, basename(entry.filename))]));
 }
 
 async function check(pkg: WorkspacePackage): Promise<void> {
   const lint = await publint({ pkgDir: home(pkg.manifest.name), pack: false, strict: true });
   const manifest = pkg.manifest as unknown as Record<string, unknown>;
-  record(pkg, 'publint', lint.messages.map((message) => formatMessage(message, manifest) ?? message.code));
+  record(
+    pkg,
+    'publint',
+    lint.messages.map((message) => formatMessage(message, manifest) ?? message.code),
+  );
 
   if (pkg.manifest.bin !== undefined) return;
   const analysis = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball(pkg)))));
   const problems = analysis.types === false ? [{ kind: 'no types' }] : analysis.problems;
-  const relevant = problems.filter((p) => !('resolutionKind' in p && IGNORED_RESOLUTIONS.has(String(p.resolutionKind))));
-  record(pkg, 'attw', relevant.map((problem) => JSON.stringify(problem)));
+  const relevant = problems.filter(
+    (p) => !('resolutionKind' in p && IGNORED_RESOLUTIONS.has(String(p.resolutionKind))),
+  );
+  record(
+    pkg,
+    'attw',
+    relevant.map((problem) => JSON.stringify(problem)),
+  );
 }
 
 function tarball(pkg: WorkspacePackage): string {
@@ -85,7 +99,10 @@ function install(): void {
 function importByName(pkg: WorkspacePackage): void {
   const script = `const m = await import(${JSON.stringify(pkg.manifest.name)}); if (Object.keys(m).length === 0) throw new Error('exports nothing');`;
   const cwd = join(work, pkg.manifest.name);
-  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd,
+    encoding: 'utf8',
+  });
   record(pkg, 'import', status === 0 ? [] : [/^\w*Error.*$/m.exec(stderr)?.[0] ?? stderr]);
 }
 
@@ -93,7 +110,11 @@ function runCommands(pkg: WorkspacePackage, bin: Readonly<Record<string, string>
   for (const [command, file] of Object.entries(bin)) {
     const args = [join(home(pkg.manifest.name), file), '-version'];
     const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: work, encoding: 'utf8', timeout: 30_000 });
-    record(pkg, command, stdout.includes(pkg.manifest.version) ? [] : [`-version printed ${JSON.stringify(stdout + stderr)}`]);
+    record(
+      pkg,
+      command,
+      stdout.includes(pkg.manifest.version) ? [] : [`-version printed ${JSON.stringify(stdout + stderr)}`],
+    );
   }
 }
 

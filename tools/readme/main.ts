@@ -18,7 +18,9 @@ mkdirSync(OUT, { recursive: true });
 const examples: string[] = [];
 const failures: string[] = [];
 for (const pkg of workspacePackages().filter(({ id }) => only.length === 0 || only.includes(id))) {
-  const blocks = existsSync(`${pkg.dir}/README.md`) ? [...readFileSync(`${pkg.dir}/README.md`, 'utf8').matchAll(BLOCK)] : [];
+  const blocks = existsSync(`${pkg.dir}/README.md`)
+    ? [...readFileSync(`${pkg.dir}/README.md`, 'utf8').matchAll(BLOCK)]
+    : [];
   if (blocks.length === 0) failures.push(`${pkg.id}: README.md has no runnable example (a \`\`\`ts block)`);
   blocks.forEach((block, index) => {
     const file = `${OUT}/${pkg.id}-${index + 1}.ts`;
@@ -47,7 +49,8 @@ function run(file: string): Promise<void> {
   child.stderr.on('data', keep);
   return new Promise((resolve) => {
     child.on('close', (code, signal) => {
-      if (code !== 0) failures.push(`${file}: ${signal === null ? `exit ${code}` : `over ${LIMIT_MS / 1000} s`}\n${said}`);
+      if (code !== 0)
+        failures.push(`${file}: ${signal === null ? `exit ${code}` : `over ${LIMIT_MS / 1000} s`}\n${said}`);
       resolve();
     });
   });
@@ -56,7 +59,10 @@ function run(file: string): Promise<void> {
 /** One compiler run over all of them, with Node's types: examples may print. */
 function checkTypes(): void {
   const compilerOptions = { types: ['node'], rootDir: '../..' };
-  writeFileSync(`${OUT}/tsconfig.json`, JSON.stringify({ extends: '../../tsconfig.base.json', compilerOptions, include: ['*.ts'] }));
+  writeFileSync(
+    `${OUT}/tsconfig.json`,
+    JSON.stringify({ extends: '../../tsconfig.base.json', compilerOptions, include: ['*.ts'] }),
+  );
   const { status, stdout } = spawnSync('node_modules/.bin/tsc', ['-p', OUT], { encoding: 'utf8' });
   if (status !== 0) failures.push(...stdout.split('\n').filter((line) => line.startsWith(`${OUT}/`)));
 }

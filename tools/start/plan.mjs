@@ -3,7 +3,38 @@
 /** With one of these, emkit needs no kernel from us. */
 const COMPLETE = ['kernel', 'bios', 'demo', 'help', 'h', 'version', 'doctor', 'explain', 'completion'];
 /** Options whose next word is an argument and must not be taken for an option. */
-const WITH_VALUE = ['append', 'initrd', 'kernel', 'bios', 'm', 'cpu', 'machine', 'M', 'serial', 'device', 'd', 'D', 'dfilter', 'icount', 'rtc', 'name', 'chardev', 'gdb', 'smp', 'global', 'monitor', 'display', 'debugcon', 'echr', 'action', 'accel', 'nic', 'net', 'vga', 'parallel'];
+const WITH_VALUE = [
+  'append',
+  'initrd',
+  'kernel',
+  'bios',
+  'm',
+  'cpu',
+  'machine',
+  'M',
+  'serial',
+  'device',
+  'd',
+  'D',
+  'dfilter',
+  'icount',
+  'rtc',
+  'name',
+  'chardev',
+  'gdb',
+  'smp',
+  'global',
+  'monitor',
+  'display',
+  'debugcon',
+  'echr',
+  'action',
+  'accel',
+  'nic',
+  'net',
+  'vga',
+  'parallel',
+];
 
 const DEFAULT_MEMORY = '256';
 /** The installer unpacks 80 MB. */
@@ -41,7 +72,11 @@ export function planStart(words, size) {
     installer,
     refresh,
     withKernel(files) {
-      const line = ['console=ttyS0', ...(size === undefined || installer ? [] : [`emkit.tty=${size.rows}x${size.columns}`]), ...(append === '' ? [] : [append])];
+      const line = [
+        'console=ttyS0',
+        ...(size === undefined || installer ? [] : [`emkit.tty=${size.rows}x${size.columns}`]),
+        ...(append === '' ? [] : [append]),
+      ];
       const made = ['-kernel', files.kernel, '-append', line.join(' ')];
       if (!seen.has('initrd')) made.push('-initrd', installer ? files.initrd : files.initramfs);
       if (!seen.has('m')) made.push('-m', installer ? INSTALLER_MEMORY : DEFAULT_MEMORY);

@@ -18,7 +18,10 @@ async function main() {
   bootstrap();
   const progress = createProgress();
   ensureBundle(progress);
-  const size = process.stdout.isTTY ? { rows: process.stdout.rows, columns: process.stdout.columns } : undefined;
+  const size =
+    process.stdout.isTTY && process.stdout.rows > 0
+      ? { rows: process.stdout.rows, columns: process.stdout.columns }
+      : undefined;
   const plan = planStart(process.argv.slice(2), size);
   let args = plan.emkitArguments;
   if (plan.needsKernel) {

@@ -7,7 +7,13 @@ import { join } from 'node:path';
 export function writeReport(error: unknown, args: readonly string[], version: string): string {
   const file = join(tmpdir(), `emkit-report-${process.pid}.txt`);
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const text = [`emkit ${version}, Node ${process.version}, ${platform()} ${release()} ${arch()}`, `arguments: ${JSON.stringify(args)}`, '', stack, ''].join('\n');
+  const text = [
+    `emkit ${version}, Node ${process.version}, ${platform()} ${release()} ${arch()}`,
+    `arguments: ${JSON.stringify(args)}`,
+    '',
+    stack,
+    '',
+  ].join('\n');
   try {
     writeFileSync(file, text, { mode: 0o600 });
     return `A report is in ${file}; please attach it to an issue.`;

@@ -27,8 +27,16 @@ export function createNullChardev(): OpenChardev {
 export function systemErrorText(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   const words: Record<string, string> = {
-    ENOENT: 'No such file or directory', EACCES: 'Permission denied', EISDIR: 'Is a directory', ENOTDIR: 'Not a directory', EPERM: 'Operation not permitted',
-    ENOSPC: 'No space left on device', EROFS: 'Read-only file system', EMFILE: 'Too many open files', EADDRINUSE: 'Address already in use', ELOOP: 'Too many levels of symbolic links',
+    ENOENT: 'No such file or directory',
+    EACCES: 'Permission denied',
+    EISDIR: 'Is a directory',
+    ENOTDIR: 'Not a directory',
+    EPERM: 'Operation not permitted',
+    ENOSPC: 'No space left on device',
+    EROFS: 'Read-only file system',
+    EMFILE: 'Too many open files',
+    EADDRINUSE: 'Address already in use',
+    ELOOP: 'Too many levels of symbolic links',
   };
   return (code !== undefined ? words[code] : undefined) ?? (error instanceof Error ? error.message : String(error));
 }
@@ -38,7 +46,10 @@ export function createFileChardev(path: string, append: boolean, typed: string):
   try {
     fd = openSync(path, append ? 'a' : 'w');
   } catch (error) {
-    throw new OptionError(`${typed}: Could not open '${path}': ${systemErrorText(error)}`, 'the folder must exist and be writable');
+    throw new OptionError(
+      `${typed}: Could not open '${path}': ${systemErrorText(error)}`,
+      'the folder must exist and be writable',
+    );
   }
   const buffer = createOutputBuffer((bytes) => {
     let at = 0;

@@ -40,13 +40,20 @@ export async function main(args: readonly string[], env: Environment): Promise<n
       return EXIT_ERROR;
     }
     const report = writeReport(error, args, env.version);
-    env.stderr.write(formatError(env.program, `internal error: ${error instanceof Error ? error.message : String(error)}`, `this is a bug of emkit, not of yours. ${report}`));
+    env.stderr.write(
+      formatError(
+        env.program,
+        `internal error: ${error instanceof Error ? error.message : String(error)}`,
+        `this is a bug of emkit, not of yours. ${report}`,
+      ),
+    );
     return EXIT_BUG;
   }
 }
 
 /** Width for help: the terminal's, 100 at most, 80 when piped. */
-const width = (stream: NodeJS.WriteStream): number => (stream.isTTY ? Math.max(40, Math.min(stream.columns ?? 80, 100)) : 80);
+const width = (stream: NodeJS.WriteStream): number =>
+  stream.isTTY ? Math.max(40, Math.min(stream.columns || 80, 100)) : 80;
 
 async function dispatch(args: readonly string[], env: Environment): Promise<number> {
   const { stdout, program } = env;
@@ -75,7 +82,11 @@ async function dispatch(args: readonly string[], env: Environment): Promise<numb
   const doctor = given('doctor');
   if (doctor !== undefined) {
     const findings = await examine();
-    stdout.write(doctor.value === 'json' ? `${JSON.stringify({ version: env.version, findings }, null, 2)}\n` : doctorText(findings));
+    stdout.write(
+      doctor.value === 'json'
+        ? `${JSON.stringify({ version: env.version, findings }, null, 2)}\n`
+        : doctorText(findings),
+    );
     return findings.some((f) => f.state === 'problem') ? EXIT_ERROR : 0;
   }
   const result = interpret(tokens);

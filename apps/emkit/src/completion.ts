@@ -5,7 +5,8 @@ import { OPTIONS, type OptionSpec } from './option-table.ts';
 const FILES = ['kernel', 'initrd', 'bios', 'D'];
 
 const offered: readonly OptionSpec[] = OPTIONS.filter((o) => o.refused === undefined);
-const dashed = (spec: OptionSpec): string[] => [spec.name, ...(spec.aliases ?? [])].map((n) => (spec.own === true ? `--${n}` : `-${n}`));
+const dashed = (spec: OptionSpec): string[] =>
+  [spec.name, ...(spec.aliases ?? [])].map((n) => (spec.own === true ? `--${n}` : `-${n}`));
 const valuesOf = (spec: OptionSpec): string[] => (spec.values ?? []).map(([v]) => v);
 const shellName = (program: string): string => `_${program.replace(/[^A-Za-z0-9]/g, '_')}`;
 
@@ -14,7 +15,11 @@ function bash(program: string): string {
     .filter((o) => o.argument !== undefined)
     .map((o) => {
       const words = valuesOf(o);
-      const reply = FILES.includes(o.name) ? '-f -- "$cur"' : words.length > 0 ? `-W "${words.join(' ')}" -- "$cur"` : '';
+      const reply = FILES.includes(o.name)
+        ? '-f -- "$cur"'
+        : words.length > 0
+          ? `-W "${words.join(' ')}" -- "$cur"`
+          : '';
       return `    ${dashed(o).join('|')}) ${reply === '' ? 'COMPREPLY=()' : `COMPREPLY=($(compgen ${reply}))`}; return ;;`;
     });
   return `# bash completion: eval "$(${program} --completion bash)"
@@ -34,7 +39,12 @@ const plain = (text: string): string => text.replace(/[[\]:'"\\$`]/g, ' ');
 function zsh(program: string): string {
   const specs = offered.flatMap((o) =>
     dashed(o).map((flag) => {
-      const action = o.argument === undefined ? '' : FILES.includes(o.name) ? ':file:_files' : `:${plain(o.name)}:(${valuesOf(o).join(' ')})`;
+      const action =
+        o.argument === undefined
+          ? ''
+          : FILES.includes(o.name)
+            ? ':file:_files'
+            : `:${plain(o.name)}:(${valuesOf(o).join(' ')})`;
       return `    '${o.repeatable === true ? '*' : ''}${flag}[${plain(o.help)}]${action}'`;
     }),
   );
@@ -52,7 +62,12 @@ function fish(program: string): string {
   const lines = offered.flatMap((o) =>
     [o.name, ...(o.aliases ?? [])].map((name) => {
       const kind = o.own === true ? '-l' : name.length === 1 ? '-s' : '-o';
-      const argument = o.argument === undefined ? '' : FILES.includes(o.name) ? ' -r' : ` -x${valuesOf(o).length > 0 ? ` -a '${valuesOf(o).join(' ')}'` : ''}`;
+      const argument =
+        o.argument === undefined
+          ? ''
+          : FILES.includes(o.name)
+            ? ' -r'
+            : ` -x${valuesOf(o).length > 0 ? ` -a '${valuesOf(o).join(' ')}'` : ''}`;
       return `complete -c ${program} -f ${kind} ${name}${argument} -d '${plain(o.help)}'`;
     }),
   );

@@ -6,7 +6,16 @@
  */
 export type EscapeCommand = 'quit' | 'help' | 'break' | 'save' | 'monitor' | 'timestamps' | 'suspend';
 
-const COMMANDS: Readonly<Record<string, EscapeCommand>> = { x: 'quit', h: 'help', '?': 'help', b: 'break', s: 'save', c: 'monitor', t: 'timestamps', z: 'suspend' };
+const COMMANDS: Readonly<Record<string, EscapeCommand>> = {
+  x: 'quit',
+  h: 'help',
+  '?': 'help',
+  b: 'break',
+  s: 'save',
+  c: 'monitor',
+  t: 'timestamps',
+  z: 'suspend',
+};
 
 export interface EscapeKeys {
   /** Gives what is for the guest; runs `onCommand` for each command in order, after the bytes that were typed before it. */

@@ -25,10 +25,15 @@ export const signalExitCode = (signal: NodeJS.Signals): number => 128 + (constan
 /** The line on stderr; undefined = say nothing. */
 export function exitLine(reason: ExitReason): string | undefined {
   switch (reason.kind) {
-    case 'shutdown': return 'the guest has powered off';
-    case 'reset': return 'the guest reset the machine (-no-reboot)';
-    case 'quit': return 'stopped by the user';
-    case 'debug-exit': return undefined;
-    case 'guest-error': return reason.message;
+    case 'shutdown':
+      return 'the guest has powered off';
+    case 'reset':
+      return 'the guest reset the machine (-no-reboot)';
+    case 'quit':
+      return 'stopped by the user';
+    case 'debug-exit':
+      return undefined;
+    case 'guest-error':
+      return reason.message;
   }
 }

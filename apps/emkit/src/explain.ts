@@ -1,7 +1,8 @@
 /**
  * --explain: the machine that a command line makes, with the defaults filled in, and the long form of the command. Starts nothing.
  */
-import type { Chardev, MachineConfig } from './machine-config.ts';
+import type { Chardev } from './chardev-option.ts';
+import type { MachineConfig } from './machine-config.ts';
 
 interface Part {
   readonly device: string;
@@ -24,35 +25,65 @@ const FIXED: readonly Part[] = [
   { device: 'fw_cfg', where: 'ports 0x510-0x51b', interrupt: '' },
 ];
 
-const SERIAL: readonly (readonly [string, string])[] = [['0x3f8-0x3ff', '4'], ['0x2f8-0x2ff', '3'], ['0x3e8-0x3ef', '4'], ['0x2e8-0x2ef', '3']];
+const SERIAL: readonly (readonly [string, string])[] = [
+  ['0x3f8-0x3ff', '4'],
+  ['0x2f8-0x2ff', '3'],
+  ['0x3e8-0x3ef', '4'],
+  ['0x2e8-0x2ef', '3'],
+];
 
 function chardevText(chardev: Chardev): string {
   switch (chardev.kind) {
-    case 'none': return 'none';
-    case 'null': return 'null';
-    case 'stdio': return chardev.mux ? 'mon:stdio' : 'stdio';
-    case 'file': return `file:${chardev.path}`;
+    case 'none':
+      return 'none';
+    case 'null':
+      return 'null';
+    case 'stdio':
+      return chardev.mux ? 'mon:stdio' : 'stdio';
+    case 'file':
+      return `file:${chardev.path}`;
   }
 }
 
 export function machineParts(config: MachineConfig): readonly Part[] {
   const parts = [...FIXED];
   config.serial.forEach((chardev, i) => {
-    if (chardev.kind !== 'none') parts.push({ device: `16550A serial COM${i + 1} -> ${chardevText(chardev)}`, where: `ports ${SERIAL[i]![0]}`, interrupt: SERIAL[i]![1] });
+    if (chardev.kind !== 'none')
+      parts.push({
+        device: `16550A serial COM${i + 1} -> ${chardevText(chardev)}`,
+        where: `ports ${SERIAL[i]![0]}`,
+        interrupt: SERIAL[i]![1],
+      });
   });
-  if (config.debugcon !== undefined) parts.push({ device: `debug console -> ${chardevText(config.debugcon)}`, where: 'port 0xe9', interrupt: '' });
+  if (config.debugcon !== undefined)
+    parts.push({ device: `debug console -> ${chardevText(config.debugcon)}`, where: 'port 0xe9', interrupt: '' });
   for (const device of config.devices) {
-    const base = device.properties.get('iobase') ?? (device.driver === 'isa-debug-exit' ? '0x501' : device.driver === 'isa-debugcon' ? '0xe9' : '');
+    const base =
+      device.properties.get('iobase') ??
+      (device.driver === 'isa-debug-exit' ? '0x501' : device.driver === 'isa-debugcon' ? '0xe9' : '');
     parts.push({ device: device.driver, where: base === '' ? 'next free' : `port ${base}`, interrupt: '' });
   }
   return parts;
 }
 
-const quote = (word: string): string => (/^[A-Za-z0-9_./:=,+@%-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`);
+const quote = (word: string): string =>
+  /^[A-Za-z0-9_./:=,+@%-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`;
 
 /** The same machine with nothing left to defaults. */
 export function longForm(config: MachineConfig, program: string): string {
-  const words = [program, '-machine', `pc,accel=tcg,acpi=${config.acpi ? 'on' : 'off'}`, '-cpu', config.cpu, '-m', `${config.memorySize / 1048576}`, '-smp', '1', '-display', 'none'];
+  const words = [
+    program,
+    '-machine',
+    `pc,accel=tcg,acpi=${config.acpi ? 'on' : 'off'}`,
+    '-cpu',
+    config.cpu,
+    '-m',
+    `${config.memorySize / 1048576}`,
+    '-smp',
+    '1',
+    '-display',
+    'none',
+  ];
   if (config.demo) words.push('--demo');
   if (config.kernel !== undefined) words.push('-kernel', config.kernel);
   if (config.initrd !== undefined) words.push('-initrd', config.initrd);
@@ -60,10 +91,18 @@ export function longForm(config: MachineConfig, program: string): string {
   if (config.bios !== undefined) words.push('-bios', config.bios);
   for (const chardev of config.serial) words.push('-serial', chardevText(chardev));
   if (config.debugcon !== undefined) words.push('-debugcon', chardevText(config.debugcon));
-  for (const device of config.devices) words.push('-device', [device.driver, ...[...device.properties].map(([k, v]) => `${k}=${v.replace(/,/g, ',,')}`)].join(','));
+  for (const device of config.devices)
+    words.push(
+      '-device',
+      [device.driver, ...[...device.properties].map(([k, v]) => `${k}=${v.replace(/,/g, ',,')}`)].join(','),
+    );
   const { rtc } = config;
-  words.push('-rtc', `base=${rtc.startMs === undefined ? rtc.zone : new Date(rtc.startMs).toISOString().slice(0, 19)},clock=${rtc.clock}`);
-  if (config.icount !== undefined) words.push('-icount', `shift=${config.icount.shift},sleep=${config.icount.sleep ? 'on' : 'off'}`);
+  words.push(
+    '-rtc',
+    `base=${rtc.startMs === undefined ? rtc.zone : new Date(rtc.startMs).toISOString().slice(0, 19)},clock=${rtc.clock}`,
+  );
+  if (config.icount !== undefined)
+    words.push('-icount', `shift=${config.icount.shift},sleep=${config.icount.sleep ? 'on' : 'off'}`);
   if (config.logItems.size > 0) words.push('-d', [...config.logItems].join(','));
   if (config.logFile !== undefined) words.push('-D', config.logFile);
   if (config.noReboot) words.push('-no-reboot');
@@ -79,20 +118,51 @@ export function explainText(config: MachineConfig, program: string): string {
     ['cpu', `1 x ${config.cpu}`],
     ['memory', `${config.memorySize / 1048576} MiB${config.memoryIsDefault ? ' (default)' : ''}`],
     ['accelerator', 'tcg: translated to WebAssembly'],
-    ['boots', config.demo ? 'the built-in demo guest (multiboot)' : (config.kernel ?? config.bios ?? 'nothing: no -kernel, no -bios')],
+    [
+      'boots',
+      config.demo
+        ? 'the built-in demo guest (multiboot)'
+        : (config.kernel ?? config.bios ?? 'nothing: no -kernel, no -bios'),
+    ],
   ];
   if (config.initrd !== undefined) rows.push(['initrd', config.initrd]);
   if (config.append !== undefined) rows.push(['command line', config.append]);
-  rows.push(['clock', `${config.rtc.startMs === undefined ? config.rtc.zone : new Date(config.rtc.startMs).toISOString().slice(0, 19)}, driven by ${config.rtc.clock}`]);
-  if (config.icount !== undefined) rows.push(['icount', `2^${config.icount.shift} ns an instruction; runs repeat exactly`]);
-  rows.push(['on reset', config.noReboot ? 'leave' : 'start again'], ['on power-off', config.noShutdown ? 'pause' : 'leave']);
-  if (config.gdb !== undefined) rows.push(['gdb', `${config.gdb.host}:${config.gdb.port}${config.startPaused ? ', CPU not started' : ''}`]);
-  const parts = machineParts(config).map((p) => `  ${p.device.padEnd(36)} ${p.where.padEnd(42)} ${p.interrupt === '' ? '' : `irq ${p.interrupt}`}`.trimEnd());
-  return [...rows.map(([a, b]) => `${a.padEnd(14)} ${b}`), '', 'devices', ...parts, '', 'in full', `  ${longForm(config, program)}`, ''].join('\n');
+  rows.push([
+    'clock',
+    `${config.rtc.startMs === undefined ? config.rtc.zone : new Date(config.rtc.startMs).toISOString().slice(0, 19)}, driven by ${config.rtc.clock}`,
+  ]);
+  if (config.icount !== undefined)
+    rows.push(['icount', `2^${config.icount.shift} ns an instruction; runs repeat exactly`]);
+  rows.push(
+    ['on reset', config.noReboot ? 'leave' : 'start again'],
+    ['on power-off', config.noShutdown ? 'pause' : 'leave'],
+  );
+  if (config.gdb !== undefined)
+    rows.push(['gdb', `${config.gdb.host}:${config.gdb.port}${config.startPaused ? ', CPU not started' : ''}`]);
+  const parts = machineParts(config).map((p) =>
+    `  ${p.device.padEnd(36)} ${p.where.padEnd(42)} ${p.interrupt === '' ? '' : `irq ${p.interrupt}`}`.trimEnd(),
+  );
+  return [
+    ...rows.map(([a, b]) => `${a.padEnd(14)} ${b}`),
+    '',
+    'devices',
+    ...parts,
+    '',
+    'in full',
+    `  ${longForm(config, program)}`,
+    '',
+  ].join('\n');
 }
 
 export function explainJson(config: MachineConfig, program: string): string {
   const { logItems, devices, logRanges, ...rest } = config;
-  const value = { ...rest, logItems: [...logItems], logRanges, devices: devices.map((d) => ({ driver: d.driver, properties: Object.fromEntries(d.properties) })), parts: machineParts(config), command: longForm(config, program) };
+  const value = {
+    ...rest,
+    logItems: [...logItems],
+    logRanges,
+    devices: devices.map((d) => ({ driver: d.driver, properties: Object.fromEntries(d.properties) })),
+    parts: machineParts(config),
+    command: longForm(config, program),
+  };
   return `${JSON.stringify(value, null, 2)}\n`;
 }

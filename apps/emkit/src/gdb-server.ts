@@ -14,7 +14,10 @@ export interface GdbServer {
   close(): void;
 }
 
-export async function listenForGdb(gdb: { readonly host: string; readonly port: number; readonly typed: string }, pc: Pc): Promise<GdbServer> {
+export async function listenForGdb(
+  gdb: { readonly host: string; readonly port: number; readonly typed: string },
+  pc: Pc,
+): Promise<GdbServer> {
   let current: Socket | undefined;
   const server: Server = createServer((socket) => {
     if (current !== undefined) {
@@ -40,7 +43,12 @@ export async function listenForGdb(gdb: { readonly host: string; readonly port: 
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const why = systemErrorText(error);
-      reject(new OptionError(`${gdb.typed}: Failed to find an available port: ${why}`, `another program listens on ${gdb.host}:${gdb.port}; try -gdb tcp::${gdb.port + 1}`));
+      reject(
+        new OptionError(
+          `${gdb.typed}: Failed to find an available port: ${why}`,
+          `another program listens on ${gdb.host}:${gdb.port}; try -gdb tcp::${gdb.port + 1}`,
+        ),
+      );
     });
     server.listen(gdb.port, gdb.host, resolve);
   });

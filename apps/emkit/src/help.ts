@@ -78,20 +78,38 @@ export function helpText(program: string, width: number): string {
 export function optionHelp(program: string, word: string, width: number): string {
   const spec = findOption(word.replace(/^-+/, ''));
   if (spec === undefined) {
-    throw new OptionError(`-help ${word}: invalid option`, didYouMean(word, OPTIONS.map((o) => o.name), `all options: ${program} -help`));
+    throw new OptionError(
+      `-help ${word}: invalid option`,
+      didYouMean(
+        word,
+        OPTIONS.map((o) => o.name),
+        `all options: ${program} -help`,
+      ),
+    );
   }
   const out = [names(spec), ...wrap(spec.help, width, 2).map((l) => `  ${l}`)];
   if (spec.refused !== undefined) out.push('  Known from QEMU; this version refuses it.');
   if (spec.repeatable === true) out.push('  May be given more than once.');
   if (spec.keys !== undefined) {
     out.push('', '  keys:');
-    for (const key of spec.keys) out.push(entry(`  ${key.key}=${key.value}`, key.help + (key.key === spec.implied ? ' (the key may be left out)' : ''), width));
+    for (const key of spec.keys)
+      out.push(
+        entry(
+          `  ${key.key}=${key.value}`,
+          key.help + (key.key === spec.implied ? ' (the key may be left out)' : ''),
+          width,
+        ),
+      );
   }
   if (spec.values !== undefined) {
     out.push('', '  values:');
     for (const [value, help] of spec.values) out.push(entry(`  ${value}`, help, width).trimEnd());
   }
-  out.push('', `  example: ${program} ${spell(spec)}${spec.argument === undefined ? '' : ` ${spec.values?.[0]?.[0] ?? spec.argument}`}`, '');
+  out.push(
+    '',
+    `  example: ${program} ${spell(spec)}${spec.argument === undefined ? '' : ` ${spec.values?.[0]?.[0] ?? spec.argument}`}`,
+    '',
+  );
   return out.join('\n');
 }
 

@@ -4,25 +4,32 @@ import { MACHINES, type ListRequest } from './machine-config.ts';
 import type { PcModule } from './machine-port.ts';
 import { LOG_ITEMS } from './option-table.ts';
 
-const columns = (rows: readonly (readonly [string, string])[], width: number): string => rows.map(([a, b]) => `${a.padEnd(width)} ${b}`.trimEnd()).join('\n');
+const columns = (rows: readonly (readonly [string, string])[], width: number): string =>
+  rows.map(([a, b]) => `${a.padEnd(width)} ${b}`.trimEnd()).join('\n');
 
 export async function listText(request: ListRequest, load: () => Promise<PcModule>): Promise<string> {
   switch (request.list) {
-    case 'machine': return `Supported machines are:\n${columns(MACHINES, 20)}\n`;
+    case 'machine':
+      return `Supported machines are:\n${columns(MACHINES, 20)}\n`;
     case 'cpu': {
       const machine = await load();
       const models = machine.cpuModels().map((m) => [`x86 ${m.name}`, m.description] as const);
       return `Available CPUs:\n${columns(models, 20)}\n\nRecognized CPUID flags:\n${wrapNames(machine.cpuFeatures())}\n`;
     }
-    case 'device': return `ISA devices:\n${DEVICES.map((d) => `name "${d.name}", bus ${d.bus}, desc "${d.description}"`).join('\n')}\n`;
+    case 'device':
+      return `ISA devices:\n${DEVICES.map((d) => `name "${d.name}", bus ${d.bus}, desc "${d.description}"`).join('\n')}\n`;
     case 'device-properties': {
       const device = DEVICES.find((d) => d.name === request.of)!;
       return `${device.name} options:\n${device.properties.map((p) => `  ${`${p.name}=<${p.type}>`.padEnd(22)} - ${p.help}`).join('\n')}\n`;
     }
-    case 'log': return `Log items (comma separated):\n${columns(LOG_ITEMS, 15)}\n`;
-    case 'accel': return 'Accelerators supported in QEMU binary:\ntcg\n';
-    case 'display': return 'Available display backend types:\nnone\n';
-    case 'chardev': return 'Available chardev backend types:\n  file\n  null\n  stdio\n';
+    case 'log':
+      return `Log items (comma separated):\n${columns(LOG_ITEMS, 15)}\n`;
+    case 'accel':
+      return 'Accelerators supported in QEMU binary:\ntcg\n';
+    case 'display':
+      return 'Available display backend types:\nnone\n';
+    case 'chardev':
+      return 'Available chardev backend types:\n  file\n  null\n  stdio\n';
   }
 }
 

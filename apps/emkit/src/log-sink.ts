@@ -17,7 +17,10 @@ export function createLogSink(path: string | undefined): LogSink {
     try {
       fd = openSync(path, 'w');
     } catch (error) {
-      throw new OptionError(`Error opening logfile ${path}: ${systemErrorText(error)}`, `-D ${path}: the folder must exist and be writable`);
+      throw new OptionError(
+        `Error opening logfile ${path}: ${systemErrorText(error)}`,
+        `-D ${path}: the folder must exist and be writable`,
+      );
     }
   }
   let held: string[] = [];
@@ -27,7 +30,7 @@ export function createLogSink(path: string | undefined): LogSink {
     const bytes = Buffer.from(held.join(''), 'utf8');
     held = [];
     length = 0;
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       try {
         at += writeSync(fd, bytes, at);
       } catch (error) {

@@ -15,7 +15,9 @@ if (args.length === 1 && /^--?version$/.test(args[0]!)) {
   const { main } = await import('./cli.ts');
   const { loadMachine, probeKernel } = await import('./load-machine.ts');
   const code = await main(args, {
-    program: basename(process.argv[1] ?? 'emkit').replace(/\.[cm]?[jt]s$/, '').replace(/^main$/, 'emkit'),
+    program: basename(process.argv[1] ?? 'emkit')
+      .replace(/\.[cm]?[jt]s$/, '')
+      .replace(/^main$/, 'emkit'),
     version: VERSION,
     stdin: process.stdin,
     stdout: process.stdout,

@@ -38,8 +38,13 @@ export function parseRanges(typed: string, text: string): readonly AddressRange[
     const m = /^([^.+-]+)(\.\.|\+|-)(.+)$/.exec(part);
     const a = m === null ? undefined : parseInteger(m[1]!);
     const b = m === null ? undefined : parseInteger(m[3]!);
-    if (m === null || a === undefined || b === undefined) throw new OptionError(`${typed}: Bad range specifier`, 'for example -dfilter 0x100000..0x1fffff or 0xc0000000+0x1000');
-    const range = m[2] === '..' ? { from: a, to: b } : m[2] === '+' ? { from: a, to: a + b - 1 } : { from: a - b + 1, to: a };
+    if (m === null || a === undefined || b === undefined)
+      throw new OptionError(
+        `${typed}: Bad range specifier`,
+        'for example -dfilter 0x100000..0x1fffff or 0xc0000000+0x1000',
+      );
+    const range =
+      m[2] === '..' ? { from: a, to: b } : m[2] === '+' ? { from: a, to: a + b - 1 } : { from: a - b + 1, to: a };
     if (range.to < range.from || range.from < 0) throw new OptionError(`${typed}: Invalid range`);
     return range;
   });

@@ -18,6 +18,12 @@ export function isOptionError(error: unknown): error is OptionError {
 
 /** The text for stderr: `PROGRAM: message`, each line of the remedy indented by two. */
 export function formatError(program: string, message: string, remedy: string | undefined): string {
-  const below = remedy === undefined ? '' : remedy.split('\n').map((line) => `  ${line}\n`).join('');
+  const below =
+    remedy === undefined
+      ? ''
+      : remedy
+          .split('\n')
+          .map((line) => `  ${line}\n`)
+          .join('');
   return `${program}: ${message}\n${below}`;
 }

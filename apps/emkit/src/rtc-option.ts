@@ -21,17 +21,27 @@ export function parseRtc(token: Token, previous: RtcConfig): RtcConfig {
     const ms = Date.UTC(parts[0] ?? NaN, (parts[1] ?? NaN) - 1, parts[2], parts[3] ?? 0, parts[4] ?? 0, parts[5] ?? 0);
     // Date.UTC carries over (month 13, hour 25): the round trip tells.
     const date = new Date(ms);
-    const same = !Number.isNaN(ms) && date.getUTCMonth() + 1 === parts[1] && date.getUTCDate() === parts[2] && date.getUTCHours() === (parts[3] ?? 0);
-    if (!same) throw new OptionError(`invalid datetime format\nvalid formats: '2006-06-17T16:01:21' or '2006-06-17'`, `${token.typed}: or base=utc, base=localtime`);
+    const same =
+      !Number.isNaN(ms) &&
+      date.getUTCMonth() + 1 === parts[1] &&
+      date.getUTCDate() === parts[2] &&
+      date.getUTCHours() === (parts[3] ?? 0);
+    if (!same)
+      throw new OptionError(
+        `invalid datetime format\nvalid formats: '2006-06-17T16:01:21' or '2006-06-17'`,
+        `${token.typed}: or base=utc, base=localtime`,
+      );
     startMs = ms;
     zone = 'utc';
   }
   const source = keys.get('clock');
   if (source !== undefined) {
-    if (source !== 'host' && source !== 'rt' && source !== 'vm') throw new OptionError(`invalid option value '${source}'`, `${token.typed}: clock is host, rt or vm`);
+    if (source !== 'host' && source !== 'rt' && source !== 'vm')
+      throw new OptionError(`invalid option value '${source}'`, `${token.typed}: clock is host, rt or vm`);
     clock = source;
   }
   const drift = keys.get('driftfix');
-  if (drift !== undefined && drift !== 'none' && drift !== 'slew') throw new OptionError(`invalid option value '${drift}'`, `${token.typed}: driftfix is none or slew`);
+  if (drift !== undefined && drift !== 'none' && drift !== 'slew')
+    throw new OptionError(`invalid option value '${drift}'`, `${token.typed}: driftfix is none or slew`);
   return { startMs, zone, clock };
 }

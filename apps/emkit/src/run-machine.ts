@@ -11,7 +11,8 @@ import { escapeHelp, escapeName, type EscapeCommand } from './escape-keys.ts';
 import { exitCode, exitLine, signalExitCode } from './exit-code.ts';
 import { listenForGdb } from './gdb-server.ts';
 import { createLogSink } from './log-sink.ts';
-import type { Chardev, MachineConfig } from './machine-config.ts';
+import type { Chardev } from './chardev-option.ts';
+import type { MachineConfig } from './machine-config.ts';
 import type { Pc, PcModule } from './machine-port.ts';
 import { OptionError } from './option-error.ts';
 import { createTerminalGuard } from './terminal-guard.ts';
@@ -31,7 +32,7 @@ const EPIPE_EXIT = 141;
 
 /** Writes all of `bytes` to stdout; waits when the other side is slow, as a terminal does. */
 function writeStdout(bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     try {
       at += writeSync(1, bytes, at);
     } catch (error) {
@@ -65,13 +66,21 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
   };
   const command = (what: EscapeCommand): void => {
     switch (what) {
-      case 'quit': return stop();
-      case 'help': return talk(`${escapeHelp(config.escapeKey)}\n`);
-      case 'save': return talk('no disks, nothing to save\n');
-      case 'monitor': return talk('there is no monitor in this version\n');
-      case 'timestamps': stamps.on = !stamps.on; return;
-      case 'suspend': return suspend();
-      case 'break': return; // handled by the character device
+      case 'quit':
+        return stop();
+      case 'help':
+        return talk(`${escapeHelp(config.escapeKey)}\n`);
+      case 'save':
+        return talk('no disks, nothing to save\n');
+      case 'monitor':
+        return talk('there is no monitor in this version\n');
+      case 'timestamps':
+        stamps.on = !stamps.on;
+        return;
+      case 'suspend':
+        return suspend();
+      case 'break':
+        return; // handled by the character device
     }
   };
   const suspend = (): void => {
@@ -90,7 +99,15 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
     if (chardev.kind === 'null') device = createNullChardev();
     else if (chardev.kind === 'file') device = createFileChardev(chardev.path, chardev.append, chardev.typed);
     else {
-      const stdio = createStdioChardev({ mux: chardev.mux, signal: chardev.signal, escapeKey: config.escapeKey, stdin: env.stdin, output, onCommand: command, onInterrupt: stop });
+      const stdio = createStdioChardev({
+        mux: chardev.mux,
+        signal: chardev.signal,
+        escapeKey: config.escapeKey,
+        stdin: env.stdin,
+        output,
+        onCommand: command,
+        onInterrupt: stop,
+      });
       terminal = stdio;
       device = stdio;
     }
@@ -114,25 +131,54 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
   try {
     const files = await readBootFiles(config, env.probe);
     if (files.kernel === undefined && files.bios === undefined) {
-      throw new OptionError('no bootable device: nothing to boot from', `give -kernel FILE, or try ${env.program} --demo`);
+      throw new OptionError(
+        'no bootable device: nothing to boot from',
+        `give -kernel FILE, or try ${env.program} --demo`,
+      );
     }
     const machine = await env.load();
     const serial = config.serial.map(open);
     const debugcon = open(config.debugcon);
-    const devices = config.devices.map((d) => ({ driver: d.driver, properties: d.properties, backend: open(d.chardev), typed: d.typed }));
+    const devices = config.devices.map((d) => ({
+      driver: d.driver,
+      properties: d.properties,
+      backend: open(d.chardev),
+      typed: d.typed,
+    }));
     const log = config.logItems.size === 0 ? undefined : createLogSink(config.logFile);
     if (log !== undefined) closers.push(() => log.close());
     pc = await machine.createPc({
-      machine: config.machine, memorySize: config.memorySize, cpu: config.cpu, acpi: config.acpi, kernel: files.kernel, modules: files.modules,
-      append: config.append ?? '', bios: files.bios, serial, debugcon, devices, globals: config.globals, rtc: config.rtc, icount: config.icount,
-      log: log === undefined ? undefined : { items: config.logItems, ranges: config.logRanges, write: (text) => log.write(text) },
-      noReboot: config.noReboot, noShutdown: config.noShutdown, startPaused: config.startPaused, warn: (text) => say(`warning: ${text}`),
+      machine: config.machine,
+      memorySize: config.memorySize,
+      cpu: config.cpu,
+      acpi: config.acpi,
+      kernel: files.kernel,
+      modules: files.modules,
+      append: config.append ?? '',
+      bios: files.bios,
+      serial,
+      debugcon,
+      devices,
+      globals: config.globals,
+      rtc: config.rtc,
+      icount: config.icount,
+      log:
+        log === undefined
+          ? undefined
+          : { items: config.logItems, ranges: config.logRanges, write: (text) => log.write(text) },
+      noReboot: config.noReboot,
+      noShutdown: config.noShutdown,
+      startPaused: config.startPaused,
+      warn: (text) => say(`warning: ${text}`),
     });
     if (config.processName !== undefined) process.title = config.processName;
     if (config.gdb !== undefined) {
       const server = await listenForGdb(config.gdb, pc);
       closers.push(() => server.close());
-      if (env.stderr.isTTY) say(`gdb may connect: target remote ${config.gdb.host}:${server.port}${config.startPaused ? ' (the guest waits for it)' : ''}`);
+      if (env.stderr.isTTY)
+        say(
+          `gdb may connect: target remote ${config.gdb.host}:${server.port}${config.startPaused ? ' (the guest waits for it)' : ''}`,
+        );
     }
     announce(config, terminal !== undefined, env, say);
     if (terminal !== undefined) {
@@ -166,6 +212,10 @@ function announce(config: MachineConfig, onTerminal: boolean, env: RunEnvironmen
   if (onTerminal && env.stdin.isTTY) {
     const mux = config.serial.some((c) => c.kind === 'stdio' && c.mux);
     const key = escapeName(config.escapeKey);
-    say(mux ? `serial console on this terminal. ${key} x quits, ${key} h lists keys` : 'serial console on this terminal. Ctrl-C quits');
+    say(
+      mux
+        ? `serial console on this terminal. ${key} x quits, ${key} h lists keys`
+        : 'serial console on this terminal. Ctrl-C quits',
+    );
   }
 }

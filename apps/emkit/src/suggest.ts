@@ -15,7 +15,9 @@ export function nearest(word: string, candidates: readonly string[]): string | u
     }
   }
   if (best !== undefined || wanted.length < 4) return best;
-  return candidates.find((c) => c.toLowerCase().startsWith(wanted) || (c.length >= 4 && wanted.startsWith(c.toLowerCase())));
+  return candidates.find(
+    (c) => c.toLowerCase().startsWith(wanted) || (c.length >= 4 && wanted.startsWith(c.toLowerCase())),
+  );
 }
 
 /** `did you mean X?` followed by `rest`, or only `rest`. */

@@ -12,7 +12,8 @@ import { onExit } from 'signal-exit';
  * Margins reset inside save/restore cursor, SGR 0, wrap on, cursor on, mouse modes and bracketed paste off, alternate screen off
  * (ECMA-48; xterm control sequences, DECSTBM, DECAWM, DECTCEM, DECSET 1000-1006, 2004, 1049).
  */
-export const RESET_SEQUENCE = '\x1b7\x1b[r\x1b8\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1049l';
+export const RESET_SEQUENCE =
+  '\x1b7\x1b[r\x1b8\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1049l';
 
 export interface InputTerminal {
   readonly isTTY?: boolean;
@@ -27,7 +28,11 @@ export interface TerminalGuard {
   readonly isRaw: boolean;
 }
 
-export function createTerminalGuard(input: InputTerminal, outputIsTerminal: boolean, write: (text: string) => void = (text) => writeSync(1, text)): TerminalGuard {
+export function createTerminalGuard(
+  input: InputTerminal,
+  outputIsTerminal: boolean,
+  write: (text: string) => void = (text) => writeSync(1, text),
+): TerminalGuard {
   let raw = false;
   let dirty = false;
   let unhook: (() => void) | undefined;

@@ -14,7 +14,13 @@ describe('terminal guard', () => {
   const setup = () => {
     const modes: boolean[] = [];
     const written: string[] = [];
-    return { modes, written, guard: createTerminalGuard({ isTTY: true, setRawMode: (m: boolean) => modes.push(m) }, true, (s) => written.push(s)) };
+    return {
+      modes,
+      written,
+      guard: createTerminalGuard({ isTTY: true, setRawMode: (m: boolean) => modes.push(m) }, true, (s) =>
+        written.push(s),
+      ),
+    };
   };
   it('restores once, and resets the screen only when the guest wrote to it', () => {
     const a = setup();
@@ -43,7 +49,12 @@ describe('escape keys', () => {
   const feed = (...chunks: string[]) => {
     const events: string[] = [];
     const keys = createEscapeKeys(1);
-    for (const chunk of chunks) keys.feed(bytes(chunk), (b) => events.push(text(b)), (c: EscapeCommand) => events.push(`<${c}>`));
+    for (const chunk of chunks)
+      keys.feed(
+        bytes(chunk),
+        (b) => events.push(text(b)),
+        (c: EscapeCommand) => events.push(`<${c}>`),
+      );
     return events;
   };
   it('passes bytes, runs commands in order, sends C-a for C-a C-a', () => {
@@ -58,18 +69,22 @@ describe('escape keys', () => {
   });
   it('gives the same for any cutting of the input', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('a', '\x01', 'x', 'h', '\r'), { maxLength: 30 }), fc.array(fc.nat(29), { maxLength: 5 }), (letters, cuts) => {
-        const whole = letters.join('');
-        const pieces: string[] = [];
-        let from = 0;
-        for (const cut of [...new Set(cuts)].sort((a, b) => a - b)) {
-          if (cut <= from || cut >= whole.length) continue;
-          pieces.push(whole.slice(from, cut));
-          from = cut;
-        }
-        pieces.push(whole.slice(from));
-        expect(feed(...pieces).join('')).toBe(feed(whole).join(''));
-      }),
+      fc.property(
+        fc.array(fc.constantFrom('a', '\x01', 'x', 'h', '\r'), { maxLength: 30 }),
+        fc.array(fc.nat(29), { maxLength: 5 }),
+        (letters, cuts) => {
+          const whole = letters.join('');
+          const pieces: string[] = [];
+          let from = 0;
+          for (const cut of [...new Set(cuts)].sort((a, b) => a - b)) {
+            if (cut <= from || cut >= whole.length) continue;
+            pieces.push(whole.slice(from, cut));
+            from = cut;
+          }
+          pieces.push(whole.slice(from));
+          expect(feed(...pieces).join('')).toBe(feed(whole).join(''));
+        },
+      ),
       { seed: 7, numRuns: 300 },
     );
   });

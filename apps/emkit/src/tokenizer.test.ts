@@ -3,12 +3,31 @@ import { OPTIONS } from './option-table.ts';
 import { findOption, parseKeyValues, splitCommas, tokenize } from './tokenizer.ts';
 
 const values = (text: string, implied?: string, allowed?: readonly string[]) =>
-  Object.fromEntries(parseKeyValues({ spec: findOption('device')!, value: text, typed: `-device ${text}` }, implied, allowed));
+  Object.fromEntries(
+    parseKeyValues({ spec: findOption('device')!, value: text, typed: `-device ${text}` }, implied, allowed),
+  );
 
 describe('tokenizer', () => {
   it('keeps the order of options and takes an argument that begins with a dash', () => {
-    const { options, positionals } = tokenize(['-append', '-x root=/dev/sda', '--kernel', 'k', 'disk.img', '-m', '64', '-S', '-m', '1G']);
-    expect(options.map((t) => [t.spec.name, t.value])).toEqual([['append', '-x root=/dev/sda'], ['kernel', 'k'], ['m', '64'], ['S', undefined], ['m', '1G']]);
+    const { options, positionals } = tokenize([
+      '-append',
+      '-x root=/dev/sda',
+      '--kernel',
+      'k',
+      'disk.img',
+      '-m',
+      '64',
+      '-S',
+      '-m',
+      '1G',
+    ]);
+    expect(options.map((t) => [t.spec.name, t.value])).toEqual([
+      ['append', '-x root=/dev/sda'],
+      ['kernel', 'k'],
+      ['m', '64'],
+      ['S', undefined],
+      ['m', '1G'],
+    ]);
     expect(positionals).toEqual(['disk.img']);
   });
   it('takes -M and -h for -machine and -help', () => {
@@ -28,7 +47,11 @@ describe('tokenizer', () => {
     expect(splitCommas('')).toEqual(['']);
   });
   it('reads key=value lists with an implied first key, short booleans, and the last value winning', () => {
-    expect(values('isa-debug-exit,iobase=0xf4,iosize=4', 'driver')).toEqual({ driver: 'isa-debug-exit', iobase: '0xf4', iosize: '4' });
+    expect(values('isa-debug-exit,iobase=0xf4,iosize=4', 'driver')).toEqual({
+      driver: 'isa-debug-exit',
+      iobase: '0xf4',
+      iosize: '4',
+    });
     expect(values('a=1,b,a=2,c=x=y,d=p,,q')).toEqual({ a: '2', b: 'on', c: 'x=y', d: 'p,q' });
     expect(() => values('foo=1', undefined, ['bar'])).toThrow("-device foo=1: Invalid parameter 'foo'");
   });

@@ -21,7 +21,9 @@ export interface Tokens {
   readonly positionals: readonly string[];
 }
 
-const BY_NAME: ReadonlyMap<string, OptionSpec> = new Map(OPTIONS.flatMap((o) => [o.name, ...(o.aliases ?? [])].map((n) => [n, o] as const)));
+const BY_NAME: ReadonlyMap<string, OptionSpec> = new Map(
+  OPTIONS.flatMap((o) => [o.name, ...(o.aliases ?? [])].map((n) => [n, o] as const)),
+);
 
 export function findOption(name: string): OptionSpec | undefined {
   return BY_NAME.get(name);
@@ -35,7 +37,10 @@ function unknownOption(word: string): OptionError {
   const guess = nearest(word.replace(/^-+/, '').replace(/=.*/, ''), names);
   const spec = guess === undefined ? undefined : findOption(guess);
   if (spec === undefined) return new OptionError(`${word}: invalid option`, 'all options: emkit -help');
-  return new OptionError(`${word}: invalid option`, `did you mean ${spell(spec)}?   emkit ${spell(spec)}${spec.argument === undefined ? '' : ` ${spec.argument}`}    (emkit -help ${spec.name})`);
+  return new OptionError(
+    `${word}: invalid option`,
+    `did you mean ${spell(spec)}?   emkit ${spell(spec)}${spec.argument === undefined ? '' : ` ${spec.argument}`}    (emkit -help ${spec.name})`,
+  );
 }
 
 export function tokenize(args: readonly string[]): Tokens {
@@ -62,7 +67,11 @@ export function tokenize(args: readonly string[]): Tokens {
     }
     if (spec === undefined || (spec.own === true && !double)) throw unknownOption(word);
     if (spec.argument !== undefined && value === undefined) {
-      if (i + 1 >= args.length) throw new OptionError(`${word}: requires an argument`, `emkit ${spell(spec)} ${spec.argument}    (emkit -help ${spec.name})`);
+      if (i + 1 >= args.length)
+        throw new OptionError(
+          `${word}: requires an argument`,
+          `emkit ${spell(spec)} ${spec.argument}    (emkit -help ${spec.name})`,
+        );
       value = args[++i]!;
       options.push({ spec, value, typed: `${word} ${value}` });
     } else if (spec.name === 'help' && value === undefined && i + 1 < args.length && !args[i + 1]!.startsWith('-')) {
@@ -97,7 +106,11 @@ export function splitCommas(text: string): string[] {
  * A `key=value,...` list. The first element without `=` belongs to `implied`; later ones are booleans (`x` = `x=on`, `nox` = off),
  * QEMU's short form. With `allowed`, other keys are refused in QEMU's words. Later values win.
  */
-export function parseKeyValues(token: Token, implied: string | undefined, allowed: readonly string[] | undefined): Map<string, string> {
+export function parseKeyValues(
+  token: Token,
+  implied: string | undefined,
+  allowed: readonly string[] | undefined,
+): Map<string, string> {
   const map = new Map<string, string>();
   splitCommas(token.value ?? '').forEach((element, i) => {
     const equals = element.indexOf('=');

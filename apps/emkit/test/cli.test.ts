@@ -16,7 +16,11 @@ describe('help and lists', () => {
   it('lists every option that is not refused, within 80 columns', async () => {
     const { code, out } = await runCli(['-help']);
     expect(code).toBe(0);
-    for (const option of OPTIONS) expect(out.includes(` ${option.own === true ? '--' : '-'}${option.name}`) || option.refused !== undefined, option.name).toBe(true);
+    for (const option of OPTIONS)
+      expect(
+        out.includes(` ${option.own === true ? '--' : '-'}${option.name}`) || option.refused !== undefined,
+        option.name,
+      ).toBe(true);
     expect(Math.max(...out.split('\n').map((l) => l.length))).toBeLessThanOrEqual(80);
     expect(out).not.toContain('\x1b');
   });
@@ -29,8 +33,13 @@ describe('help and lists', () => {
     expect(JSON.parse((await runCli(['-help=json'])).out).options.length).toBe(OPTIONS.length);
   });
   it.each([
-    ['-machine', 'help', 'Supported machines are:'], ['-cpu', 'help', 'x86 qemu32'], ['-device', 'help', 'name "isa-debug-exit", bus ISA'],
-    ['-device', 'isa-debug-exit,help', 'iobase=<uint32>'], ['-d', 'help', 'in_asm'], ['-chardev', 'help', 'stdio'], ['-accel', 'help', 'tcg'],
+    ['-machine', 'help', 'Supported machines are:'],
+    ['-cpu', 'help', 'x86 qemu32'],
+    ['-device', 'help', 'name "isa-debug-exit", bus ISA'],
+    ['-device', 'isa-debug-exit,help', 'iobase=<uint32>'],
+    ['-d', 'help', 'in_asm'],
+    ['-chardev', 'help', 'stdio'],
+    ['-accel', 'help', 'tcg'],
   ])('%s %s lists on stdout, exit 0', async (option, value, text) => {
     const { code, out, err } = await runCli([option, value]);
     expect([code, err]).toEqual([0, '']);
@@ -39,7 +48,8 @@ describe('help and lists', () => {
   it('writes completion scripts that know every option', async () => {
     for (const shell of ['bash', 'zsh', 'fish']) {
       const { out } = await runCli(['--completion', shell]);
-      for (const option of OPTIONS) if (option.refused === undefined) expect(out, `${shell} ${option.name}`).toContain(option.name);
+      for (const option of OPTIONS)
+        if (option.refused === undefined) expect(out, `${shell} ${option.name}`).toContain(option.name);
     }
   });
   it('has the version of its package', async () => {
@@ -56,12 +66,45 @@ describe('help and lists', () => {
 describe('options', () => {
   it('reach the machine', async () => {
     const { made, code } = await runCli([
-      '--demo', '-m', '1', '-m', 'size=64M', '-cpu', 'pentium,+sse', '-serial', 'null', '-serial', 'none', '-debugcon', 'null', '-device', 'isa-debug-exit,iobase=0xf4',
-      '-rtc', 'base=2006-06-17T16:01:21,clock=vm', '-icount', 'shift=3,sleep=off', '-no-reboot', '-S', '-global', 'isa-debug-exit.iosize=4', '-append', 'once', '-M', 'pc,accel=tcg,acpi=off',
+      '--demo',
+      '-m',
+      '1',
+      '-m',
+      'size=64M',
+      '-cpu',
+      'pentium,+sse',
+      '-serial',
+      'null',
+      '-serial',
+      'none',
+      '-debugcon',
+      'null',
+      '-device',
+      'isa-debug-exit,iobase=0xf4',
+      '-rtc',
+      'base=2006-06-17T16:01:21,clock=vm',
+      '-icount',
+      'shift=3,sleep=off',
+      '-no-reboot',
+      '-S',
+      '-global',
+      'isa-debug-exit.iosize=4',
+      '-append',
+      'once',
+      '-M',
+      'pc,accel=tcg,acpi=off',
     ]);
     expect(code).toBe(0);
     const o = made[0]!;
-    expect(o).toMatchObject({ memorySize: 64 << 20, cpu: 'pentium,+sse', acpi: false, noReboot: true, startPaused: true, append: 'once', icount: { shift: 3, sleep: false } });
+    expect(o).toMatchObject({
+      memorySize: 64 << 20,
+      cpu: 'pentium,+sse',
+      acpi: false,
+      noReboot: true,
+      startPaused: true,
+      append: 'once',
+      icount: { shift: 3, sleep: false },
+    });
     expect(o.rtc).toEqual({ startMs: Date.UTC(2006, 5, 17, 16, 1, 21), zone: 'utc', clock: 'vm' });
     expect(o.serial.map((s) => s === undefined)).toEqual([false, true]);
     expect([...o.devices[0]!.properties]).toEqual([['iobase', '0xf4']]);
@@ -80,7 +123,9 @@ describe('options', () => {
     expect(made[0]!.serial[0]).toBeDefined();
   });
   it('--explain gives the machine in full, and the long form makes the same machine', async () => {
-    const first = (await runCli(['--explain=json', '-m', '64', '-kernel', 'a b', '-append', 'x, y', '-icount', '2', '-S'])).out;
+    const first = (
+      await runCli(['--explain=json', '-m', '64', '-kernel', 'a b', '-append', 'x, y', '-icount', '2', '-S'])
+    ).out;
     const { command } = JSON.parse(first);
     expect(command).toContain("-kernel 'a b'");
     expect((await runCli(['--explain', '-m', '64'])).out).toContain('16550A serial COM1 -> mon:stdio');
@@ -89,8 +134,11 @@ describe('options', () => {
 
 describe('exit codes', () => {
   it.each([
-    [{ kind: 'shutdown' } as const, 0], [{ kind: 'reset' } as const, 0], [{ kind: 'quit' } as const, 0],
-    [{ kind: 'debug-exit', code: 33 } as const, 33], [{ kind: 'guest-error', message: 'cannot go on' } as const, 1],
+    [{ kind: 'shutdown' } as const, 0],
+    [{ kind: 'reset' } as const, 0],
+    [{ kind: 'quit' } as const, 0],
+    [{ kind: 'debug-exit', code: 33 } as const, 33],
+    [{ kind: 'guest-error', message: 'cannot go on' } as const, 1],
   ])('%j -> %d', async (reason, code) => {
     expect((await runCli(['--demo', '-serial', 'null'], reason)).code).toBe(code);
   });

@@ -10,11 +10,17 @@ export function createFakeModule(script: (options: PcOptions) => ExitReason | un
   const made: PcOptions[] = [];
   return {
     made,
-    cpuModels: () => [{ name: 'qemu32', description: 'QEMU Virtual CPU' }, { name: '486', description: '' }],
+    cpuModels: () => [
+      { name: 'qemu32', description: 'QEMU Virtual CPU' },
+      { name: '486', description: '' },
+    ],
     cpuFeatures: () => ['fpu', 'tsc', 'sse2'],
     createPc(options) {
       made.push(options);
-      if (options.cpu === 'nosuch') return Promise.reject(Object.assign(new Error("unable to find CPU model 'nosuch'"), { kind: 'cpu', hint: 'list: emkit -cpu help' }));
+      if (options.cpu === 'nosuch')
+        return Promise.reject(
+          Object.assign(new Error("unable to find CPU model 'nosuch'"), { kind: 'cpu', hint: 'list: emkit -cpu help' }),
+        );
       return Promise.resolve(createFakePc(options, script(options)));
     },
   };

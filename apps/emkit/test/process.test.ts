@@ -31,7 +31,12 @@ function start(program: string, args: readonly string[]): Session {
     for (const look of waiting) look();
   });
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('latin1')));
-  const exit = new Promise<number>((resolve) => child.on('close', (code, signal) => { clearTimeout(timer); resolve(signal === null ? code! : -1); }));
+  const exit = new Promise<number>((resolve) =>
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve(signal === null ? code! : -1);
+    }),
+  );
   return {
     child,
     text: () => out,
@@ -75,7 +80,10 @@ describe('with pipes', () => {
     expect(await s.exit).toBe(143);
     expect(s.error()).toContain('terminating on signal 15');
   });
-  it.each([['SIGINT', 130], ['SIGHUP', 129]] as const)('%s ends it with %d', async (signal, code) => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGHUP', 129],
+  ] as const)('%s ends it with %d', async (signal, code) => {
     const s = emkit('--demo');
     await s.waitFor('fake guest ready');
     s.child.kill(signal);
@@ -98,7 +106,14 @@ describe('with pipes', () => {
     rmSync(report);
   });
   it('ends when its reader goes away', () => {
-    const run = spawnSync('bash', ['-c', `echo "flood 200000" | "${process.execPath}" ${COMMAND.map((w) => `"${w}"`).join(' ')} --demo | head -2; echo "code \${PIPESTATUS[1]}"`], { encoding: 'utf8', timeout: 30_000 });
+    const run = spawnSync(
+      'bash',
+      [
+        '-c',
+        `echo "flood 200000" | "${process.execPath}" ${COMMAND.map((w) => `"${w}"`).join(' ')} --demo | head -2; echo "code \${PIPESTATUS[1]}"`,
+      ],
+      { encoding: 'utf8', timeout: 30_000 },
+    );
     expect(run.stdout).toContain('fake guest ready');
     expect(run.stdout).toContain('code 141');
   });
@@ -131,7 +146,11 @@ const hasScript = spawnSync('script', ['--version']).error === undefined;
 
 describe.runIf(hasScript)('on a terminal', () => {
   const onTerminal = (...args: string[]): Session =>
-    start('script', ['-qec', `stty rows 24 cols 80; "${process.execPath}" ${[...COMMAND, ...args].map((w) => `"${w}"`).join(' ')}; echo "code $?"; stty -a | grep -o -e '-\\?icanon' -e '-\\?echo\\b'`, '/dev/null']);
+    start('script', [
+      '-qec',
+      `stty rows 24 cols 80; "${process.execPath}" ${[...COMMAND, ...args].map((w) => `"${w}"`).join(' ')}; echo "code $?"; stty -a | grep -o -e '-\\?icanon' -e '-\\?echo\\b'`,
+      '/dev/null',
+    ]);
 
   it('says how to leave, takes keys raw, and gives the terminal back', async () => {
     const s = onTerminal('--demo');

@@ -11,7 +11,11 @@ export interface Outcome {
   readonly made: readonly PcOptions[];
 }
 
-export async function runCli(args: readonly string[], reason: ExitReason = { kind: 'shutdown' }, tty = false): Promise<Outcome> {
+export async function runCli(
+  args: readonly string[],
+  reason: ExitReason = { kind: 'shutdown' },
+  tty = false,
+): Promise<Outcome> {
   const collect = () => {
     const text: string[] = [];
     const stream = { isTTY: tty, columns: 80, write: (s: string) => text.push(s) > 0 };

@@ -6,6 +6,8 @@
  */
 import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER } from '@emkit/codegen';
 import type { CodeMap, Region, Tb } from './code-map.ts';
+import { engine } from './engine.ts';
+import type { WasmMemory, WasmTable } from './engine.ts';
 import { RegionBuilder } from './region-builder.ts';
 import type { RegionPlan } from './region-builder.ts';
 import { EXEC } from './softmmu.ts';
@@ -22,8 +24,8 @@ const MAX_EXITS = 2000;
 const RECONSIDER_AFTER = 4000;
 
 export interface HotTierOptions {
-  readonly memory: WebAssembly.Memory;
-  readonly table: WebAssembly.Table;
+  readonly memory: WasmMemory;
+  readonly table: WasmTable;
   readonly target: Target;
   readonly mmu: SoftMmu;
   readonly codeMap: CodeMap;
@@ -119,7 +121,7 @@ export class HotTier {
     this.stats.modules++;
     this.stats.bytes += bytes.length;
     this.#o.outAsm?.(built[0].head.pc, bytes);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { env: { memory: this.#o.memory }, helpers: this.#o.helpers });
+    const instance = new engine.Instance(new engine.Module(bytes), { env: { memory: this.#o.memory }, helpers: this.#o.helpers });
     built.forEach((plan, k) => this.#install(plan, instance.exports[`r${k}`], recordsOf[k]));
   }
 

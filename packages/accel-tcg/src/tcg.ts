@@ -9,6 +9,8 @@ import { buildCoreModule, CODE, ColdEncoder, COLD, CTL, ENV_BASE, HEADER, JUMP_C
 import { IrBuilder, OPS } from '@emkit/ir';
 import type { IrBlock } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
+import { engine } from './engine.ts';
+import type { WasmMemory } from './engine.ts';
 import { CodeMap, Tb } from './code-map.ts';
 import { HotTier, MAX_REGIONS } from './hot-tier.ts';
 import { DONE, FAULTED, GuestAccess } from './guest-access.ts';
@@ -25,7 +27,7 @@ export interface TcgOptions {
   /** Make the target, given the services it needs. */
   readonly createTarget: (host: TargetHost) => Target;
   /** Physical memory as the CPU sees it; called once, with the memory that RAM must live in. */
-  readonly createSpace: (memory: WebAssemblyMemory, ramBase: number) => AddressSpace;
+  readonly createSpace: (memory: WasmMemory, ramBase: number) => AddressSpace;
   readonly portIn: (port: number, size: 1 | 2 | 4) => number;
   readonly portOut: (port: number, size: 1 | 2 | 4, value: number) => void;
   readonly acknowledgeInterrupt: () => number;
@@ -36,10 +38,6 @@ export interface TcgOptions {
   /** 'cold': never compile regions. 'hot': compile as soon as possible. Default: by execution counts. */
   readonly tier?: 'auto' | 'cold' | 'hot';
   readonly trace?: TcgTrace;
-}
-
-export interface WebAssemblyMemory {
-  readonly buffer: ArrayBuffer;
 }
 
 /** Sinks for `-d`; each absent when off. */
@@ -60,7 +58,7 @@ const COMPILE_NOW = 8;
 const ALONE_BYTES = 0x10000;
 
 export class Tcg {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WasmMemory;
   readonly ramBase = RAM_BASE;
   readonly target: Target;
   readonly space: AddressSpace;
@@ -105,7 +103,7 @@ export class Tcg {
   constructor(options: TcgOptions) {
     this.#options = options;
     const pages = Math.ceil((RAM_BASE + options.ramBytes) / 65536);
-    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.memory = new engine.Memory({ initial: pages, maximum: pages });
     const buffer = this.memory.buffer;
     this.i32 = new Int32Array(buffer);
     this.u8 = new Uint8Array(buffer);
@@ -140,22 +138,22 @@ export class Tcg {
 
   #instantiate(): { core: { run(): number; interpret(op: number): number }; hot: HotTier } {
     const { memory, target } = this;
-    const helpers = new WebAssembly.Instance(new WebAssembly.Module(this.#options.helperModule as BufferSource), { env: { memory } }).exports;
+    const helpers = new engine.Instance(new engine.Module(this.#options.helperModule), { env: { memory } }).exports;
     const names = target.wasmHelpers;
-    const helperTable = new WebAssembly.Table({ element: 'anyfunc', initial: names.length });
+    const helperTable = new engine.Table({ element: 'anyfunc', initial: names.length });
     names.forEach((name, n) => {
       const fn = helpers[name];
       if (typeof fn !== 'function') throw new Error(`helper module has no function '${name}'`);
       helperTable.set(n, fn);
     });
-    const regions = new WebAssembly.Table({ element: 'anyfunc', initial: MAX_REGIONS });
+    const regions = new engine.Table({ element: 'anyfunc', initial: MAX_REGIONS });
     const hot = new HotTier({
       memory, table: regions, target, mmu: this.mmu, codeMap: this.codeMap, helpers, hotAfter: this.#hotAfter,
       nextPage: (lin) => this.#probePage(lin),
       outAsm: this.#options.trace?.outAsm,
     });
     const bytes = buildCoreModule({ offsets: target.offsets, userMask: target.userMask, userValue: target.userValue });
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), {
+    const instance = new engine.Instance(new engine.Module(bytes), {
       env: {
         memory, regions, helpers: helperTable,
         slow_load: (lo: number, _hi: number, kind: number) => this.#slow(this.access.load(lo, kind & 31, (kind & 32) !== 0, this.#user())),

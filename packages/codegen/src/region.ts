@@ -156,19 +156,21 @@ class RegionEmitter {
     const successors = this.#flow.successors[n];
     const kind = this.#blocks.body(block, this.#pending[n]);
     const after = this.#pending[n] + block.ir.insnCount;
+    // Taken now: emitting a successor inline reuses the block emitter.
+    const targets = [this.#blocks.target(0), this.#blocks.target(1)] as const;
     switch (kind) {
       case 'stopped':
         return;
       case 'jmp':
-        this.#branch(n, successors[0], this.#blocks.target(0), after);
+        this.#branch(n, successors[0], targets[0], after);
         return;
       case 'br': {
         // condition on the stack
         const [taken, notTaken] = successors;
         f.if_();
-        this.#branch(n, taken, this.#blocks.target(0), after);
+        this.#branch(n, taken, targets[0], after);
         f.else_();
-        this.#branch(n, notTaken, this.#blocks.target(1), after);
+        this.#branch(n, notTaken, targets[1], after);
         f.end();
         return;
       }

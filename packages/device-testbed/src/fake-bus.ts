@@ -10,8 +10,8 @@ import { MockClock } from './mock-clock.ts';
 export interface FakeBusOptions {
   /** Bytes of RAM at address 0. @default 1 MiB */
   readonly ramSize?: number;
-  /** Wall-clock time at start, ns since 1970. @default 2001-02-03 04:05:06 UTC */
-  readonly hostTime?: number;
+  /** Wall-clock time at start, ms since 1970. @default 2001-02-03 04:05:06 UTC */
+  readonly epochMs?: number;
 }
 
 export interface TraceRecord {
@@ -20,7 +20,7 @@ export interface TraceRecord {
   readonly values: readonly (number | undefined)[];
 }
 
-const DEFAULT_HOST_TIME = Date.UTC(2001, 1, 3, 4, 5, 6) * 1e6;
+const DEFAULT_EPOCH_MS = Date.UTC(2001, 1, 3, 4, 5, 6);
 const MAX_RECORDED_EVENTS = 1000;
 
 export class FakeBus {
@@ -43,7 +43,7 @@ export class FakeBus {
   readonly devices: Device[] = [];
 
   constructor(options: FakeBusOptions = {}) {
-    this.hostClock = new MockClock(options.hostTime ?? DEFAULT_HOST_TIME);
+    this.hostClock = new MockClock(0, options.epochMs ?? DEFAULT_EPOCH_MS);
     this.ram = new RamBlock({ name: 'ram', size: options.ramSize ?? 1 << 20 });
     this.memoryRoot.add(0, MemoryRegion.ram('ram', this.ram));
     this.memory = new AddressSpace({ name: 'memory', root: this.memoryRoot });

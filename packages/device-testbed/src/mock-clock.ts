@@ -1,5 +1,5 @@
 /** A clock that stands still until a test moves it. Timers fire in order of deadline, at exactly their time. */
-import type { DeviceClock, DeviceTimer } from '@emkit/qdev';
+import type { DeviceTimer, HostClock } from '@emkit/qdev';
 
 /** Most timer callbacks in one `advance`: a device that re-arms itself at the present time would never end. */
 export const MAX_TIMER_FIRES = 1_000_000;
@@ -27,12 +27,15 @@ class MockTimer implements DeviceTimer {
   }
 }
 
-export class MockClock implements DeviceClock {
+export class MockClock implements HostClock {
+  /** Wall-clock time of ns 0, in ms since 1970. */
+  readonly epochMs: number;
   #now: number;
   #sequence = 0;
   readonly #timers = new Set<MockTimer>();
 
-  constructor(start = 0) {
+  constructor(start = 0, epochMs = 0) {
+    this.epochMs = epochMs;
     this.#now = start;
   }
 

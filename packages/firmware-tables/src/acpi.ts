@@ -88,7 +88,11 @@ function fadt(pc: PcDescription, facs: number, dsdt: number): Uint8Array {
 }
 
 /** Interrupt source overrides: the PIT's line, and the lines that PCI may use (active high, level). */
-export function interruptOverrides(): readonly { readonly isa: number; readonly gsi: number; readonly flags: number }[] {
+export function interruptOverrides(): readonly {
+  readonly isa: number;
+  readonly gsi: number;
+  readonly flags: number;
+}[] {
   const LEVEL_ACTIVE_HIGH = 0x0d;
   return [{ isa: 0, gsi: 2, flags: 0 }, ...[5, 9, 10, 11].map((n) => ({ isa: n, gsi: n, flags: LEVEL_ACTIVE_HIGH }))];
 }

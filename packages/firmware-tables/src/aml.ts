@@ -7,7 +7,8 @@
 export type Aml = readonly number[];
 
 const bytesOf = (n: number, count: number): number[] => {
-  if (!Number.isSafeInteger(n) || n < 0 || n >= 2 ** (8 * count)) throw new RangeError(`AML: ${n} does not fit ${count} byte(s)`);
+  if (!Number.isSafeInteger(n) || n < 0 || n >= 2 ** (8 * count))
+    throw new RangeError(`AML: ${n} does not fit ${count} byte(s)`);
   const out: number[] = [];
   for (let i = 0; i < count; i++) {
     out.push(n % 256);
@@ -31,7 +32,11 @@ export function packageLength(body: number): number[] {
   throw new RangeError(`AML: package of ${body} bytes`);
 }
 
-const sized = (opcode: readonly number[], body: readonly number[]): number[] => [...opcode, ...packageLength(body.length), ...body];
+const sized = (opcode: readonly number[], body: readonly number[]): number[] => [
+  ...opcode,
+  ...packageLength(body.length),
+  ...body,
+];
 
 /** §20.2.2: up to four characters A-Z, 0-9, _; padded with underscores. */
 function nameSegment(text: string): number[] {
@@ -74,12 +79,16 @@ export function eisaId(id: string): number[] {
 }
 
 export const name = (where: string, value: Aml): number[] => [0x08, ...path(where), ...value];
-export const packageOf = (...elements: readonly Aml[]): number[] => sized([0x12], [...byte(elements.length), ...elements.flat()]);
+export const packageOf = (...elements: readonly Aml[]): number[] =>
+  sized([0x12], [...byte(elements.length), ...elements.flat()]);
 export const buffer = (bytes: readonly number[]): number[] => sized([0x11], [...integer(bytes.length), ...bytes]);
-export const scope = (where: string, ...terms: readonly Aml[]): number[] => sized([0x10], [...path(where), ...terms.flat()]);
-export const device = (where: string, ...terms: readonly Aml[]): number[] => sized([0x5b, 0x82], [...path(where), ...terms.flat()]);
+export const scope = (where: string, ...terms: readonly Aml[]): number[] =>
+  sized([0x10], [...path(where), ...terms.flat()]);
+export const device = (where: string, ...terms: readonly Aml[]): number[] =>
+  sized([0x5b, 0x82], [...path(where), ...terms.flat()]);
 /** §19.6.108: deprecated since ACPI 6, understood by every operating system. */
-export const processor = (where: string, id: number): number[] => sized([0x5b, 0x83], [...path(where), ...byte(id), ...dword(0), 0]);
+export const processor = (where: string, id: number): number[] =>
+  sized([0x5b, 0x83], [...path(where), ...byte(id), ...dword(0), 0]);
 
 export function method(where: string, args: number, serialized: boolean, ...terms: readonly Aml[]): number[] {
   return sized([0x14], [...path(where), (args & 7) | (serialized ? 8 : 0), ...terms.flat()]);
@@ -114,7 +123,13 @@ export const and = (a: Aml, b: Aml, target: Aml = NOWHERE): number[] => [0x7b, .
 export const or = (a: Aml, b: Aml, target: Aml = NOWHERE): number[] => [0x7d, ...a, ...b, ...target];
 export const less = (a: Aml, b: Aml): number[] => [0x95, ...a, ...b];
 export const equal = (a: Aml, b: Aml): number[] => [0x93, ...a, ...b];
-export const when = (condition: Aml, ...terms: readonly Aml[]): number[] => sized([0xa0], [...condition, ...terms.flat()]);
+export const when = (condition: Aml, ...terms: readonly Aml[]): number[] =>
+  sized([0xa0], [...condition, ...terms.flat()]);
 export const otherwise = (...terms: readonly Aml[]): number[] => sized([0xa1], terms.flat());
 export const giveBack = (value: Aml): number[] => [0xa4, ...value];
-export const createDwordField = (source: Aml, index: number, where: string): number[] => [0x8a, ...source, ...integer(index), ...path(where)];
+export const createDwordField = (source: Aml, index: number, where: string): number[] => [
+  0x8a,
+  ...source,
+  ...integer(index),
+  ...path(where),
+];

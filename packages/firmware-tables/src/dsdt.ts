@@ -7,12 +7,26 @@
  */
 import * as aml from './aml.ts';
 import { PCI_LINK_INTERRUPTS, type PcDescription } from './pc-description.ts';
-import { busRange, dma, io, isaIrq, levelInterrupts, memoryRange, portRange, resourceTemplate } from './resource-template.ts';
+import {
+  busRange,
+  dma,
+  io,
+  isaIrq,
+  levelInterrupts,
+  memoryRange,
+  portRange,
+  resourceTemplate,
+} from './resource-template.ts';
 
 const LINKS = ['LNKA', 'LNKB', 'LNKC', 'LNKD'];
 
 function isaDevice(where: string, id: string, ...resources: readonly (readonly number[])[]): number[] {
-  return aml.device(where, aml.name('_HID', aml.eisaId(id)), aml.name('_STA', aml.integer(0x0f)), aml.name('_CRS', resourceTemplate(...resources)));
+  return aml.device(
+    where,
+    aml.name('_HID', aml.eisaId(id)),
+    aml.name('_STA', aml.integer(0x0f)),
+    aml.name('_CRS', resourceTemplate(...resources)),
+  );
 }
 
 /** PIIX3 function 0 is the ISA bridge; P40C is its PIRQ route control, one byte a link. */
@@ -30,9 +44,18 @@ function isaBridge(pc: PcDescription): number[] {
     devices.push(isaDevice('MOU', 'PNP0F13', isaIrq(12)));
   }
   if (pc.hasFloppy) devices.push(isaDevice('FDC0', 'PNP0700', io(0x3f2, 4), io(0x3f7, 1), isaIrq(6), dma(2)));
-  const ports: readonly (readonly [number, number])[] = [[0x3f8, 4], [0x2f8, 3], [0x3e8, 4], [0x2e8, 3]];
+  const ports: readonly (readonly [number, number])[] = [
+    [0x3f8, 4],
+    [0x2f8, 3],
+    [0x3e8, 4],
+    [0x2e8, 3],
+  ];
   ports.slice(0, pc.serialPorts).forEach(([port, irq], i) => {
-    const body = [aml.name('_HID', aml.eisaId('PNP0501')), aml.name('_UID', aml.integer(i + 1)), aml.name('_STA', aml.integer(0x0f))];
+    const body = [
+      aml.name('_HID', aml.eisaId('PNP0501')),
+      aml.name('_UID', aml.integer(i + 1)),
+      aml.name('_STA', aml.integer(0x0f)),
+    ];
     devices.push(aml.device(`COM${i + 1}`, ...body, aml.name('_CRS', resourceTemplate(io(port, 8), isaIrq(irq)))));
   });
   return aml.device('ISA', ...devices);
@@ -47,7 +70,13 @@ function link(index: number): number[] {
     aml.name('_HID', aml.eisaId('PNP0C0F')),
     aml.name('_UID', aml.integer(index)),
     aml.name('_PRS', resourceTemplate(levelInterrupts(...PCI_LINK_INTERRUPTS))),
-    aml.method('_STA', 0, false, aml.when(aml.and(register, aml.integer(0x80)), aml.giveBack(aml.integer(0x09))), aml.giveBack(aml.integer(0x0b))),
+    aml.method(
+      '_STA',
+      0,
+      false,
+      aml.when(aml.and(register, aml.integer(0x80)), aml.giveBack(aml.integer(0x09))),
+      aml.giveBack(aml.integer(0x0b)),
+    ),
     aml.method('_DIS', 0, false, aml.or(register, aml.integer(0x80), register)),
     aml.method(
       '_CRS',

@@ -28,7 +28,11 @@ export function buildFirmwareTables(description: Partial<PcDescription> = {}): r
   const acpi = buildAcpiTables(pc, ACPI_ADDRESS);
   if (ACPI_ADDRESS + acpi.bytes.length > RSDP_ADDRESS) throw new RangeError('ACPI tables exceed 64 KiB');
   return [
-    { name: 'BIOS data area', address: BIOS_DATA_ADDRESS, bytes: buildBiosData({ serialPorts: SERIAL_PORTS.slice(0, pc.serialPorts) }) },
+    {
+      name: 'BIOS data area',
+      address: BIOS_DATA_ADDRESS,
+      bytes: buildBiosData({ serialPorts: SERIAL_PORTS.slice(0, pc.serialPorts) }),
+    },
     { name: 'extended BIOS data area', address: EBDA_ADDRESS, bytes: buildExtendedBiosData() },
     { name: 'ACPI tables', address: ACPI_ADDRESS, bytes: acpi.bytes },
     { name: 'RSDP', address: RSDP_ADDRESS, bytes: acpi.rsdp },

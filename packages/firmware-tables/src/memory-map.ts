@@ -24,7 +24,8 @@ export const DEFAULT_LOW_LIMIT = 3 * GIB;
 
 /** Ranges in ascending order. `ramSize` is in bytes and at least 1 MiB. */
 export function buildMemoryMap(ramSize: number, lowLimit = DEFAULT_LOW_LIMIT): readonly MemoryRange[] {
-  if (!Number.isSafeInteger(ramSize) || ramSize < MIB) throw new RangeError(`a PC has at least 1 MiB of RAM, not ${ramSize} bytes`);
+  if (!Number.isSafeInteger(ramSize) || ramSize < MIB)
+    throw new RangeError(`a PC has at least 1 MiB of RAM, not ${ramSize} bytes`);
   const low = Math.min(ramSize, lowLimit);
   const map: MemoryRange[] = [
     { base: 0, length: EBDA_ADDRESS, type: E820_RAM },

@@ -54,11 +54,17 @@ export function segment(name: string, address: number, bytes: Uint8Array, memory
 /** Throws a `LoadError` naming the first segment that wraps, lies outside RAM, or overlaps another. */
 export function checkSegments(segments: readonly Segment[], map: readonly MemoryRange[]): void {
   for (const s of segments) {
-    if (!Number.isSafeInteger(s.address) || s.address < 0 || s.memorySize < s.bytes.length || !Number.isSafeInteger(s.address + s.memorySize)) {
+    if (
+      !Number.isSafeInteger(s.address) ||
+      s.address < 0 ||
+      s.memorySize < s.bytes.length ||
+      !Number.isSafeInteger(s.address + s.memorySize)
+    ) {
       throw new LoadError('bad-header', `${s.name}: bad address or size (${hex(s.address)} + ${hex(s.memorySize)})`);
     }
     const end = s.address + s.memorySize;
-    if (end > 2 ** 32) throw new LoadError('wraps', `${s.name}: segment ${hex(s.address)} + ${hex(s.memorySize)} wraps past 4 GiB`);
+    if (end > 2 ** 32)
+      throw new LoadError('wraps', `${s.name}: segment ${hex(s.address)} + ${hex(s.memorySize)} wraps past 4 GiB`);
     if (!isRam(map, s.address, s.memorySize)) {
       const top = ramEndAt(map, 0x10_0000);
       throw new LoadError(
@@ -73,7 +79,10 @@ export function checkSegments(segments: readonly Segment[], map: readonly Memory
     const a = sorted[i - 1]!;
     const b = sorted[i]!;
     if (a.address + a.memorySize > b.address) {
-      throw new LoadError('overlap', `${b.name} at ${hex(b.address)} overlaps ${a.name} (${hex(a.address)}..${hex(a.address + a.memorySize)})`);
+      throw new LoadError(
+        'overlap',
+        `${b.name} at ${hex(b.address)} overlaps ${a.name} (${hex(a.address)}..${hex(a.address + a.memorySize)})`,
+      );
     }
   }
 }
@@ -82,7 +91,10 @@ export function checkSegments(segments: readonly Segment[], map: readonly Memory
 export function commitPlan(plan: BootPlan, ram: GuestRam): void {
   for (const s of plan.segments) {
     if (s.address + s.memorySize > ram.size) {
-      throw new LoadError('outside-ram', `${s.name} does not fit in RAM: ends at ${hex(s.address + s.memorySize)}, RAM is ${hex(ram.size)} bytes`);
+      throw new LoadError(
+        'outside-ram',
+        `${s.name} does not fit in RAM: ends at ${hex(s.address + s.memorySize)}, RAM is ${hex(ram.size)} bytes`,
+      );
     }
   }
   for (const s of plan.segments) {

@@ -44,20 +44,26 @@ export function isElf(image: Uint8Array): boolean {
 /** Reads and checks an ELF file. `baseOffset` > 0 is not supported: the file starts with the ELF header. */
 export function parseElf(image: Uint8Array): Elf {
   if (!isElf(image)) throw new LoadError('not-a-kernel', 'not an ELF file');
-  if (image.length < 52) throw new LoadError('truncated', `ELF file is truncated: ${image.length} bytes, the header has 52`);
+  if (image.length < 52)
+    throw new LoadError('truncated', `ELF file is truncated: ${image.length} bytes, the header has 52`);
   const wide = image[4] === 2;
   if (image[4] !== 1 && !wide) throw new LoadError('wrong-class', `ELF class ${image[4]} is neither 32 nor 64 bit`);
   if (image[5] !== 1) throw new LoadError('wrong-class', 'big-endian ELF file: not for this machine');
-  if (wide && image.length < 64) throw new LoadError('truncated', `ELF file is truncated: ${image.length} bytes, the header has 64`);
+  if (wide && image.length < 64)
+    throw new LoadError('truncated', `ELF file is truncated: ${image.length} bytes, the header has 64`);
   const v = new DataView(image.buffer, image.byteOffset, image.byteLength);
   const machine = v.getUint16(18, true);
   if (machine !== EM_386 && machine !== EM_X86_64) {
-    throw new LoadError('wrong-machine', `ELF file is for another machine (e_machine ${machine}), expected i386 (${EM_386}) or x86-64 (${EM_X86_64})`);
+    throw new LoadError(
+      'wrong-machine',
+      `ELF file is for another machine (e_machine ${machine}), expected i386 (${EM_386}) or x86-64 (${EM_X86_64})`,
+    );
   }
   const word = (offset: number, what: string): number => {
     if (!wide) return v.getUint32(offset, true);
     const n = v.getBigUint64(offset, true);
-    if (n > 0x1f_ffff_ffff_ffffn && what !== 'p_vaddr' && what !== 'e_entry') throw new LoadError('bad-header', `ELF ${what} 0x${n.toString(16)} is out of range`);
+    if (n > 0x1f_ffff_ffff_ffffn && what !== 'p_vaddr' && what !== 'e_entry')
+      throw new LoadError('bad-header', `ELF ${what} 0x${n.toString(16)} is out of range`);
     return Number(n);
   };
   const entry = word(24, 'e_entry');
@@ -66,9 +72,12 @@ export function parseElf(image: Uint8Array): Elf {
   const count = v.getUint16(wide ? 56 : 44, true);
   const minimum = wide ? 56 : 32;
   if (count === 0) throw new LoadError('bad-header', 'ELF file has no program headers: not an executable');
-  if (count > MAX_PROGRAM_HEADERS) throw new LoadError('too-many', `ELF file has ${count} program headers, at most ${MAX_PROGRAM_HEADERS} are read`);
-  if (entrySize < minimum) throw new LoadError('bad-header', `ELF program header size ${entrySize} is below ${minimum}`);
-  if (tableOffset + entrySize * count > image.length) throw new LoadError('truncated', 'ELF program headers lie past the end of the file');
+  if (count > MAX_PROGRAM_HEADERS)
+    throw new LoadError('too-many', `ELF file has ${count} program headers, at most ${MAX_PROGRAM_HEADERS} are read`);
+  if (entrySize < minimum)
+    throw new LoadError('bad-header', `ELF program header size ${entrySize} is below ${minimum}`);
+  if (tableOffset + entrySize * count > image.length)
+    throw new LoadError('truncated', 'ELF program headers lie past the end of the file');
   const segments: ElfSegment[] = [];
   const notes: ElfNote[] = [];
   for (let i = 0; i < count; i++) {
@@ -93,10 +102,17 @@ export function parseElf(image: Uint8Array): Elf {
           executable: (v.getUint32(at + 24, true) & PF_X) !== 0,
         };
     if (s.fileSize > 0 && s.offset + s.fileSize > image.length) {
-      throw new LoadError('truncated', `ELF file is truncated: program header ${i} reaches to ${s.offset + s.fileSize}, the file has ${image.length} bytes`);
+      throw new LoadError(
+        'truncated',
+        `ELF file is truncated: program header ${i} reaches to ${s.offset + s.fileSize}, the file has ${image.length} bytes`,
+      );
     }
     if (type === PT_NOTE) readNotes(image.subarray(s.offset, s.offset + Math.min(s.fileSize, MAX_NOTE_BYTES)), notes);
-    else if (s.fileSize > s.memorySize) throw new LoadError('bad-header', `ELF program header ${i}: p_filesz ${s.fileSize} exceeds p_memsz ${s.memorySize}`);
+    else if (s.fileSize > s.memorySize)
+      throw new LoadError(
+        'bad-header',
+        `ELF program header ${i}: p_filesz ${s.fileSize} exceeds p_memsz ${s.memorySize}`,
+      );
     else if (s.memorySize > 0) segments.push(s);
   }
   if (segments.length === 0) throw new LoadError('bad-header', 'ELF file has nothing to load (no PT_LOAD)');
@@ -113,10 +129,14 @@ function readNotes(bytes: Uint8Array, out: ElfNote[]): void {
     const nameAt = at + 12;
     const descriptionAt = nameAt + Math.ceil(nameSize / 4) * 4;
     const next = descriptionAt + Math.ceil(size / 4) * 4;
-    if (next > bytes.length) return;
+    if (descriptionAt + size > bytes.length) return; // the last one's padding may be missing
     let name = '';
     for (let i = nameAt; i < nameAt + nameSize && bytes[i] !== 0; i++) name += String.fromCharCode(bytes[i]!);
-    out.push({ name, type: v.getUint32(at + 8, true), description: bytes.subarray(descriptionAt, descriptionAt + size) });
+    out.push({
+      name,
+      type: v.getUint32(at + 8, true),
+      description: bytes.subarray(descriptionAt, descriptionAt + size),
+    });
     at = next;
   }
 }
@@ -129,6 +149,7 @@ export function physicalEntry(elf: Elf): number {
   const inside = (from: number, s: ElfSegment): boolean => elf.entry >= from && elf.entry < from + s.memorySize;
   if (elf.segments.some((s) => inside(s.physicalAddress, s))) return elf.entry;
   const s = elf.segments.find((x) => x.executable && inside(x.virtualAddress, x));
-  if (s === undefined) throw new LoadError('bad-header', `ELF entry point 0x${elf.entry.toString(16)} lies in no segment`);
+  if (s === undefined)
+    throw new LoadError('bad-header', `ELF entry point 0x${elf.entry.toString(16)} lies in no segment`);
   return s.physicalAddress + (elf.entry - s.virtualAddress);
 }

@@ -69,7 +69,12 @@ export function flatEntry(
 
 /** Real mode at `codeSegment`:`ip`, all data segments = `dataSegment`. */
 export function realEntry(codeSegment: number, ip: number, dataSegment: number, sp: number): EntryState {
-  const segment = (selector: number, attributes: number): SegmentState => ({ selector, base: selector << 4, limit: 0xffff, attributes });
+  const segment = (selector: number, attributes: number): SegmentState => ({
+    selector,
+    base: selector << 4,
+    limit: 0xffff,
+    attributes,
+  });
   const data = segment(dataSegment, REAL_DATA);
   return {
     mode: 'real16',

@@ -14,8 +14,16 @@ export interface GuestRam {
 /** RAM as a plain byte array, for tests and for boards whose RAM starts at 0 of one buffer. */
 export function createGuestRam(memory: Uint8Array): GuestRam {
   const check = (address: number, length: number): void => {
-    if (!Number.isSafeInteger(address) || address < 0 || length < 0 || length > memory.length || address > memory.length - length) {
-      throw new RangeError(`guest RAM access outside 0..0x${memory.length.toString(16)}: 0x${address.toString(16)} + 0x${length.toString(16)}`);
+    if (
+      !Number.isSafeInteger(address) ||
+      address < 0 ||
+      length < 0 ||
+      length > memory.length ||
+      address > memory.length - length
+    ) {
+      throw new RangeError(
+        `guest RAM access outside 0..0x${memory.length.toString(16)}: 0x${address.toString(16)} + 0x${length.toString(16)}`,
+      );
     }
   };
   return {

@@ -1,5 +1,12 @@
 export { loadKernel, planBoot, probeKernel } from './load-kernel.ts';
-export { commitPlan, type BootModule, type BootPlan, type BootProtocol, type BootRequest, type Segment } from './boot-plan.ts';
+export {
+  commitPlan,
+  type BootModule,
+  type BootPlan,
+  type BootProtocol,
+  type BootRequest,
+  type Segment,
+} from './boot-plan.ts';
 export { type EntryState, type SegmentState } from './entry-state.ts';
 export { createGuestRam, type GuestRam } from './guest-ram.ts';
 export { type MemoryRange } from './memory-map.ts';
@@ -9,4 +16,11 @@ export { findMultibootHeader, planMultiboot, type MultibootHeader } from './mult
 export { planPvh } from './pvh.ts';
 export { parseElf, physicalEntry, type Elf, type ElfNote, type ElfSegment } from './elf.ts';
 export { LoadError, type LoadErrorCode } from './load-error.ts';
-export { MAX_COMMAND_LINE, MAX_E820_ENTRIES, MAX_MODULES, MAX_NOTE_BYTES, MAX_PROGRAM_HEADERS, MULTIBOOT_SEARCH } from './limits.ts';
+export {
+  MAX_COMMAND_LINE,
+  MAX_E820_ENTRIES,
+  MAX_MODULES,
+  MAX_NOTE_BYTES,
+  MAX_PROGRAM_HEADERS,
+  MULTIBOOT_SEARCH,
+} from './limits.ts';

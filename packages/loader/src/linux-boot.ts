@@ -42,7 +42,11 @@ function place(request: BootRequest): Placed {
   const kernel = segment('kernel', kernelAddress, image.subarray(header.setupSize));
   const text = zeroTerminated(request.commandLine, 'command line');
   if (text.length - 1 > header.cmdlineSize) {
-    throw new LoadError('command-line-too-long', `command line too long: ${text.length - 1} bytes, this kernel takes ${header.cmdlineSize}`, 'shorten -append');
+    throw new LoadError(
+      'command-line-too-long',
+      `command line too long: ${text.length - 1} bytes, this kernel takes ${header.cmdlineSize}`,
+      'shorten -append',
+    );
   }
   const commandLine = segment('command line', COMMAND_LINE, text);
   const ramTop = Math.min(ramEndAt(request.memoryMap, MIB), 2 ** 32);
@@ -57,9 +61,13 @@ function place(request: BootRequest): Placed {
     );
   }
   const modules = request.modules ?? [];
-  if (modules.length > 1) throw new LoadError('too-many', `a Linux kernel takes one initrd, ${modules.length} were given`);
+  if (modules.length > 1)
+    throw new LoadError('too-many', `a Linux kernel takes one initrd, ${modules.length} were given`);
   const initrdBytes = modules[0]?.bytes;
-  const initrd = initrdBytes === undefined || initrdBytes.length === 0 ? undefined : placeInitrd(initrdBytes, header, ramTop, runtimeEnd);
+  const initrd =
+    initrdBytes === undefined || initrdBytes.length === 0
+      ? undefined
+      : placeInitrd(initrdBytes, header, ramTop, runtimeEnd);
   const segments = initrd === undefined ? [kernel, commandLine] : [kernel, commandLine, initrd];
   return { header, kernelAddress, initrd, commandLine, segments };
 }
@@ -80,7 +88,9 @@ function placeInitrd(bytes: Uint8Array, header: LinuxHeader, ramTop: number, flo
     throw new LoadError(
       'initrd-too-large',
       `initrd is too large, cannot support.(max: ${room}, need ${bytes.length})`,
-      limit === ramTop ? `give the guest more memory: -m ${Math.ceil((floor + bytes.length) / 2 ** 20) + 32}` : undefined,
+      limit === ramTop
+        ? `give the guest more memory: -m ${Math.ceil((floor + bytes.length) / 2 ** 20) + 32}`
+        : undefined,
     );
   }
   return segment('initrd', address, bytes);
@@ -94,7 +104,8 @@ export function videoMode(commandLine: string): number | undefined {
   if (word === 'ext') return 0xfffe;
   if (word === 'ask') return 0xfffd;
   const n = Number(word);
-  if (!Number.isInteger(n) || n < 0 || n > 0xffff) throw new LoadError('bad-header', `vga=${word}: not a video mode`, 'normal, ext, ask or a number');
+  if (!Number.isInteger(n) || n < 0 || n > 0xffff)
+    throw new LoadError('bad-header', `vga=${word}: not a video mode`, 'normal, ext, ask or a number');
   return n;
 }
 
@@ -124,7 +135,11 @@ function fillHeader(page: DataView, placed: Placed, commandLine: string): void {
 export function planLinux(request: BootRequest): BootPlan {
   const placed = place(request);
   if (placed.header.version < 0x202) {
-    throw new LoadError('unsupported', `Linux boot protocol 2.0${placed.header.version & 0xff} has no 32-bit entry with a command line`, 'boot it through firmware (-bios)');
+    throw new LoadError(
+      'unsupported',
+      `Linux boot protocol 2.0${placed.header.version & 0xff} has no 32-bit entry with a command line`,
+      'boot it through firmware (-bios)',
+    );
   }
   const bytes = new Uint8Array(4096);
   const page = new DataView(bytes.buffer);
@@ -135,7 +150,8 @@ export function planLinux(request: BootRequest): BootPlan {
   page.setUint32(0x1e0, upper, true); // alt_mem_k, int 15h AX=E801h
   if (request.acpiRsdp !== undefined) page.setBigUint64(0x70, BigInt(request.acpiRsdp), true);
   const map = request.memoryMap;
-  if (map.length > MAX_E820_ENTRIES) throw new LoadError('too-many', `${map.length} memory ranges, boot_params has room for ${MAX_E820_ENTRIES}`);
+  if (map.length > MAX_E820_ENTRIES)
+    throw new LoadError('too-many', `${map.length} memory ranges, boot_params has room for ${MAX_E820_ENTRIES}`);
   page.setUint8(0x1e8, map.length);
   map.forEach((range, i) => {
     page.setBigUint64(0x2d0 + i * 20, BigInt(range.base), true);
@@ -143,9 +159,18 @@ export function planLinux(request: BootRequest): BootPlan {
     page.setUint32(0x2e0 + i * 20, range.type, true);
   });
   const gdt = flatGdt(BOOT_CS);
-  const segments = [...placed.segments, segment('boot parameters', BOOT_PARAMS, bytes), segment('GDT', GDT_ADDRESS, gdt)];
+  const segments = [
+    ...placed.segments,
+    segment('boot parameters', BOOT_PARAMS, bytes),
+    segment('GDT', GDT_ADDRESS, gdt),
+  ];
   checkSegments(segments, map);
-  const entry = flatEntry(placed.kernelAddress, { esi: BOOT_PARAMS }, { base: GDT_ADDRESS, limit: gdt.length - 1 }, BOOT_CS);
+  const entry = flatEntry(
+    placed.kernelAddress,
+    { esi: BOOT_PARAMS },
+    { base: GDT_ADDRESS, limit: gdt.length - 1 },
+    BOOT_CS,
+  );
   return { protocol: 'linux', entry, segments, warnings: [] };
 }
 
@@ -153,7 +178,11 @@ export function planLinux(request: BootRequest): BootPlan {
 export function planLinuxSetup(request: BootRequest): BootPlan {
   const placed = place(request);
   const setup = request.kernel.bytes.slice(0, placed.header.setupSize);
-  if (BOOT_PARAMS + setup.length > COMMAND_LINE) throw new LoadError('unsupported', `Linux setup code has ${setup.length} bytes, at most 64 KiB fit below the command line`);
+  if (BOOT_PARAMS + setup.length > COMMAND_LINE)
+    throw new LoadError(
+      'unsupported',
+      `Linux setup code has ${setup.length} bytes, at most 64 KiB fit below the command line`,
+    );
   fillHeader(new DataView(setup.buffer), placed, request.commandLine);
   const segments = [...placed.segments, segment('setup code', BOOT_PARAMS, setup)];
   checkSegments(segments, request.memoryMap);

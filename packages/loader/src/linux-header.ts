@@ -41,24 +41,40 @@ export function isLinuxImage(image: Uint8Array): boolean {
 
 export function parseLinuxHeader(image: Uint8Array): LinuxHeader {
   if (!isLinuxImage(image)) throw new LoadError('not-a-kernel', 'not a Linux kernel image: no HdrS header');
-  if (image.length < 0x400) throw new LoadError('truncated', `Linux kernel is truncated: ${image.length} bytes, the setup code alone has more`);
+  if (image.length < 0x400)
+    throw new LoadError('truncated', `Linux kernel is truncated: ${image.length} bytes, the setup code alone has more`);
   const v = view(image);
   const version = v.getUint16(0x206, true);
-  if (version < 0x200) throw new LoadError('unsupported', `Linux boot protocol ${version >> 8}.${version & 0xff} is not supported`, '2.00 (Linux 1.3.73) or newer is');
+  if (version < 0x200)
+    throw new LoadError(
+      'unsupported',
+      `Linux boot protocol ${version >> 8}.${version & 0xff} is not supported`,
+      '2.00 (Linux 1.3.73) or newer is',
+    );
   const headerEnd = 0x202 + image[0x201]!;
   // boot.rst: "if setup_sects is 0, the real value is 4".
   const setupSize = ((image[SETUP_HEADER]! || 4) + 1) * 512;
   if (setupSize >= image.length) {
-    throw new LoadError('truncated', `Linux kernel is truncated: ${image.length} bytes, the setup code alone has ${setupSize}`);
+    throw new LoadError(
+      'truncated',
+      `Linux kernel is truncated: ${image.length} bytes, the setup code alone has ${setupSize}`,
+    );
   }
   const loadflags = image[0x211]!;
   if ((loadflags & LOADED_HIGH) === 0) {
-    throw new LoadError('unsupported', 'this Linux kernel is a zImage (loads below 1 MiB), which is not supported', 'build a bzImage (make bzImage)');
+    throw new LoadError(
+      'unsupported',
+      'this Linux kernel is a zImage (loads below 1 MiB), which is not supported',
+      'build a bzImage (make bzImage)',
+    );
   }
   // Before 2.04 syssize has 16 bits and is not to be relied upon for bzImages.
   const systemSize = version >= 0x204 ? v.getUint32(0x1f4, true) * 16 : 0;
   if (setupSize + systemSize > image.length) {
-    throw new LoadError('truncated', `Linux kernel is truncated: ${image.length} bytes, its header says ${setupSize + systemSize}`);
+    throw new LoadError(
+      'truncated',
+      `Linux kernel is truncated: ${image.length} bytes, its header says ${setupSize + systemSize}`,
+    );
   }
   const prefAddress = version >= 0x20a ? Number(v.getBigUint64(0x258, true)) : 0x10_0000;
   return {
@@ -81,7 +97,11 @@ export function parseLinuxHeader(image: Uint8Array): LinuxHeader {
 function readVersion(image: Uint8Array, offset: number, setupSize: number): string | undefined {
   if (offset === 0) return undefined;
   const start = offset + 0x200;
-  if (start >= setupSize) throw new LoadError('bad-header', `Linux kernel header: kernel_version offset 0x${offset.toString(16)} lies past the setup code`);
+  if (start >= setupSize)
+    throw new LoadError(
+      'bad-header',
+      `Linux kernel header: kernel_version offset 0x${offset.toString(16)} lies past the setup code`,
+    );
   let text = '';
   for (let i = start; i < setupSize && i < start + 256 && image[i] !== 0; i++) text += String.fromCharCode(image[i]!);
   return text;

@@ -30,7 +30,11 @@ export function planBoot(request: BootRequest): BootPlan {
   // planPvh names what is wrong with an ELF file, also when only its note is missing.
   if (isElf(image)) return planPvh(request);
   if (image.length === 0) throw new LoadError('truncated', 'the kernel file is empty');
-  throw new LoadError('not-a-kernel', 'invalid kernel header', 'a bzImage, a multiboot kernel or an ELF kernel with a PVH note is needed');
+  throw new LoadError(
+    'not-a-kernel',
+    'invalid kernel header',
+    'a bzImage, a multiboot kernel or an ELF kernel with a PVH note is needed',
+  );
 }
 
 /** `planBoot` and `commitPlan`. */

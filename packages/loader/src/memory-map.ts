@@ -18,7 +18,7 @@ const MIB = 0x10_0000;
 export function ramEndAt(map: readonly MemoryRange[], address: number): number {
   let end = 0;
   let from = address;
-  for (let again = true; again; ) {
+  for (let again = true; again;) {
     again = false;
     for (const range of map) {
       if (range.type !== MEMORY_RAM || range.base > from || range.base + range.length <= from) continue;

@@ -52,32 +52,60 @@ interface KernelPlacement {
 }
 
 function placeByAddresses(image: Uint8Array, header: MultibootHeader): KernelPlacement {
-  if (header.offset + 32 > image.length) throw new LoadError('truncated', 'multiboot header is truncated: address fields lie past the end of the file');
+  if (header.offset + 32 > image.length)
+    throw new LoadError('truncated', 'multiboot header is truncated: address fields lie past the end of the file');
   const v = new DataView(image.buffer, image.byteOffset, image.byteLength);
-  const [headerAddress, loadAddress, loadEnd, bssEnd, entry] = [12, 16, 20, 24, 28].map((o) => v.getUint32(header.offset + o, true)) as [number, number, number, number, number];
-  if (headerAddress < loadAddress) throw new LoadError('bad-header', `invalid load_addr address: ${hex(loadAddress)} is above header_addr ${hex(headerAddress)}`);
+  const [headerAddress, loadAddress, loadEnd, bssEnd, entry] = [12, 16, 20, 24, 28].map((o) =>
+    v.getUint32(header.offset + o, true),
+  ) as [number, number, number, number, number];
+  if (headerAddress < loadAddress)
+    throw new LoadError(
+      'bad-header',
+      `invalid load_addr address: ${hex(loadAddress)} is above header_addr ${hex(headerAddress)}`,
+    );
   const fileStart = header.offset - (headerAddress - loadAddress);
-  if (fileStart < 0) throw new LoadError('bad-header', `invalid header_addr address: ${hex(headerAddress)} puts the start before the file`);
+  if (fileStart < 0)
+    throw new LoadError(
+      'bad-header',
+      `invalid header_addr address: ${hex(headerAddress)} puts the start before the file`,
+    );
   let size = image.length - fileStart;
   if (loadEnd !== 0) {
-    if (loadEnd < loadAddress) throw new LoadError('bad-header', `invalid load_end_addr address: ${hex(loadEnd)} is below load_addr ${hex(loadAddress)}`);
+    if (loadEnd < loadAddress)
+      throw new LoadError(
+        'bad-header',
+        `invalid load_end_addr address: ${hex(loadEnd)} is below load_addr ${hex(loadAddress)}`,
+      );
     size = loadEnd - loadAddress;
   }
-  if (fileStart + size > image.length) throw new LoadError('truncated', `multiboot kernel is truncated: ${image.length} bytes, its header says ${fileStart + size}`);
+  if (fileStart + size > image.length)
+    throw new LoadError(
+      'truncated',
+      `multiboot kernel is truncated: ${image.length} bytes, its header says ${fileStart + size}`,
+    );
   let memory = size;
   if (bssEnd !== 0) {
-    if (bssEnd < loadAddress + size) throw new LoadError('bad-header', `invalid bss_end_addr address: ${hex(bssEnd)} is below the end of the data ${hex(loadAddress + size)}`);
+    if (bssEnd < loadAddress + size)
+      throw new LoadError(
+        'bad-header',
+        `invalid bss_end_addr address: ${hex(bssEnd)} is below the end of the data ${hex(loadAddress + size)}`,
+      );
     memory = bssEnd - loadAddress;
   }
-  if (entry < loadAddress || entry >= loadAddress + memory) throw new LoadError('bad-header', `invalid entry_addr address: ${hex(entry)} lies outside the kernel`);
+  if (entry < loadAddress || entry >= loadAddress + memory)
+    throw new LoadError('bad-header', `invalid entry_addr address: ${hex(entry)} lies outside the kernel`);
   return { segments: [segment('kernel', loadAddress, image.subarray(fileStart, fileStart + size), memory)], entry };
 }
 
 function placeElf(image: Uint8Array): KernelPlacement {
-  if (!isElf(image)) throw new LoadError('bad-header', 'multiboot kernel is no ELF file and has no address fields (flags bit 16)');
+  if (!isElf(image))
+    throw new LoadError('bad-header', 'multiboot kernel is no ELF file and has no address fields (flags bit 16)');
   const elf = parseElf(image);
-  if (elf.bits === 64 || elf.machine === EM_X86_64) throw new LoadError('wrong-class', 'Cannot load x86-64 image, give a 32bit one.');
-  const segments = elf.segments.map((s, i) => segment(`kernel segment ${i}`, s.physicalAddress, image.subarray(s.offset, s.offset + s.fileSize), s.memorySize));
+  if (elf.bits === 64 || elf.machine === EM_X86_64)
+    throw new LoadError('wrong-class', 'Cannot load x86-64 image, give a 32bit one.');
+  const segments = elf.segments.map((s, i) =>
+    segment(`kernel segment ${i}`, s.physicalAddress, image.subarray(s.offset, s.offset + s.fileSize), s.memorySize),
+  );
   return { segments, entry: physicalEntry(elf) };
 }
 
@@ -87,13 +115,19 @@ const alignUp = (n: number, a: number): number => Math.ceil(n / a) * a;
 export function planMultiboot(request: BootRequest): BootPlan {
   const image = request.kernel.bytes;
   const header = findMultibootHeader(image);
-  if (header === undefined) throw new LoadError('not-a-kernel', 'not a multiboot kernel: no header in the first 8192 bytes');
+  if (header === undefined)
+    throw new LoadError('not-a-kernel', 'not a multiboot kernel: no header in the first 8192 bytes');
   const unknown = header.flags & 0xffff & ~KNOWN_REQUIREMENTS;
-  if (unknown !== 0) throw new LoadError('unsupported', `multiboot header requires features that are not supported: flags ${hex(unknown)}`);
+  if (unknown !== 0)
+    throw new LoadError(
+      'unsupported',
+      `multiboot header requires features that are not supported: flags ${hex(unknown)}`,
+    );
   const warnings = (header.flags & FLAG_VIDEO) !== 0 ? ['multiboot kernel asks for a video mode; none is set'] : [];
   const kernel = (header.flags & FLAG_ADDRESSES) !== 0 ? placeByAddresses(image, header) : placeElf(image);
   const modules = request.modules ?? [];
-  if (modules.length > MAX_MODULES) throw new LoadError('too-many', `${modules.length} modules, at most ${MAX_MODULES} are loaded`);
+  if (modules.length > MAX_MODULES)
+    throw new LoadError('too-many', `${modules.length} modules, at most ${MAX_MODULES} are loaded`);
   // The kernel is checked alone first, so that its own message wins over one about what follows it.
   checkSegments(kernel.segments, request.memoryMap);
   const segments = [...kernel.segments];
@@ -103,12 +137,21 @@ export function planMultiboot(request: BootRequest): BootPlan {
     const placed = segment(modules.length === 1 ? 'initrd' : `initrd module ${i}`, next, module.bytes);
     next += module.bytes.length;
     segments.push(placed);
-    return { start: placed.address, end: next, text: zeroTerminated(module.commandLine, `command line of module ${i}`) };
+    return {
+      start: placed.address,
+      end: next,
+      text: zeroTerminated(module.commandLine, `command line of module ${i}`),
+    };
   });
   const information = buildInformation(alignUp(next, 4096), request, placedModules);
   segments.push(information.segment);
   checkSegments(segments, request.memoryMap);
-  const entry = flatEntry(kernel.entry, { eax: BOOTLOADER_MAGIC, ebx: information.segment.address }, information.gdt, CODE_SELECTOR);
+  const entry = flatEntry(
+    kernel.entry,
+    { eax: BOOTLOADER_MAGIC, ebx: information.segment.address },
+    information.gdt,
+    CODE_SELECTOR,
+  );
   return { protocol: 'multiboot', entry, segments, warnings };
 }
 
@@ -119,10 +162,19 @@ interface ModuleSpan {
 }
 
 /** §3.3: the fixed structure, then module list, memory map, GDT and strings in one segment at `base`. */
-function buildInformation(base: number, request: BootRequest, modules: readonly ModuleSpan[]): { segment: Segment; gdt: { base: number; limit: number } } {
+function buildInformation(
+  base: number,
+  request: BootRequest,
+  modules: readonly ModuleSpan[],
+): { segment: Segment; gdt: { base: number; limit: number } } {
   const line = request.commandLine === '' ? request.kernel.name : `${request.kernel.name} ${request.commandLine}`;
   const text = zeroTerminated(line, 'command line');
-  if (text.length - 1 > MAX_COMMAND_LINE) throw new LoadError('command-line-too-long', `command line too long: ${text.length - 1} bytes, at most ${MAX_COMMAND_LINE}`, 'shorten -append');
+  if (text.length - 1 > MAX_COMMAND_LINE)
+    throw new LoadError(
+      'command-line-too-long',
+      `command line too long: ${text.length - 1} bytes, at most ${MAX_COMMAND_LINE}`,
+      'shorten -append',
+    );
   const name = zeroTerminated('emkit', 'boot loader name');
   const gdt = flatGdt(CODE_SELECTOR);
   const map = request.memoryMap;

@@ -23,9 +23,11 @@ export function pvhEntry(elf: Elf): number | undefined {
   const note = elf.notes.find((n) => n.name === 'Xen' && n.type === XEN_ELFNOTE_PHYS32_ENTRY);
   if (note === undefined) return undefined;
   const d = note.description;
-  if (d.length !== 4 && d.length !== 8) throw new LoadError('bad-header', `PVH entry note has ${d.length} bytes, 4 or 8 expected`);
+  if (d.length !== 4 && d.length !== 8)
+    throw new LoadError('bad-header', `PVH entry note has ${d.length} bytes, 4 or 8 expected`);
   const v = new DataView(d.buffer, d.byteOffset, d.byteLength);
-  if (d.length === 8 && v.getUint32(4, true) !== 0) throw new LoadError('bad-header', 'PVH entry point lies above 4 GiB');
+  if (d.length === 8 && v.getUint32(4, true) !== 0)
+    throw new LoadError('bad-header', 'PVH entry point lies above 4 GiB');
   return v.getUint32(0, true);
 }
 
@@ -36,14 +38,22 @@ export function planPvh(request: BootRequest): BootPlan {
   if (!isElf(image)) throw new LoadError('not-a-kernel', 'not an ELF file');
   const elf = parseElf(image);
   const entry = pvhEntry(elf);
-  if (entry === undefined) throw new LoadError('not-a-kernel', 'Error loading uncompressed kernel without PVH ELF Note', 'give the bzImage instead, or build with CONFIG_PVH=y');
-  const kernel = elf.segments.map((s, i) => segment(`kernel segment ${i}`, s.physicalAddress, image.subarray(s.offset, s.offset + s.fileSize), s.memorySize));
+  if (entry === undefined)
+    throw new LoadError(
+      'not-a-kernel',
+      'Error loading uncompressed kernel without PVH ELF Note',
+      'give the bzImage instead, or build with CONFIG_PVH=y',
+    );
+  const kernel = elf.segments.map((s, i) =>
+    segment(`kernel segment ${i}`, s.physicalAddress, image.subarray(s.offset, s.offset + s.fileSize), s.memorySize),
+  );
   if (!kernel.some((s) => entry >= s.address && entry < s.address + s.memorySize)) {
     throw new LoadError('bad-header', `PVH entry point 0x${entry.toString(16)} lies in no segment`);
   }
   checkSegments(kernel, request.memoryMap);
   const modules = request.modules ?? [];
-  if (modules.length > MAX_MODULES) throw new LoadError('too-many', `${modules.length} modules, at most ${MAX_MODULES} are loaded`);
+  if (modules.length > MAX_MODULES)
+    throw new LoadError('too-many', `${modules.length} modules, at most ${MAX_MODULES} are loaded`);
   let next = Math.max(0x10_0000, ...kernel.map((s) => s.address + s.memorySize));
   const segments = [...kernel];
   const placed = modules.map((m, i) => {
@@ -55,7 +65,12 @@ export function planPvh(request: BootRequest): BootPlan {
   });
   const base = alignUp(next, 4096);
   const text = zeroTerminated(request.commandLine, 'command line');
-  if (text.length - 1 > MAX_COMMAND_LINE) throw new LoadError('command-line-too-long', `command line too long: ${text.length - 1} bytes, at most ${MAX_COMMAND_LINE}`, 'shorten -append');
+  if (text.length - 1 > MAX_COMMAND_LINE)
+    throw new LoadError(
+      'command-line-too-long',
+      `command line too long: ${text.length - 1} bytes, at most ${MAX_COMMAND_LINE}`,
+      'shorten -append',
+    );
   const map = request.memoryMap;
   const gdt = flatGdt(CODE_SELECTOR);
   const gdtAt = START_INFO_SIZE;
@@ -92,5 +107,10 @@ export function planPvh(request: BootRequest): BootPlan {
   bytes.set(text, textAt);
   segments.push(segment('PVH start information', base, bytes));
   checkSegments(segments, map);
-  return { protocol: 'pvh', entry: flatEntry(entry, { ebx: base }, { base: base + gdtAt, limit: gdt.length - 1 }, CODE_SELECTOR), segments, warnings: [] };
+  return {
+    protocol: 'pvh',
+    entry: flatEntry(entry, { ebx: base }, { base: base + gdtAt, limit: gdt.length - 1 }, CODE_SELECTOR),
+    segments,
+    warnings: [],
+  };
 }

@@ -6,7 +6,7 @@ import {
 } from './index.ts';
 
 const clock = { now: () => 0, createTimer: () => ({ mod: () => {}, del: () => {}, deadline: -1 }) };
-const env: DeviceEnv = { clock, hostClock: clock, trace: NO_TRACE, system: { reset: () => {}, shutdown: () => {} } };
+const env: DeviceEnv = { clock, hostClock: { ...clock, epochMs: 0 }, trace: NO_TRACE, system: { reset: () => {}, shutdown: () => {} } };
 const root = MemoryRegion.container('system');
 const systemBus = (): SystemBus => new SystemBus('main-system-bus', root, root, new AddressSpace({ name: 'm', root }));
 

@@ -10,6 +10,12 @@ export interface DeviceClock {
   createTimer(callback: () => void): DeviceTimer;
 }
 
+/** Wall-clock time in ms since 1970-01-01 UTC is `epochMs + now() / 1e6`: ns since 1970 would not be exact in a number. */
+export interface HostClock extends DeviceClock {
+  /** Wall-clock time of this clock's zero, ms since 1970-01-01 UTC. */
+  readonly epochMs: number;
+}
+
 export interface DeviceTimer {
   /** Fires once, when the clock reaches `deadline` (ns, absolute). Replaces an earlier deadline. */
   mod(deadline: number): void;
@@ -41,8 +47,8 @@ export interface SystemRequests {
 export interface DeviceEnv {
   /** The virtual clock: stands still while the machine is stopped. */
   readonly clock: DeviceClock;
-  /** Wall-clock time, ns since 1970-01-01 UTC; through the machine's one gate for nondeterminism. */
-  readonly hostClock: DeviceClock;
+  /** Follows wall-clock time; through the machine's one gate for nondeterminism. */
+  readonly hostClock: HostClock;
   readonly trace: TraceSink;
   readonly system: SystemRequests;
 }

@@ -3,7 +3,7 @@ export type { IsaBusOptions } from './bus.ts';
 export { createDevice, defineDevice, Device, DeviceError } from './device.ts';
 export type { AnyDeviceType, BusType, CreateDeviceOptions, DeviceInit, DeviceType } from './device.ts';
 export { NO_TRACE } from './env.ts';
-export type { DeviceClock, DeviceEnv, DeviceTimer, SystemRequests, TraceSink } from './env.ts';
+export type { DeviceClock, DeviceEnv, DeviceTimer, HostClock, SystemRequests, TraceSink } from './env.ts';
 export { invertIrq, Irq, orIrqs, splitIrq } from './irq.ts';
 export type { IrqHandler } from './irq.ts';
 export type { IsaDma, IsaDmaHandler } from './isa-dma.ts';

@@ -1,25 +1,23 @@
 /** The contract between ISA devices that use DMA (floppy, sound) and the 8237 pair. Neither imports the other. */
 
 /**
- * The device's end of a channel. Called while the channel is unmasked and requested. `position` and `length` are bytes
- * into the programmed buffer. Transfer with `read`/`write` of the controller, then return the new position (at most
- * `length`; reaching it raises terminal count, or wraps in auto-init mode).
+ * Called while the channel is requested, unmasked and enabled: move what is ready with `read` or `write`, and drop the
+ * request when there is no more. Bounded work; it is called again as long as the request stays and something moves.
  */
-export type IsaDmaHandler = (channel: number, position: number, length: number) => number;
+export type IsaDmaHandler = (channel: number) => void;
 
 export interface IsaDma {
+  /** One device per channel; channel 4 is the cascade and belongs to nobody. */
   register(channel: number, handler: IsaDmaHandler): void;
   unregister(channel: number): void;
-  /** DREQ: the device wants service. The handler runs from `run`, never inside this call. */
-  setRequest(channel: number, level: number): void;
-  /** Serves requested, unmasked channels; bounded work. The machine calls it from a bottom half or before the guest runs on. */
-  run(): void;
-  /** Called when a request appears that `run` should serve. */
-  onRequest: (() => void) | null;
-  /** From the guest's buffer at `position` to the device. Returns bytes done; 0 unless the mode is a memory read. */
-  readMemory(channel: number, target: Uint8Array, position: number): number;
-  /** From the device to the guest's buffer. Returns bytes done; a verify transfer counts and stores nothing. */
-  writeMemory(channel: number, source: Uint8Array, position: number): number;
-  /** Has the channel finished its count since the guest programmed it? */
+  /** DREQ. The handler is never called from inside this call. */
+  setRequest(channel: number, level: number | boolean): void;
+  /** Bytes up to terminal count, as the guest programmed and as far as the transfer has got. */
+  remaining(channel: number): number;
+  /** Memory to device. Returns bytes moved: fewer than asked at terminal count; 0 when the channel may not transfer this way. */
+  read(channel: number, target: Uint8Array): number;
+  /** Device to memory; likewise. A verify transfer counts and stores nothing. */
+  write(channel: number, source: Uint8Array): number;
+  /** Did the last `read` or `write` reach terminal count? */
   terminalCount(channel: number): boolean;
 }

@@ -51,6 +51,21 @@ export class ByteWriter {
     this.length = at;
   }
 
+  /** An opcode byte and one index: most of what a code generator writes, hence in one piece. Checks capacity. Hot path. */
+  opcodeU32(opcode: number, value: number): void {
+    if (value >>> 0 !== value) throw new WasmEncodeError('bad-immediate', `${value} is not an unsigned 32-bit integer`);
+    if (this.length + 1 + MAX_LEB32_BYTES > this.bytes.length) this.grow(1 + MAX_LEB32_BYTES);
+    const bytes = this.bytes;
+    let at = this.length;
+    bytes[at++] = opcode;
+    while (value > 0x7f) {
+      bytes[at++] = (value & 0x7f) | 0x80;
+      value >>>= 7;
+    }
+    bytes[at++] = value;
+    this.length = at;
+  }
+
   /** Signed LEB128 of a 32-bit integer, which may be written signed or unsigned (-1 and 0xffffffff are the same bits). */
   putS32(value: number): void {
     let rest = value | 0;
@@ -130,7 +145,7 @@ export class ByteWriter {
   }
 
   /** The bytes written so far, as a copy of exactly that length. */
-  toBytes(): Uint8Array {
+  toBytes(): Uint8Array<ArrayBuffer> {
     return this.bytes.slice(0, this.length);
   }
 }

@@ -9,6 +9,7 @@
  */
 import { ByteWriter, MAX_LEB32_BYTES, MAX_LEB64_BYTES, u32ByteLength } from './byte-writer.ts';
 import { WasmEncodeError } from './errors.ts';
+import { encodeLocals } from './locals.ts';
 import { IMMEDIATES, IMMEDIATES_ZERO_BYTE, OP } from './opcodes.ts';
 import { ATOMIC, ATOMIC_PREFIX, MISC_IMMEDIATES, MISC_PREFIX } from './prefixed-opcodes.ts';
 import { SIMD, SIMD_PREFIX } from './simd-opcodes.ts';
@@ -179,11 +180,7 @@ export class FunctionBuilder {
 
   /** A vector instruction without immediates. */
   simd(sub: number): this {
-    const out = this.out;
-    out.reserve(1 + MAX_LEB32_BYTES);
-    out.put(SIMD_PREFIX);
-    out.putU32(sub);
-    return this;
+    return this.withIndex(SIMD_PREFIX, sub);
   }
 
   /** `extract_lane` or `replace_lane`. */
@@ -345,24 +342,19 @@ export class FunctionBuilder {
   }
 
   private withIndex(opcode: number, index: number): this {
-    const out = this.out;
-    out.reserve(1 + MAX_LEB32_BYTES);
-    out.put(opcode);
-    out.putU32(index);
+    this.out.opcodeU32(opcode, index);
     return this;
   }
 
   private memoryAccess(opcode: number, align: number, offset: number): this {
-    this.out.reserve(1);
-    this.out.put(opcode);
-    return this.memoryImmediates(align, offset);
+    this.out.opcodeU32(opcode, align);
+    this.out.u32(offset);
+    return this;
   }
 
   private memoryImmediates(align: number, offset: number): this {
-    const out = this.out;
-    out.reserve(2 * MAX_LEB32_BYTES);
-    out.putU32(align);
-    out.putU32(offset);
+    this.out.u32(align);
+    this.out.u32(offset);
     return this;
   }
 
@@ -396,22 +388,6 @@ export class FunctionBuilder {
     if (depth === undefined || depth < 0) throw new WasmEncodeError('label-closed', `label ${label} is not open in function ${this.index}`);
     return this.openLabels.length - 1 - depth;
   }
-}
-
-function encodeLocals(types: readonly ValType[]): ByteWriter {
-  const runs = new ByteWriter(16);
-  let runCount = 0;
-  for (let start = 0; start < types.length; runCount++) {
-    let end = start + 1;
-    while (end < types.length && types[end] === types[start]) end++;
-    runs.u32(end - start);
-    runs.u8(types[start] as number);
-    start = end;
-  }
-  const locals = new ByteWriter(MAX_LEB32_BYTES + runs.length);
-  locals.u32(runCount);
-  locals.appendWriter(runs);
-  return locals;
 }
 
 function checkLane(lane: number, limit: number): number {

@@ -202,7 +202,7 @@ export class ModuleBuilder {
   }
 
   /** The binary module. Throws `WasmEncodeError` when a body has constructs open. May be called again after additions. */
-  finish(): Uint8Array {
+  finish(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter(1024);
     out.append(MAGIC_AND_VERSION);
     writeSection(out, SECTION.type, this.typeIndices.size, this.types);

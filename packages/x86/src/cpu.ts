@@ -21,7 +21,7 @@ import { collectWatchpoints } from './system/debug-registers.ts';
 import type { Watchpoint } from './system/debug-registers.ts';
 import { deliverException, deliverExternal, deliverTrap } from './system/exception.ts';
 import { CPU_FAULT } from './system/fault.ts';
-import { computeHflags } from './system/hflags.ts';
+import { computeHflags, withFpuBits } from './system/hflags.ts';
 import { debugTranslate, loadPdptes, walk } from './system/paging.ts';
 import { resetState } from './system/reset.ts';
 
@@ -159,6 +159,7 @@ export class X86Cpu {
     resetState(this);
     this.watchpoints.length = 0;
     this.setReg(EDX, this.model.signature);
+    this.hflags = withFpuBits(this, 0);
     this.updateHflags();
     this.host.flushTlb(true);
   }
@@ -285,6 +286,7 @@ export class X86Cpu {
   afterLoad(): void {
     loadPdptes(this, this.cr(3));
     collectWatchpoints(this);
+    this.hflags = withFpuBits(this, this.hflags);
     this.updateHflags();
     this.host.flushTlb(true);
   }

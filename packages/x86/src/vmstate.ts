@@ -4,7 +4,7 @@
  * the first byte changes. Derived state (PDPTEs, watchpoints, block flags, TLB) is rebuilt after a load.
  */
 import type { X86Cpu } from './cpu.ts';
-import { CS, ENV, HF_CPL, HF_FPU_ES, HF_INHIBIT_IRQ, HF_SSE_FAST, HF_TOP, SEG_STRIDE, XMM_STRIDE } from './state.ts';
+import { CS, ENV, HF_CPL, HF_INHIBIT_IRQ, HF_TOP, SEG_STRIDE, XMM_STRIDE } from './state.ts';
 
 export type VmFieldKind = 'u8' | 'u32' | 'u64' | 'bytes';
 export interface VmField {
@@ -77,7 +77,7 @@ const MASKS: Readonly<Record<string, number>> = {
 const CC_OP_END = 1 + 11 * 4;
 const A20_VALUES = [0xffffffff, 0xffefffff];
 /** HFLAGS bits that are state and not derived. */
-const HFLAGS_STATE = HF_CPL | HF_TOP | HF_FPU_ES | HF_SSE_FAST | HF_INHIBIT_IRQ;
+const HFLAGS_STATE = HF_CPL | HF_TOP | HF_INHIBIT_IRQ;
 
 function check(name: string, v: number): void {
   const fail = (why: string): never => {

@@ -204,7 +204,7 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
   const text = `${spec.mnemonic} ${spec.operands} = ${spec.encoding}`;
   try {
     const operands = spec.operands === '' ? [] : spec.operands.split(',').map(parseOperand);
-    const tokens = spec.encoding.split(' ');
+    const tokens: string[] = spec.encoding.split(' ');
     let prefix = -1;
     let map = MAP_ONE;
     const vex = /^VEX\.(NP|66|F3|F2)\.(0F|0F38|0F3A)$/.exec(tokens[0]!);
@@ -215,11 +215,11 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
       tokens.shift();
     } else {
       if (prefixes.includes(tokens[0]!) && tokens.length > 1 && /^(0F|90|D9|0f)$/i.test(tokens[1]!)) prefix = prefixes.indexOf(tokens.shift()!);
-      if (tokens[0] === '0F' && tokens.length > 1) {
-        tokens.shift();
+      const [first, second, third] = tokens;
+      if (first === '0F' && second !== undefined) {
         map = MAP_0F;
-        if (tokens[0] === '38' && tokens.length > 1 && /^[0-9A-F]{2}/.test(tokens[1]!)) { tokens.shift(); map = MAP_0F38; }
-        else if (tokens[0] === '3A' && tokens.length > 1) { tokens.shift(); map = MAP_0F3A; }
+        if (third !== undefined && (second === '38' || second === '3A')) map = second === '38' ? MAP_0F38 : MAP_0F3A;
+        tokens.splice(0, map === MAP_0F ? 1 : 2);
       }
     }
     const code = /^([0-9A-F]{2})(\+r)?$/.exec(tokens.shift() ?? '');

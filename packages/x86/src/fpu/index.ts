@@ -1,3 +1,1 @@
-import type { HelperFactory } from '../helpers.ts';
-
-export const FPU_HELPERS: Readonly<Record<string, HelperFactory>> = {};
+export { FPU_HELPERS } from './fpu-helpers.ts';

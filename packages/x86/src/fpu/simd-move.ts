@@ -1,7 +1,7 @@
 /**
  * Handlers of SIMD data movement: MOVD, MOVQ, MOVDQA/U, MOVxPS/PD, partial and non-temporal moves, duplicates,
- * MASKMOV, EMMS, MXCSR and the hints. Non-temporal stores are plain stores; PREFETCH, fences and CLFLUSH do nothing
- * (one processor, coherent caches), but CLFLUSH checks its operand like a byte load. SDM Vol. 2B, Vol. 2A "CLFLUSH".
+ * MASKMOV, EMMS, MXCSR and the fences. Non-temporal stores are plain stores; fences do nothing (one processor, coherent
+ * caches). SDM Vol. 2B.
  */
 import { opId } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
@@ -198,9 +198,6 @@ function alignedAreaAddress(t: Translator, access: number): Value {
   return address;
 }
 
-const clflush: Handler = (t) => {
-  t.b.load('ld8u', t.memory(1, ACCESS_READ));
-};
 const nothing: Handler = () => undefined;
 
 /** MOVNTI m32, r32. */
@@ -215,6 +212,6 @@ export const SIMD_MOVE_HANDLERS: HandlerTable = {
   movss_load: movssLoad, movss_store: movssStore, movsd_load: movsdLoad, movsd_store: movsdStore,
   load_low: loadHalf(0), load_high: loadHalf(1), store_low: storeHalf(0), store_high: storeHalf(1),
   movddup, movsldup: duplicate(byteLanes(4, 0, 0, 2, 2)), movshdup: duplicate(byteLanes(4, 1, 1, 3, 3)),
-  maskmov, emms, ldmxcsr, stmxcsr, fxsave, fxrstor, clflush, movnti,
+  maskmov, emms, ldmxcsr, stmxcsr, fxsave, fxrstor, movnti,
   sse_nothing: nothing,
 };

@@ -3,6 +3,7 @@
  * bit and the interrupt shadow are kept as they are: they live in HFLAGS.
  */
 import type { X86Cpu } from '../cpu.ts';
+import { withSseFast } from '../fpu/mxcsr.ts';
 import {
   CS, DS, ENV, ES, FLAG_AC, FLAG_IOPL, FLAG_RF, FLAG_TF, FLAG_VM, FS, GS, HF_ADDSEG, HF_ALIGN, HF_CPL, HF_CS32, HF_DEBUG,
   HF_EM, HF_FGCHECK, HF_FPU_ES, HF_FPU_UNMASKED, HF_INHIBIT_IRQ, HF_IOPL_OK, HF_MP, HF_OSFXSR, HF_OSXMMEXCPT, HF_PE, HF_RF, HF_SEGCHECK,
@@ -11,7 +12,16 @@ import {
 import { CR0_AM, CR0_EM, CR0_MP, CR0_PE, CR0_TS, CR4_OSFXSR, CR4_OSXMMEXCPT } from './cr-bits.ts';
 import { DESC_B, DESC_CODE, DESC_EXPAND_DOWN, DESC_P, DESC_RW } from './descriptor-bits.ts';
 
-const KEPT = HF_CPL | HF_TOP | HF_FPU_ES | HF_SSE_FAST | HF_INHIBIT_IRQ;
+/** Bits of HFLAGS that are state of their own: the x87 and MXCSR ones are kept by the floating-point instructions. */
+const KEPT = HF_CPL | HF_TOP | HF_FPU_ES | HF_FPU_UNMASKED | HF_SSE_FAST | HF_INHIBIT_IRQ;
+
+/** HFLAGS with the floating-point bits (but TOP) rebuilt from FCW, FSW and MXCSR: after reset and state load. */
+export function withFpuBits(cpu: X86Cpu, hflags: number): number {
+  let h = hflags & ~(HF_FPU_ES | HF_FPU_UNMASKED);
+  if ((cpu.e32[ENV.FPUC >> 2] & 0x3f) !== 0x3f) h |= HF_FPU_UNMASKED;
+  if ((cpu.e32[ENV.FPUS >> 2] & 0x80) !== 0) h |= HF_FPU_ES;
+  return withSseFast(h, cpu.e32[ENV.MXCSR >> 2]);
+}
 
 const fieldIndex = (seg: number, field: number): number => (ENV.SEG + seg * SEG_STRIDE + field) >> 2;
 

@@ -34,12 +34,13 @@ export interface TranslateRequest {
   /** Block flags (HF_*). */
   flags: number;
   maxInsns: number;
+  /** Stop before the instruction at this pc (-1: nowhere): leaders of other blocks, breakpoints. */
+  endEip: number;
   /** For the hot tier: fast forms guarded by `bail_if` may be used. */
   hot: boolean;
   /** CC_OP at entry when it is known, else -1. */
   entryCcOp: number;
   code: CodeSource;
-  cpu: CpuFeatures;
 }
 
 export interface TranslateResult {
@@ -59,28 +60,23 @@ export interface TranslateResult {
 /** Rows whose instruction, when repeated, is a block of its own. */
 const STRING_ROW = Uint8Array.from(OPCODES.rows, (r) => (/^(MOVS|STOS|LODS|CMPS|SCAS|INS|OUTS)$/.test(r.mnemonic) && r.operands.length === 2 && !r.hasModrm ? 1 : 0));
 
-/** What a code cache keeps to translate with: builder, decoded instruction, scratch. */
+/** Translates for one CPU model; keeps the scratch that a code cache's builder needs. */
 export class BlockTranslator {
-  readonly t: Translator;
+  readonly #features: Uint8Array;
   readonly #insn = new Insn();
   /** An instruction that spans two pages, put together. */
   readonly #spanning = new Uint8Array(MAX_INSN_LENGTH + 1);
-  #cpu: CpuFeatures | undefined;
-  #features = new Uint8Array(0);
+  #t: Translator | undefined;
 
-  constructor(b: IrBuilder) {
-    this.t = new Translator(b);
+  constructor(features: CpuFeatures) {
+    this.#features = decodeFeatures(features);
   }
 
   /** Translate one block into `b` (reset by the caller, finished by the caller). Hot path of cold code. */
-  translate(req: TranslateRequest, out: TranslateResult): void {
-    const { t } = this;
+  translate(b: IrBuilder, req: TranslateRequest, out: TranslateResult): void {
+    const t = this.#t !== undefined && this.#t.b === b ? this.#t : (this.#t = new Translator(b));
     const insn = this.#insn;
     const { code, flags } = req;
-    if (req.cpu !== this.#cpu) {
-      this.#cpu = req.cpu;
-      this.#features = decodeFeatures(req.cpu);
-    }
     const mode = ((flags & HF_CS32) !== 0 ? DECODE_32 : 0) | ((flags & (HF_PE | HF_VM)) === HF_PE ? DECODE_VEX : 0);
     t.begin(flags, req.csBase, req.hot, this.#features, req.entryCcOp);
     out.fault = false;
@@ -91,9 +87,12 @@ export class BlockTranslator {
     const max = t.special ? 1 : req.maxInsns;
     let p = start;
     let eip = req.eip | 0;
+    // -1 as a pc is no instruction's start that a block could reach from below
+    const end32 = req.endEip | 0;
     let insns = 0;
-    let dynamic = false;
+    let ended = false;
     while (insns < max && !t.stopped) {
+      if (insns > 0 && eip === end32) break;
       let status = decode(insn, code.u8, p, end, mode, this.#features);
       if (status === DECODE_TRUNCATED) {
         if (insns > 0) break;
@@ -120,13 +119,13 @@ export class BlockTranslator {
       p += insn.length;
       eip = t.next;
       if (t.b.terminated) {
-        dynamic = true;
+        ended = true;
         break;
       }
       // code that ran to the end of the page goes on in another block
       if (p >= end) break;
     }
-    if (!dynamic) t.jmp(eip);
+    if (!ended) t.jmp(eip);
     out.bytes = p - start;
     out.insns = insns;
     out.exitFlags = t.flagsKnown ? t.flags : -1;
@@ -143,16 +142,4 @@ export class BlockTranslator {
     bytes.set(code.u8.subarray(next, next + MAX_INSN_LENGTH + 1 - have), have);
     return decode(this.#insn, bytes, 0, bytes.length, mode, this.#features);
   }
-}
-
-const TRANSLATORS = new WeakMap<IrBuilder, BlockTranslator>();
-
-/** Translate one block into `b` with the scratch that belongs to it. */
-export function translateBlock(b: IrBuilder, req: TranslateRequest, out: TranslateResult): void {
-  let translator = TRANSLATORS.get(b);
-  if (translator === undefined) {
-    translator = new BlockTranslator(b);
-    TRANSLATORS.set(b, translator);
-  }
-  translator.translate(req, out);
 }

@@ -1,0 +1,288 @@
+/**
+ * The machine: one event loop, the memory and port spaces, the devices plugged into them, one vCPU, and the control
+ * that a monitor or embedder has over the whole (run, pause, reset, quit, save, load).
+ *
+ * What may not be repeatable enters here: clocks come from the AioContext, host input through devices' back ends.
+ * The machine knows no CPU architecture and no chip; a board (see `@emkit/pc`) plugs them together.
+ */
+import { AioContext, runLoop } from '@emkit/aio';
+import type { SliceResult } from '@emkit/aio';
+import { MemoryRegion, PortSpace } from '@emkit/memory';
+import type { AddressSpace } from '@emkit/memory';
+import { createDevice, DeviceRegistry, formatQtree, loadSections, NO_TRACE, saveSections, SystemBus } from '@emkit/qdev';
+import type { Bus, Device, DeviceClock, DeviceEnv, DeviceTimer, DeviceType, PropertySpecs, StateSection, TraceSink } from '@emkit/qdev';
+import type { ClockType } from '@emkit/aio';
+
+/** The processor as the machine's loop sees it. */
+export interface Vcpu {
+  /** Run at most `budget` instructions. */
+  run(budget: number): 'slice' | 'halted' | 'shutdown' | 'debug' | 'stopped';
+  /** Leave `run` at the next block boundary. */
+  stop(): void;
+  /** Instructions retired since creation. */
+  readonly retired: number;
+  reset(): void;
+}
+
+export type MachineExit =
+  | { readonly kind: 'shutdown'; readonly cause: string }
+  | { readonly kind: 'debug-exit'; readonly code: number }
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'quit' };
+
+export type MachineStatus = 'running' | 'paused' | 'ended';
+
+export interface MachineOptions {
+  readonly name: string;
+  /** Physical memory and ports, made by the board; `createSpaces` gives empty ones. */
+  readonly memory: MemoryRegion;
+  readonly io: MemoryRegion;
+  readonly memorySpace: AddressSpace;
+  readonly portSpace: PortSpace;
+  readonly aio?: AioContext;
+  readonly trace?: TraceSink;
+  /** A guest reset ends the run. */
+  readonly noReboot?: boolean;
+  /** A guest power-off pauses instead of ending the run. */
+  readonly noShutdown?: boolean;
+  /** Nanoseconds of virtual time per instruction, 2^shift: ties the virtual clock to retired instructions. */
+  readonly icountShift?: number;
+  /** With icount: an idle guest's clock jumps to the next timer at once (repeatable) instead of waiting. */
+  readonly icountWarp?: boolean;
+}
+
+export class MachineError extends Error {
+  override readonly name = 'MachineError';
+}
+
+/** Instructions of a first slice, and the bounds that later ones adapt within. */
+const FIRST_SLICE = 50_000;
+const MIN_SLICE = 5_000;
+const MAX_SLICE = 4_000_000;
+/** Wall time that a slice should take: short enough for 1 kHz timers, long enough to be worth entering. */
+const SLICE_NS = 1_000_000;
+
+export class Machine {
+  readonly name: string;
+  readonly aio: AioContext;
+  readonly env: DeviceEnv;
+  readonly memory: MemoryRegion;
+  readonly io: MemoryRegion;
+  readonly memorySpace: AddressSpace;
+  readonly portSpace: PortSpace;
+  readonly systemBus: SystemBus;
+  readonly registry = new DeviceRegistry();
+  readonly devices: Device[] = [];
+  /** Called at each end of a slice: character back ends flush here. */
+  readonly onSliceEnd: (() => void)[] = [];
+  /** Called on every hard reset after the devices: a board enters its kernel or firmware. */
+  onReset: (() => void) | undefined;
+  /** Called when a debugger must look: breakpoint, watchpoint. */
+  onDebug: (() => void) | undefined;
+  #vcpu: Vcpu | undefined;
+  readonly #options: MachineOptions;
+  #status: MachineStatus = 'paused';
+  #exit: MachineExit | undefined;
+  #resetCause: string | undefined;
+  #budget = FIRST_SLICE;
+
+  constructor(options: MachineOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.memory = options.memory;
+    this.io = options.io;
+    this.memorySpace = options.memorySpace;
+    this.portSpace = options.portSpace;
+    this.aio = options.aio ?? new AioContext();
+    this.aio.clocks.stop();
+    this.systemBus = new SystemBus('main-system-bus', options.memory, options.io, options.memorySpace);
+    const { epochMs } = this.aio.clocks.host;
+    this.env = {
+      clock: this.#clock('virtual', 0),
+      hostClock: Object.assign(this.#clock('host', epochMs * 1e6), { epochMs }),
+      trace: options.trace ?? NO_TRACE,
+      system: {
+        reset: (cause) => this.requestReset(cause),
+        shutdown: (cause, exitCode) => this.#requestShutdown(cause, exitCode),
+      },
+    };
+    // A nearer deadline of virtual time ends the slice, so that the timer is not late by its rest.
+    this.aio.onDeadlineMoved = (clock) => {
+      if (clock === 'virtual') this.#vcpu?.stop();
+    };
+  }
+
+  /** A device's view of one clock; `offset` ns is added to what it reads. */
+  #clock(type: ClockType, offset: number): DeviceClock {
+    const { aio } = this;
+    return {
+      now: () => aio.now(type) + offset,
+      createTimer: (callback): DeviceTimer => {
+        const timer = aio.timer(type, callback);
+        return {
+          mod: (deadline) => timer.mod(Math.max(0, Math.round(deadline - offset))),
+          del: () => timer.del(),
+          get deadline() {
+            return timer.pending ? timer.expireNs + offset : -1;
+          },
+        };
+      },
+    };
+  }
+
+  // --- assembly -------------------------------------------------------------------------------------------------
+  setVcpu(vcpu: Vcpu): void {
+    this.#vcpu = vcpu;
+    if (this.#options.icountShift !== undefined) {
+      const scale = 2 ** this.#options.icountShift;
+      this.aio.clocks.virtual.setSource(() => Math.floor(vcpu.retired * scale));
+    }
+  }
+
+  /** Create, realize and register a device. Names must be unique, since they name its part of a saved state. */
+  add<P extends PropertySpecs, D extends Device>(type: DeviceType<P, D>, options: { id?: string; bus?: Bus; properties?: Readonly<Record<string, unknown>>; setup?: (device: D) => void } = {}): D {
+    const id = options.id ?? type.name;
+    if (this.devices.some((d) => d.id === id)) throw new MachineError(`Duplicate device ID '${id}'`);
+    const device = createDevice(type, { id, env: this.env, properties: options.properties ?? {} });
+    options.setup?.(device);
+    device.realize(options.bus ?? this.systemBus);
+    this.devices.push(device);
+    return device;
+  }
+
+  // --- control ----------------------------------------------------------------------------------------------------
+  get status(): MachineStatus {
+    return this.#status;
+  }
+
+  /** Power-on or hard reset of everything: devices in the order they were added, then the CPU, then the board's entry. */
+  reset(): void {
+    for (const device of this.devices) device.resetEnter();
+    for (const device of this.devices) device.resetExit();
+    this.#vcpu?.reset();
+    this.onReset?.();
+  }
+
+  /** Reset as soon as the current instruction is done. */
+  requestReset(cause: string): void {
+    this.#resetCause = cause;
+    this.#vcpu?.stop();
+    this.aio.notify();
+  }
+
+  #requestShutdown(cause: string, exitCode?: number): void {
+    this.#end(exitCode === undefined ? { kind: 'shutdown', cause } : { kind: 'debug-exit', code: exitCode });
+  }
+
+  quit(): void {
+    this.#end({ kind: 'quit' });
+  }
+
+  #end(exit: MachineExit): void {
+    if (exit.kind !== 'quit' && this.#options.noShutdown === true) {
+      this.pause();
+      return;
+    }
+    this.#exit ??= exit;
+    this.#vcpu?.stop();
+    this.aio.notify();
+  }
+
+  pause(): void {
+    if (this.#status !== 'running') return;
+    this.#status = 'paused';
+    this.aio.clocks.stop();
+    this.#vcpu?.stop();
+    this.aio.notify();
+  }
+
+  resume(): void {
+    if (this.#status !== 'paused') return;
+    this.#status = 'running';
+    this.aio.clocks.start();
+    this.aio.notify();
+  }
+
+  /** The main loop: until the guest or `quit` ends it. */
+  async run(): Promise<MachineExit> {
+    if (this.#vcpu === undefined) throw new MachineError('a machine without a CPU cannot run');
+    await runLoop(this.aio, { runSlice: () => this.#slice(), ...(this.#options.icountWarp === true ? { idle: 'warp' as const } : {}) });
+    this.#status = 'ended';
+    this.aio.clocks.stop();
+    return this.#exit ?? { kind: 'quit' };
+  }
+
+  #slice(): SliceResult {
+    if (this.#exit !== undefined) return 'stop';
+    if (this.#resetCause !== undefined) {
+      this.#resetCause = undefined;
+      if (this.#options.noReboot === true) {
+        this.#exit = { kind: 'reset' };
+        return 'stop';
+      }
+      this.reset();
+    }
+    if (this.#status !== 'running') return 'halted';
+    const vcpu = this.#vcpu as Vcpu;
+    const budget = this.#sliceBudget();
+    const start = this.aio.host.monotonicNs();
+    const before = vcpu.retired;
+    const reason = vcpu.run(budget);
+    for (const hook of this.onSliceEnd) hook();
+    if (this.#options.icountShift === undefined) this.#adapt(vcpu.retired - before, this.aio.host.monotonicNs() - start);
+    switch (reason) {
+      case 'halted':
+        return 'halted';
+      case 'debug':
+        this.pause();
+        this.onDebug?.();
+        return 'ran';
+      case 'shutdown':
+        // triple fault: as on a PC, the machine resets
+        this.requestReset('triple fault');
+        return 'ran';
+      default:
+        return 'ran';
+    }
+  }
+
+  /** With icount a slice ends exactly at the next virtual deadline, so that timers fire at repeatable instructions. */
+  #sliceBudget(): number {
+    const shift = this.#options.icountShift;
+    if (shift === undefined) return this.#budget;
+    const deadline = this.aio.nextDeadlineNs('virtual');
+    if (deadline === Infinity) return MAX_SLICE;
+    return Math.max(1, Math.min(MAX_SLICE, Math.ceil((deadline - this.aio.now('virtual')) / 2 ** shift)));
+  }
+
+  /** Steer the slice towards SLICE_NS of wall time. */
+  #adapt(ran: number, tookNs: number): void {
+    if (ran < MIN_SLICE || tookNs <= 0) return;
+    const ideal = (ran * SLICE_NS) / tookNs;
+    this.#budget = Math.round(Math.max(MIN_SLICE, Math.min(MAX_SLICE, (this.#budget * 3 + ideal) / 4)));
+  }
+
+  // --- state --------------------------------------------------------------------------------------------------------
+  /** All devices' sections; the board adds CPU and RAM. */
+  sections(): StateSection[] {
+    return this.devices.filter((d) => d.vmstate !== null);
+  }
+  saveDevices(): Uint8Array {
+    return saveSections(this.sections());
+  }
+  /** All or nothing; throws StateError naming section and field. */
+  loadDevices(bytes: Uint8Array): void {
+    loadSections(this.sections(), bytes);
+  }
+
+  /** `info qtree`. */
+  formatQtree(): string {
+    return formatQtree(this.systemBus);
+  }
+}
+
+export function createSpaces(): { memory: MemoryRegion; io: MemoryRegion; portSpace: PortSpace } {
+  const memory = MemoryRegion.container('system');
+  const io = MemoryRegion.container('io', 0x10000);
+  return { memory, io, portSpace: new PortSpace({ name: 'I/O', root: io }) };
+}

@@ -1,0 +1,90 @@
+/**
+ * What a PC is made of, as the embedder says it: plain values, bytes and small host objects. The command line app's
+ * port (`machine-port.ts` there) is the same shape.
+ */
+
+/** The host side of a character device; no call blocks. */
+export interface SerialBackend {
+  /** Bytes from the guest; the callee copies what it keeps. */
+  write(bytes: Uint8Array): void;
+  /** At most `max` waiting input bytes; empty when there are none. */
+  read(max: number): Uint8Array;
+  /** Set by the UART: call it when input has arrived after `read` ran dry. */
+  onReadable: (() => void) | undefined;
+  /** Set by the UART: call it for a break condition. */
+  onBreak: (() => void) | undefined;
+}
+
+export interface DeviceOption {
+  readonly driver: string;
+  readonly properties: ReadonlyMap<string, string>;
+  readonly backend?: SerialBackend | undefined;
+  /** The option as typed, for messages. */
+  readonly typed: string;
+}
+
+export interface RtcOptions {
+  /** Milliseconds since 1970 at start; undefined: the host's time. */
+  readonly startMs: number | undefined;
+  readonly zone: 'utc' | 'localtime';
+  readonly clock: 'host' | 'rt' | 'vm';
+}
+
+export interface IcountOptions {
+  /** Virtual ns per instruction = 2^shift. */
+  readonly shift: number | 'auto';
+  /** An idle guest waits in real time; false: its clock jumps to the next timer. */
+  readonly sleep: boolean;
+}
+
+export interface LogOptions {
+  readonly items: ReadonlySet<string>;
+  readonly ranges: readonly { readonly start: number; readonly end: number }[];
+  write(text: string): void;
+}
+
+export interface PcOptions {
+  /** 'pc' (alias 'pc-i440fx-7.2'). */
+  readonly machine?: string;
+  /** Bytes of RAM, 1 MiB .. MAX_MEMORY, a multiple of 4 KiB. */
+  readonly memorySize: number;
+  /** As for `-cpu`: model and feature flags. */
+  readonly cpu?: string;
+  readonly acpi?: boolean;
+  readonly kernel?: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+  readonly modules?: readonly { readonly bytes: Uint8Array; readonly commandLine: string }[];
+  readonly append?: string;
+  /** Firmware image, mapped to end at 4 GiB and (its last 128 KiB) at 1 MiB. */
+  readonly bios?: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+  /** COM1 to COM4; undefined: the port does not exist. */
+  readonly serial?: readonly (SerialBackend | undefined)[];
+  readonly debugcon?: SerialBackend | undefined;
+  readonly devices?: readonly DeviceOption[];
+  readonly globals?: readonly { readonly driver: string; readonly property: string; readonly value: string }[];
+  readonly rtc?: RtcOptions;
+  readonly icount?: IcountOptions | undefined;
+  readonly log?: LogOptions | undefined;
+  readonly noReboot?: boolean;
+  readonly noShutdown?: boolean;
+  readonly startPaused?: boolean;
+  /** 'auto' (default), or one tier only: for tests and comparisons. */
+  readonly tier?: 'auto' | 'cold' | 'hot';
+  warn?(text: string): void;
+}
+
+/** Input that the PC refuses: a message and, where there is one, the next step. */
+export class PcError extends Error {
+  override readonly name = 'PcError';
+  readonly hint: string | undefined;
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+const MIB = 2 ** 20;
+/** Largest guest RAM: it shares a 4 GiB WebAssembly memory with the translator, and leaves the PCI hole below 4 GiB. */
+export const MAX_MEMORY = 3 * 1024 * MIB;
+export const MIN_MEMORY = MIB;
+/** Largest firmware image. */
+export const MAX_BIOS = 16 * MIB;

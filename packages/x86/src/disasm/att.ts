@@ -1,0 +1,1 @@
+export const disassemble = (): { text: string; length: number } => ({ text: '', length: 1 });

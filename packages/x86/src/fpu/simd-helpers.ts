@@ -1,0 +1,50 @@
+/**
+ * Script helpers of SIMD instructions: masked stores, MXCSR flags and #XM, string comparison, AES, PCLMULQDQ.
+ * Operands are in env scratch (SSE_DST, SSE_SRC), results at SIMD_RESULT.
+ */
+import type { X86Cpu } from '../cpu.ts';
+import { ENV, EXC, HF_OSXMMEXCPT } from '../state.ts';
+import { aesRound, carrylessMultiply } from './aes.ts';
+import { MXCSR_FLAGS, MXCSR_MASK_SHIFT, SSE_DST, SSE_SRC, withSseFast } from './mxcsr.ts';
+import { compareStrings } from './string-compare.ts';
+
+export const SIMD_RESULT = ENV.SCRATCH + 32;
+
+type Factory = (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number;
+
+/** Every page that will be written is checked before the first byte is. */
+const maskmov: Factory = (cpu) => (address, bytes) => {
+  const { e8 } = cpu;
+  for (let n = 0; n < bytes; n++) {
+    const last = n === bytes - 1 || ((address + n) & 0xfff) === 0xfff;
+    if (last && anyMasked(e8, (address & ~0xfff) >>> 0 === ((address + n) & ~0xfff) >>> 0 ? 0 : 0x1000 - (address & 0xfff), n)) cpu.host.pointer((address + n) >>> 0, 1, cpu.user);
+  }
+  for (let n = 0; n < bytes; n++) if (e8[ENV.SCRATCH + 16 + n]! >= 0x80) cpu.write8(address + n, e8[ENV.SCRATCH + n]!);
+  return 0;
+};
+function anyMasked(e8: Uint8Array, from: number, to: number): boolean {
+  for (let n = from; n <= to; n++) if (e8[ENV.SCRATCH + 16 + n]! >= 0x80) return true;
+  return false;
+}
+
+/** Newly raised flags into MXCSR; an unmasked one is #XM, or #UD unless the system handles #XM. SDM Vol. 3A §2.5 "CR4.OSXMMEXCPT". */
+const sseFlags: Factory = (cpu) => (flags) => {
+  const mxcsr = cpu.ei32[ENV.MXCSR >> 2]! | (flags & MXCSR_FLAGS);
+  cpu.ei32[ENV.MXCSR >> 2] = mxcsr;
+  if ((flags & ~(mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS) !== 0) cpu.raise((cpu.hflags & HF_OSXMMEXCPT) !== 0 ? EXC.XM : EXC.UD);
+  cpu.hflags = withSseFast(cpu.hflags, mxcsr);
+  return 0;
+};
+
+const pcmpstr: Factory = (cpu) => (control, eax, edx) =>
+  compareStrings(cpu.e8, SSE_DST, SSE_SRC, SIMD_RESULT, control & 0xff, control >> 8 < 2, eax, edx);
+const aes: Factory = (cpu) => (kind, imm) => {
+  aesRound(cpu.e8, kind, imm, SSE_DST, SSE_SRC, SIMD_RESULT);
+  return 0;
+};
+const pclmulqdq: Factory = (cpu) => (imm) => {
+  carrylessMultiply(cpu.e32, (SSE_DST + (imm & 1) * 8) >> 2, (SSE_SRC + ((imm >> 4) & 1) * 8) >> 2, SIMD_RESULT >> 2);
+  return 0;
+};
+
+export const SIMD_HELPERS: Readonly<Record<string, Factory>> = { maskmov, sse_flags: sseFlags, pcmpstr, aes, pclmulqdq };

@@ -1,0 +1,123 @@
+/**
+ * npm run conformance -- SUITE DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]
+ * Runs recorded tests of real processors against the emulated one. SUITE: native-vectors, 80286, test386. Prints a row
+ * per file (passed of total, per tier), and last `N passed, N failed`; exit code 1 when any failed.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { irRealRig, irUserRig } from './ir-rig.ts';
+import type { FileResult } from './native-vectors.ts';
+import { runVectorFile } from './native-vectors.ts';
+import type { RealRig, Tier, UserRig } from './rig.ts';
+import { runMooFile } from './moo-suite.ts';
+import { runTest386 } from './test386.ts';
+
+const USAGE = 'usage: npm run conformance -- native-vectors|80286|test386 DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]';
+
+interface Options {
+  readonly suite: string;
+  readonly dir: string;
+  readonly tiers: readonly Tier[];
+  readonly filter: RegExp;
+  readonly verbose: number;
+}
+
+function fail(message: string): never {
+  process.stderr.write(`conformance: ${message}\n${USAGE}\n`);
+  process.exit(2);
+}
+
+function parse(args: readonly string[]): Options {
+  const plain: string[] = [];
+  let tier = 'both';
+  let filter = '*';
+  let verbose = 0;
+  for (let k = 0; k < args.length; k++) {
+    const value = (): string => args[++k] ?? fail(`${args[k - 1]} needs a value`);
+    if (args[k] === '--tier') tier = value();
+    else if (args[k] === '--filter') filter = value();
+    else if (args[k] === '--verbose') verbose = Number(value());
+    else if (args[k].startsWith('--')) fail(`unknown option ${args[k]}`);
+    else plain.push(args[k]);
+  }
+  const [suite, dir] = plain;
+  if (suite === undefined || dir === undefined) fail('SUITE and DIR are needed');
+  if (!['native-vectors', '80286', 'test386'].includes(suite)) fail(`unknown suite '${suite}'`);
+  if (!['cold', 'hot', 'both', 'ir'].includes(tier)) fail(`unknown tier '${tier}'`);
+  const tiers: Tier[] = tier === 'both' ? ['cold', 'hot'] : [tier as Tier];
+  const glob = filter.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.');
+  return { suite, dir, tiers, filter: new RegExp(`^(${glob})(\\..*)?$`), verbose };
+}
+
+/** Files of a folder that the filter keeps, sorted. */
+const files = (o: Options, folder: string, ext: string): string[] =>
+  readdirSync(join(o.dir, folder)).filter((f) => f.endsWith(ext) && o.filter.test(f)).sort();
+const load = (...path: string[]): Uint8Array => gunzipSync(readFileSync(join(...path)));
+
+async function userRig(tier: Tier): Promise<UserRig> {
+  if (tier === 'ir') return irUserRig();
+  return (await import('./bench-rig.ts')).benchUserRig(tier);
+}
+async function realRig(tier: Tier): Promise<RealRig> {
+  if (tier === 'ir') return irRealRig();
+  return (await import('./bench-rig.ts')).benchRealRig(tier);
+}
+
+/** A job per file: its name and how to run it in a tier. */
+type Job = readonly [string, (tier: Tier, report: (text: string) => void) => Promise<FileResult>];
+
+function jobs(o: Options): Job[] {
+  const rigs = new Map<Tier, UserRig | RealRig>();
+  const once = async <R extends UserRig | RealRig>(tier: Tier, make: (t: Tier) => Promise<R>): Promise<R> => {
+    const rig = (rigs.get(tier) as R | undefined) ?? (await make(tier));
+    rigs.set(tier, rig);
+    return rig;
+  };
+  if (o.suite === 'native-vectors') {
+    const all = files(o, 'data', '.nv.gz');
+    const run = all.filter((f) => !f.startsWith('m64-'));
+    if (run.length < all.length) process.stdout.write(`${all.length - run.length} files of 64-bit vectors are not run: long mode is not supported yet\n`);
+    return run.map((f) => [f.replace('.nv.gz', ''), async (tier, report) => runVectorFile(await once(tier, userRig), load(o.dir, 'data', f), report)]);
+  }
+  if (o.suite === '80286') {
+    const metadata = JSON.parse(readFileSync(join(o.dir, 'metadata.json'), 'utf8')) as Record<string, never>;
+    return files(o, 'moo', '.MOO.gz').map((f) => {
+      const name = f.replace('.MOO.gz', '');
+      return [name, async (tier, report) => runMooFile(await once(tier, realRig), name, load(o.dir, 'moo', f), metadata, report)];
+    });
+  }
+  return [['EE-reference', async (tier, report) => runTest386(await once(tier, userRig), load(o.dir, 'test386-EE-reference.txt.gz'), report)]];
+}
+
+async function main(): Promise<void> {
+  const o = parse(process.argv.slice(2));
+  let passed = 0;
+  let failed = 0;
+  let shown = 0;
+  const excluded = new Map<string, number>();
+  const list = jobs(o);
+  if (list.length === 0) fail(`nothing in ${o.dir} matches`);
+  process.stdout.write(`${'file'.padEnd(16)}${o.tiers.map((t) => t.padStart(20)).join('')}\n`);
+  for (const [name, run] of list) {
+    const cells: string[] = [];
+    const failures: string[] = [];
+    for (const tier of o.tiers) {
+      const r = await run(tier, (text) => {
+        if (shown++ < o.verbose) failures.push(`[${tier}] ${name} ${text}`);
+      });
+      const skipped = [...r.excluded.values()].reduce((a, b) => a + b, 0);
+      passed += r.passed;
+      failed += r.total - r.passed - skipped;
+      for (const [why, n] of r.excluded) excluded.set(why, (excluded.get(why) ?? 0) + n);
+      cells.push(`${r.passed}/${r.total - skipped}`.padStart(20));
+    }
+    process.stdout.write(`${name.padEnd(16)}${cells.join('')}\n`);
+    for (const text of failures) process.stdout.write(`${text}\n`);
+  }
+  for (const [why, n] of excluded) process.stdout.write(`excluded ${n}: ${why}\n`);
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
+await main();
