@@ -6,6 +6,7 @@ export default {
   entryPointStrategy: 'packages',
   entryPoints: LAYERS.flatMap((layer) => layer.packages.map((name) => `packages/${name}`)),
   out: 'docs/api',
+  readme: 'none', // the root README links folders, which a generated page cannot
   includeVersion: true,
   treatWarningsAsErrors: true,
   packageOptions: {

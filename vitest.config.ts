@@ -7,7 +7,10 @@ export default defineConfig({
     projects: [
       'packages/*',
       'apps/*',
-      { extends: './vitest.shared.ts', test: { name: 'tools', include: ['tools/**/*.test.ts'] } },
+      {
+        extends: './vitest.shared.ts',
+        test: { name: 'tools', include: ['tools/**/*.test.ts'], exclude: ['**/node_modules/**', '**/e2e/**'] },
+      },
     ],
   },
 });

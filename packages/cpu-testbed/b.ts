@@ -16,7 +16,7 @@ const segs = {cs:1,ds:3,es:0,fs:4,gs:5,ss:2};
 for (const [n,k] of Object.entries(segs)) { const s=e.segments[n]; cpu.setSeg(k, s.selector, s.base, s.limit, ((s.attributes&0xff)<<8)|((s.attributes&0xf000)<<8)); }
 cpu.setEnv32(ENV.GDT_BASE,e.gdt.base); cpu.setEnv32(ENV.GDT_LIMIT,e.gdt.limit);
 cpu.setCrRaw(0,e.cr0); const r=e.registers; [r.eax,r.ecx,r.edx,r.ebx,r.esp,r.ebp,r.esi,r.edi].forEach((v,n)=>cpu.setReg(n,v)); cpu.eip=e.eip; cpu.cpl=0; cpu.updateHflags();
-const rec=b.target.deliver.bind(b.target); b.target.deliver=()=>{ console.log('fault', cpu.env32(ENV.EXCEPTION_VECTOR), cpu.env32(ENV.EXCEPTION_ERROR), 'eip', cpu.eip.toString(16), 'cr2', cpu.cr(2).toString(16), [0,1,2,3,4,5,6,7].map(n=>cpu.reg(n).toString(16)).join(' ')); rec(); };
+
 let n=0; const T=performance.now();
 while(!done && performance.now()-T < 60000) { const x=b.run(400000); n++; if (x!==0) { console.log('exit',x, cpu.eip.toString(16)); break; } }
 console.log(b.tcg.stats, b.tcg.hot?.stats, 'insns', b.tcg.retired, 'MIPS', (b.tcg.retired/ (performance.now()-T)/1000).toFixed(0));

@@ -14,9 +14,9 @@ results.sort((a, b) => a.order - b.order);
 
 for (const r of results) {
   const mark = r.failed === 0 ? 'ok    ' : 'FAILED';
-  console.log(
-    `${mark} ${r.layer.padEnd(14)} ${String(r.passed).padStart(7)} passed ${String(r.failed).padStart(5)} failed ${String(r.seconds).padStart(5)} s`,
-  );
+  const counts = `${String(r.passed).padStart(7)} passed ${String(r.failed).padStart(5)} failed`;
+  const known = r.known > 0 ? `   (and ${r.known} known failures)` : '';
+  console.log(`${mark} ${r.layer.padEnd(14)} ${counts} ${String(r.seconds).padStart(5)} s${known}`);
 }
 const passed = results.reduce((sum, r) => sum + r.passed, 0);
 const failed = results.length === 0 ? 1 : results.reduce((sum, r) => sum + r.failed, 0);

@@ -11,6 +11,8 @@ export interface Layer {
   readonly alone?: boolean;
   /** A layer that must have passed first. */
   readonly needs?: string;
+  /** Failures that are known, listed and explained in docs/conformance.md; any more fail the layer. */
+  readonly known?: number;
   /** Vitest's JSON report is written here (see run.ts) and counted. */
   readonly vitest?: boolean;
 }
@@ -38,5 +40,5 @@ export const LAYERS: readonly Layer[] = [
   { name: '80286', command: `npm run -s conformance -- 80286 ${VECTORS}/80286 --tier both`, limit: 600 },
   { name: 'test386', command: `npm run -s conformance -- test386 ${VECTORS}/test386 --tier both`, limit: 300 },
   { name: 'fuzz', command: 'npm run -s fuzz -- all --seconds 5 --seed 1', limit: 300 },
-  { name: 'e2e', command: 'npm run -s test:e2e --', limit: 900, alone: true, needs: 'build', vitest: true },
+  { name: 'e2e', command: 'npm run -s test:e2e --', limit: 900, alone: true, vitest: true },
 ];

@@ -20,6 +20,7 @@ export function irUserRig(): UserRig {
       cpu.reset();
       cpu.setSeg(CS, 0x1b, 0, 0xffffffff, 0x00cffb00);
       for (const n of [DS, ES, SS, FS, GS]) cpu.setSeg(n, 0x23, 0, 0xffffffff, 0x00cff300);
+      cpu.setSegCache(ENV.TR, 0x28, 0, 0x10, 0x8b00); // too short for an I/O map: ports are #GP
       cpu.setCrRaw(0, 0x80010033);
       cpu.setCrRaw(4, 0x600);
       cpu.cpl = 3;

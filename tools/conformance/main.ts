@@ -11,6 +11,7 @@ import type { FileResult } from './native-vectors.ts';
 import { runVectorFile } from './native-vectors.ts';
 import type { RealRig, Tier, UserRig } from './rig.ts';
 import { runMooFile } from './moo-suite.ts';
+import type { MooMetadata } from './moo-suite.ts';
 import { runTest386 } from './test386.ts';
 
 const USAGE = 'usage: npm run conformance -- native-vectors|80286|test386 DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]';
@@ -81,7 +82,7 @@ function jobs(o: Options): Job[] {
     return run.map((f) => [f.replace('.nv.gz', ''), async (tier, report) => runVectorFile(await once(tier, userRig), load(o.dir, 'data', f), report)]);
   }
   if (o.suite === '80286') {
-    const metadata = JSON.parse(readFileSync(join(o.dir, 'metadata.json'), 'utf8')) as Record<string, never>;
+    const metadata = JSON.parse(readFileSync(join(o.dir, 'metadata.json'), 'utf8')) as MooMetadata;
     return files(o, 'moo', '.MOO.gz').map((f) => {
       const name = f.replace('.MOO.gz', '');
       return [name, async (tier, report) => runMooFile(await once(tier, realRig), name, load(o.dir, 'moo', f), metadata, report)];

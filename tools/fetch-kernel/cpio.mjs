@@ -39,6 +39,7 @@ export function* readCpio(bytes) {
   for (;;) {
     if (at + HEADER > archive.length) throw new Error(`cpio archive is truncated at byte ${at}: no trailer`);
     if (archive.toString('latin1', at, at + 6) !== MAGIC) throw new Error(`not a cpio newc header at byte ${at}`);
+    /** @type {any} the fields by name, then name and data */
     const entry = {};
     for (let i = 0; i < FIELDS.length; i++) {
       const text = archive.toString('latin1', at + 6 + i * 8, at + 14 + i * 8);

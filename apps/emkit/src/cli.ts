@@ -1,6 +1,7 @@
 /**
  * The command from its arguments to its exit code. Loads the machine only when one is started or its lists are asked for.
  */
+import { spawnSync } from 'node:child_process';
 import { completionScript } from './completion.ts';
 import { doctorText, examine } from './doctor.ts';
 import { explainJson, explainText } from './explain.ts';
@@ -17,14 +18,13 @@ export interface Environment extends RunEnvironment {
   readonly version: string;
 }
 
-/** A message with a `hint` that a package of ours throws for input it refuses (loader, CPU model, ...). */
+/** What a package of ours throws for input that it refuses (kernel, CPU model, device): it has a `kind` or a `hint`. */
 interface Refusal extends Error {
-  readonly kind: string;
   readonly hint?: string;
 }
 
 function isRefusal(error: unknown): error is Refusal {
-  return error instanceof Error && typeof (error as { kind?: unknown }).kind === 'string';
+  return error instanceof Error && ('hint' in error || typeof (error as { kind?: unknown }).kind === 'string');
 }
 
 export async function main(args: readonly string[], env: Environment): Promise<number> {
@@ -55,6 +55,17 @@ export async function main(args: readonly string[], env: Environment): Promise<n
 const width = (stream: NodeJS.WriteStream): number =>
   stream.isTTY ? Math.max(40, Math.min(stream.columns || 80, 100)) : 80;
 
+/** Through $PAGER on a terminal, where one is set; else as it is. */
+function page(text: string, stdout: NodeJS.WriteStream): void {
+  const pager = process.env['PAGER'];
+  if (!stdout.isTTY || pager === undefined || pager === '') {
+    stdout.write(text);
+    return;
+  }
+  const run = spawnSync('sh', ['-c', pager], { input: text, stdio: ['pipe', 'inherit', 'inherit'] });
+  if (run.error !== undefined || run.status === 127) stdout.write(text);
+}
+
 async function dispatch(args: readonly string[], env: Environment): Promise<number> {
   const { stdout, program } = env;
   if (args.length === 0 && stdout.isTTY) {
@@ -67,7 +78,7 @@ async function dispatch(args: readonly string[], env: Environment): Promise<numb
   if (help !== undefined) {
     if (help.value === 'json') stdout.write(helpJson());
     else if (help.value !== undefined) stdout.write(optionHelp(program, help.value, width(stdout)));
-    else stdout.write(helpText(program, width(stdout)));
+    else page(helpText(program, width(stdout)), stdout);
     return 0;
   }
   if (given('version') !== undefined) {

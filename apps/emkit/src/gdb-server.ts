@@ -18,6 +18,9 @@ export async function listenForGdb(
   gdb: { readonly host: string; readonly port: number; readonly typed: string },
   pc: Pc,
 ): Promise<GdbServer> {
+  const { attachDebugger } = pc;
+  if (attachDebugger === undefined)
+    throw new OptionError(`${gdb.typed}: this machine has no gdb stub`, 'leave -s and -gdb out');
   let current: Socket | undefined;
   const server: Server = createServer((socket) => {
     if (current !== undefined) {
@@ -38,7 +41,7 @@ export async function listenForGdb(
       current = undefined;
       connection.onClose?.();
     });
-    pc.attachDebugger(connection);
+    attachDebugger(connection);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {

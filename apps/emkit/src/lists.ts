@@ -1,7 +1,8 @@
 /** What `help` as a value prints: boards, CPUs, devices, log items. stdout, exit 0, as in QEMU. */
 import { DEVICES } from './device-table.ts';
-import { MACHINES, type ListRequest } from './machine-config.ts';
+import type { ListRequest } from './machine-config.ts';
 import type { PcModule } from './machine-port.ts';
+import { MACHINES } from './machine-options.ts';
 import { LOG_ITEMS } from './option-table.ts';
 
 const columns = (rows: readonly (readonly [string, string])[], width: number): string =>

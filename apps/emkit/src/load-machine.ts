@@ -1,11 +1,26 @@
 /** Binds the machine port to the workspace packages, lazily: `emkit --version` and option errors never load the machine. */
-import type { PcModule } from './machine-port.ts';
+import type { Pc, PcModule } from './machine-port.ts';
 
 export async function loadMachine(): Promise<PcModule> {
-  const pc: unknown = await import('@emkit/pc');
-  const candidate = pc as Partial<PcModule>;
-  if (typeof candidate.createPc !== 'function') throw new Error('@emkit/pc has no createPc');
-  return candidate as PcModule;
+  const pc = await import('@emkit/pc');
+  return {
+    cpuModels: pc.cpuModels,
+    cpuFeatures: pc.cpuFeatures,
+    async createPc(options): Promise<Pc> {
+      const machine = await pc.createPc(options);
+      return {
+        run: () => machine.run(),
+        pause: () => machine.pause(),
+        resume: () => machine.resume(),
+        reset: () => machine.reset(),
+        quit: () => machine.quit(),
+        attachDebugger: undefined,
+        get status() {
+          return machine.status;
+        },
+      };
+    },
+  };
 }
 
 /** Which protocol a kernel file asks for; decides whether -initrd names one file or a list. */

@@ -103,8 +103,8 @@ export interface Pc {
   reset(): void;
   /** Ends `run` soon; may be called at any time, also before `run`. */
   quit(): void;
-  /** A debugger has connected; the machine pauses. At most one at a time, the command sees to it. */
-  attachDebugger(connection: DebuggerConnection): void;
+  /** A debugger has connected; the machine pauses. At most one at a time, the command sees to it. Undefined: no gdb stub. */
+  readonly attachDebugger: ((connection: DebuggerConnection) => void) | undefined;
   readonly status: 'running' | 'paused' | 'ended';
 }
 

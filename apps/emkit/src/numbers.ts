@@ -27,9 +27,9 @@ export function parseOnOff(typed: string, key: string, value: string): boolean {
 }
 
 export interface AddressRange {
-  readonly from: number;
+  readonly start: number;
   /** Inclusive. */
-  readonly to: number;
+  readonly end: number;
 }
 
 /** `START..END`, `START+LENGTH` or `START-LENGTH` (the last ends at START). */
@@ -44,8 +44,8 @@ export function parseRanges(typed: string, text: string): readonly AddressRange[
         'for example -dfilter 0x100000..0x1fffff or 0xc0000000+0x1000',
       );
     const range =
-      m[2] === '..' ? { from: a, to: b } : m[2] === '+' ? { from: a, to: a + b - 1 } : { from: a - b + 1, to: a };
-    if (range.to < range.from || range.from < 0) throw new OptionError(`${typed}: Invalid range`);
+      m[2] === '..' ? { start: a, end: b } : m[2] === '+' ? { start: a, end: a + b - 1 } : { start: a - b + 1, end: a };
+    if (range.end < range.start || range.start < 0) throw new OptionError(`${typed}: Invalid range`);
     return range;
   });
 }

@@ -61,11 +61,16 @@ export class Tb {
   }
 }
 
+/** Writes to a page without code before it counts as data again. */
+const IDLE_WRITES = 64;
+
 class CodePage {
   readonly tbs: Tb[] = [];
   /** 64-byte granules that hold code. */
   low = 0;
   high = 0;
+  /** Writes seen since the page last lost all its code. */
+  idleWrites = 0;
 
   mark(from: number, to: number): void {
     for (let g = from >> 6; g <= (to - 1) >> 6; g++) {
@@ -126,7 +131,13 @@ export class CodeMap {
   /** Does a write of [host, host + length) inside one page touch code granules? */
   touches(host: number, length: number): boolean {
     const p = this.#pages.get(host >>> 12);
-    return p !== undefined && p.touches(host & 4095, (host & 4095) + length);
+    if (p === undefined) return false;
+    if (p.touches(host & 4095, (host & 4095) + length)) return true;
+    if (p.tbs.length === 0 && ++p.idleWrites > IDLE_WRITES) {
+      this.#pages.delete(host >>> 12);
+      this.codePages[host >>> 12] = 0;
+    }
+    return false;
   }
 
   /** Blocks with bytes in [host, host + length), which lies in one page. */
@@ -161,11 +172,8 @@ export class CodeMap {
     if (p === undefined) return;
     const k = p.tbs.indexOf(tb);
     if (k >= 0) p.tbs.splice(k, 1);
-    if (p.tbs.length === 0) {
-      this.#pages.delete(page);
-      this.codePages[page] = 0;
-      return;
-    }
+    // An empty page stays protected for a while: code that is rewritten again and again would pay for protecting it anew.
+    p.idleWrites = 0;
     p.low = 0;
     p.high = 0;
     for (const t of p.tbs) {

@@ -45,8 +45,8 @@ export interface TcgTrace {
   readonly inAsm?: (pc: number, csBase: number, flags: number, bytes: Uint8Array) => void;
   readonly op?: (pc: number, block: IrBlock) => void;
   readonly outAsm?: (pc: number, module: Uint8Array) => void;
+  /** Before each block; blocks are neither chained nor compiled then. */
   readonly exec?: (pc: number, flags: number) => void;
-  readonly cpu?: () => void;
   readonly event?: (event: string, text: string) => void;
 }
 
@@ -56,6 +56,7 @@ const HOT_AFTER = 200;
 /** Waiting regions that are compiled without waiting for the slice's end. */
 const COMPILE_NOW = 8;
 const ALONE_BYTES = 0x10000;
+const NMI_VECTOR = 2;
 
 export class Tcg {
   readonly memory: WasmMemory;
@@ -72,6 +73,7 @@ export class Tcg {
   readonly breakpoints = new Set<number>();
   /** Interrupt request line. */
   #irq = false;
+  #nmi = false;
   #stop = false;
   #kicked = false;
   #saved = 0;
@@ -129,7 +131,7 @@ export class Tcg {
       eip: 0, csBase: 0, flags: 0, maxInsns: MAX_INSNS, endEip: -1, hot: false, entryCcOp: -1,
       code: { u8: this.u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },
     };
-    this.#hotAfter = options.tier === 'cold' ? 0 : options.tier === 'hot' ? 2 : HOT_AFTER;
+    this.#hotAfter = options.tier === 'cold' || options.trace?.exec !== undefined ? 0 : options.tier === 'hot' ? 2 : HOT_AFTER;
     const parts = this.#instantiate();
     this.hot = parts.hot;
     this.#core = parts.core;
@@ -218,6 +220,17 @@ export class Tcg {
     if (level) this.kick();
   }
 
+  /** A non-maskable interrupt, taken at the next block boundary. */
+  raiseNmi(): void {
+    this.#nmi = true;
+    this.kick();
+  }
+
+  /** After a reset that followed a triple fault. */
+  clearShutdown(): void {
+    this.#shutdown = false;
+  }
+
   /** Ask `run` to return soon. */
   stop(): void {
     this.#stop = true;
@@ -264,6 +277,10 @@ export class Tcg {
         this.#debugHit = false;
         return EXIT.DEBUG;
       }
+      if (this.#nmi) {
+        this.#nmi = false;
+        target.interrupt(NMI_VECTOR);
+      }
       if (this.#irq && (target.canInterrupt() || target.halted)) {
         if (target.canInterrupt()) {
           this.stats.interrupts++;
@@ -277,7 +294,7 @@ export class Tcg {
       i32[CTL.STATUS >> 2] = 0;
       let code: number;
       if (this.#runAlone) code = this.#oneInsn();
-      else if (cold) code = this.#runCold();
+      else if (cold || this.#options.trace?.exec !== undefined) code = this.#runCold();
       else code = this.#core.run();
       if (code === LEAVE.HOT) code = LEAVE.LOOKUP; // from a cold run: the dispatcher enters it
       cold = false;
@@ -328,6 +345,12 @@ export class Tcg {
     const tb = this.#find();
     if (tb === null) return null;
     if (tb.region !== null) this.hot?.revalidate(tb);
+    const { exec } = this.#options.trace ?? {};
+    if (exec !== undefined) {
+      // one block at a time: nothing is entered that has not been reported
+      exec(tb.pc, tb.flags);
+      return tb;
+    }
     const linear = (tb.pc + tb.csBase) | 0;
     const e = (JUMP_CACHE.BASE >> 2) + ((((linear >>> 12) & 63) << 6) | ((linear ^ (linear >>> 6)) & 63)) * 4;
     i32[e] = linear;

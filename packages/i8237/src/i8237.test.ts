@@ -1,7 +1,7 @@
 import { MemoryRegion, RamBlock } from '@emkit/memory';
 import { checkRoundTrip, createFakeBus, type FakeBus, fuzzDevice } from '@emkit/device-testbed';
 import { describe, expect, it } from 'vitest';
-import { type I8237, I8237_DMA, MAX_SERVICE_CALLS, MAX_TRANSFER_UNITS } from './index.ts';
+import { type I8237Dma, I8237, MAX_SERVICE_CALLS, MAX_TRANSFER_UNITS } from './index.ts';
 
 const SINGLE = 0x40;
 const WRITE = 0x04;
@@ -10,9 +10,9 @@ const AUTO = 0x10;
 const DOWN = 0x20;
 const PAGES = [0x87, 0x83, 0x81, 0x82, 0x8f, 0x8b, 0x89, 0x8a];
 
-function setup(): { bus: FakeBus; dma: I8237 } {
+function setup(): { bus: FakeBus; dma: I8237Dma } {
   const bus = createFakeBus();
-  return { bus, dma: bus.add(I8237_DMA, { memory: bus.memory }) };
+  return { bus, dma: bus.add(I8237, { memory: bus.memory }) };
 }
 
 /** As a driver does it: mask, flip-flop, mode, address, count, page, unmask. `count` in units. */

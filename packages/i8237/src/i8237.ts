@@ -11,7 +11,7 @@ import {
   defineDevice, defineVmState, Device, DeviceError, type DeviceInit, type DeviceTimer, field, type IsaBus, type IsaDma, type IsaDmaHandler, property, type PropertySpecs,
 } from '@emkit/qdev';
 import { type ChannelState, Controller, CONTROLLER_FIELDS, type ControllerState, createControllerState } from './controller.ts';
-import { CHANNELS, MAX_SERVICE_CALLS } from './limits.ts';
+import { CHANNELS, MAX_SERVICE_CALLS, SERVICE_PAUSE_NS } from './limits.ts';
 import {
   COMMAND_MEMORY_TO_MEMORY, DmaReg, MODE_DECREMENT, MODE_READ, MODE_TYPE_MASK, MODE_VERIFY, MODE_WRITE, PAGE_BASE, PAGE_OF_CHANNEL,
 } from './registers.ts';
@@ -30,7 +30,7 @@ const VMSTATE = defineVmState<I8237State>({
   name: 'i8237', version: 1, fields: [field.structs('controllers', CONTROLLER_FIELDS, 2), field.buffer('pages', 16)],
 });
 
-export class I8237 extends Device implements IsaDma {
+export class I8237Dma extends Device implements IsaDma {
   override readonly vmstate = VMSTATE;
   override readonly state: I8237State = { controllers: [createControllerState(), createControllerState()], pages: new Uint8Array(16) };
   readonly #controllers: readonly Controller[];
@@ -139,7 +139,7 @@ export class I8237 extends Device implements IsaDma {
       }
     }
     this.#isServing = false;
-    if (moved) this.#schedule();
+    if (moved) this.#schedule(SERVICE_PAUSE_NS);
   }
 
   #controllerOf(channel: number): Controller {
@@ -154,12 +154,12 @@ export class I8237 extends Device implements IsaDma {
     if (register >= DmaReg.COMMAND) this.#schedule();
   }
 
-  /** Serves soon, when there is something to serve. */
-  #schedule(): void {
-    if (this.#isServing) return;
+  /** Serves `delay` ns from now, when there is something to serve. */
+  #schedule(delay = 0): void {
+    if (this.#isServing || (delay === 0 && this.#timer.deadline >= 0)) return;
     for (let channel = 0; channel < CHANNELS; channel++) {
       if (this.#handlers[channel] !== null && this.#controllerOf(channel).isReady(channel & 3)) {
-        this.#timer.mod(this.env.clock.now());
+        this.#timer.mod(this.env.clock.now() + delay);
         return;
       }
     }
@@ -214,6 +214,6 @@ function unitShift(channel: number): number {
   return channel >> 2;
 }
 
-export const I8237_DMA = defineDevice({
-  name: 'i8237', description: 'DMA controller pair', bus: 'isa', userCreatable: false, properties: PROPERTIES, create: (init) => new I8237(init),
+export const I8237 = defineDevice({
+  name: 'i8237', description: 'DMA controller pair', bus: 'isa', userCreatable: false, properties: PROPERTIES, create: (init) => new I8237Dma(init),
 });

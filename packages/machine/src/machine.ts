@@ -85,6 +85,8 @@ export class Machine {
   #exit: MachineExit | undefined;
   #resetCause: string | undefined;
   #budget = FIRST_SLICE;
+  /** Instructions per ns of wall time, smoothed. */
+  #perNs = FIRST_SLICE / SLICE_NS;
 
   constructor(options: MachineOptions) {
     this.#options = options;
@@ -246,11 +248,15 @@ export class Machine {
     }
   }
 
-  /** With icount a slice ends exactly at the next virtual deadline, so that timers fire at repeatable instructions. */
+  /** How far to run. With icount a slice ends exactly at the next virtual deadline, so that timers fire at repeatable instructions. */
   #sliceBudget(): number {
     const shift = this.#options.icountShift;
-    if (shift === undefined) return this.#budget;
     const deadline = this.aio.nextDeadlineNs('virtual');
+    if (shift === undefined) {
+      // as many instructions as are likely to fit before the next timer, so that it is not late by a whole slice
+      const left = (deadline - this.aio.now('virtual')) * this.#perNs;
+      return Math.max(MIN_SLICE, Math.min(this.#budget, Math.round(left)));
+    }
     if (deadline === Infinity) return MAX_SLICE;
     return Math.max(1, Math.min(MAX_SLICE, Math.ceil((deadline - this.aio.now('virtual')) / 2 ** shift)));
   }
@@ -258,6 +264,7 @@ export class Machine {
   /** Steer the slice towards SLICE_NS of wall time. */
   #adapt(ran: number, tookNs: number): void {
     if (ran < MIN_SLICE || tookNs <= 0) return;
+    this.#perNs = (this.#perNs * 3 + ran / tookNs) / 4;
     const ideal = (ran * SLICE_NS) / tookNs;
     this.#budget = Math.round(Math.max(MIN_SLICE, Math.min(MAX_SLICE, (this.#budget * 3 + ideal) / 4)));
   }

@@ -56,6 +56,8 @@ export class IoHandler {
   readonly big: boolean;
   /** Aligned accesses of 1, 2 and 4 bytes go to the device unchanged. */
   readonly direct: boolean;
+  /** Single bytes go to the device unchanged. */
+  readonly directBytes: boolean;
   readonly keepsWhole: boolean;
 
   constructor(ops: IoOps) {
@@ -67,6 +69,7 @@ export class IoHandler {
     this.unaligned = ops.valid?.unaligned ?? false;
     this.big = ops.endianness === 'big';
     this.keepsWhole = ops.keepsWhole ?? false;
+    this.directBytes = this.validMin === 1 && this.implMin === 1;
     this.direct = this.validMin === 1 && this.validMax >= 4 && this.implMin === 1 && this.implMax === 4 && !this.big;
   }
 
@@ -77,13 +80,13 @@ export class IoHandler {
 
   /** An accepted access. Hot path. */
   read(offset: number, size: number): number {
-    if (this.direct) return truncate(this.ops.read(offset, size), size);
+    if (this.direct || (size <= this.implMax && size >= this.implMin && !this.big)) return truncate(this.ops.read(offset, size), size);
     return this.#readSplit(offset, size);
   }
 
   /** An accepted access. Hot path. */
   write(offset: number, value: number, size: number): void {
-    if (this.direct) this.ops.write(offset, value, size);
+    if (this.direct || (size <= this.implMax && size >= this.implMin && !this.big)) this.ops.write(offset, value, size);
     else this.#writeSplit(offset, value, size);
   }
 

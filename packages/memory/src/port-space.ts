@@ -36,18 +36,18 @@ export class PortSpace extends AddressSpace {
 
   override read8(port: number): number {
     const range = this.find(port);
-    if (range !== null && range.handler !== null && range.handler.direct) {
+    if (range !== null && range.handler !== null && range.handler.directBytes) {
       this.txResult = MemTxResult.OK;
-      return range.handler.ops.read(port + range.regionDelta, 1) & 0xff;
+      return range.handler.ops.read((port + range.regionDelta) | 0, 1) & 0xff;
     }
     return super.read8(port);
   }
 
   override write8(port: number, value: number): void {
     const range = this.find(port);
-    if (range !== null && range.handler !== null && range.handler.direct && !range.readonly) {
+    if (range !== null && range.handler !== null && range.handler.directBytes && !range.readonly) {
       this.txResult = MemTxResult.OK;
-      range.handler.ops.write(port + range.regionDelta, value & 0xff, 1);
+      range.handler.ops.write((port + range.regionDelta) | 0, value & 0xff, 1);
       return;
     }
     super.write8(port, value);

@@ -43,16 +43,16 @@ const X87_ARITH: readonly SoftFloatFunction[] = [
   row('f80_sqrt', 'dst a fcw', 'square root'),
   row('f80_rndint', 'dst a fcw', 'round to an integer by RC (FRNDINT)'),
   row('f80_scale', 'dst a b fcw', 'a * 2^trunc(b) (FSCALE)'),
-  row('f80_prem', 'dst a b fcw', 'partial remainder, truncating quotient (FPREM); result also holds C0 0x100, C1 0x200, C2 0x400, C3 0x4000'),
+  row('f80_prem', 'dst a b fcw', 'partial remainder, truncating quotient (FPREM); result also holds C0 0x100, C1 0x200, C2 0x400, C3 0x4000, and 0x10000 when no quotient was formed (NaN, invalid, unmasked DE): then C0 and C3 of the FSW stay as they were, C1 and C2 are cleared'),
   row('f80_prem1', 'dst a b fcw', 'the same, quotient to nearest (FPREM1)'),
   row('f80_xtract', 'dstExp dstSig a fcw', 'exponent and significand (FXTRACT: dstExp = new ST(1), dstSig = new ST(0)); ZE for zero'),
 ];
 
 const X87_COMPARE: readonly SoftFloatFunction[] = [
-  row('f80_cmp', 'a b quiet', 'C0 0x100 (a < b), C3 0x4000 (equal), C0|C2|C3 unordered; or-ed with IE, DE. quiet = 1: FUCOM. FCOMI: CF = C0, PF = C2, ZF = C3. On unmasked IE or DE the caller leaves its condition codes and flags alone as it needs'),
+  row('f80_cmp', 'a b quiet', 'C0 0x100 (a < b), C3 0x4000 (equal), C0|C2|C3 unordered; or-ed with IE, DE. quiet = 1: FUCOM. FCOM/FUCOM: write C0 C2 C3, clear C1. FCOMI/FUCOMI: CF = C0, PF = C2, ZF = C3, OF SF AF = 0, FSW condition codes untouched. Recorded hardware writes them even when IE or DE is unmasked'),
   row('f80_cmp_m32', 'a src', 'FCOM m32'),
   row('f80_cmp_m64', 'a src', 'FCOM m64'),
-  row('f80_xam', 'a empty', 'FXAM: C3 C2 C0 class and C1 sign; empty = 1 when the tag says so'),
+  row('f80_xam', 'a empty', 'FXAM: C3 C2 C0 class and C1 sign; empty = 1 when the tag says so. No exceptions'),
 ];
 
 const X87_CONVERT: readonly SoftFloatFunction[] = [
@@ -90,6 +90,7 @@ const SSE: readonly SoftFloatFunction[] = FLOATS.flatMap((t) => [
   row(`sse_sqrt_${t}`, 'dst a lanes mxcsr', `square root of ${t} lanes`),
   row(`sse_cmp_${t}`, 'dst a b lanesPred mxcsr', 'CMPccPS/PD/SS/SD: lanes | predicate 0-7 << 8; all-ones or zero lanes'),
   row(`sse_comis_${t}`, 'a b quiet mxcsr', 'COMIS (quiet = 0) or UCOMIS: flags | EFLAGS image << 16 (CF bit 16, PF bit 18, ZF bit 22; OF SF AF are 0)'),
+  row(`sse_fma_${t}`, 'dst a b c lanesNeg mxcsr', 'fused a * b + c in the order of the mnemonic (132: op1 op3 op2; 213: op2 op1 op3; 231: op2 op3 op1): lanes | 0x100 to negate the product | 0x200 to negate c'),
   row(`sse_round_${t}`, 'dst a lanesImm mxcsr', 'ROUNDPS/PD/SS/SD: lanes | imm8 << 8'),
 ]).concat(
   [

@@ -7,6 +7,7 @@ import { defineSseApprox } from './sse-approx.ts';
 import { defineSseArith } from './sse-arith.ts';
 import { defineSseCompare } from './sse-compare.ts';
 import { defineSseConvert } from './sse-convert.ts';
+import { defineSseFma } from './sse-fma.ts';
 import { defineX87Arith } from './x87-arith.ts';
 import { defineWideFloat } from './wide-float.ts';
 import { defineX87Atan } from './x87-atan.ts';
@@ -43,5 +44,6 @@ export function buildSoftFloatModule(options: SoftFloatOptions = {}): Uint8Array
   defineSseCompare(lib);
   defineSseConvert(lib, core.round);
   defineSseApprox(lib);
+  defineSseFma(lib, core.round);
   return lib.module.finish();
 }

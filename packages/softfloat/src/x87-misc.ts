@@ -7,6 +7,9 @@ import { storeF80 } from './round.ts';
 import type { X87Core } from './x87-arith.ts';
 import { isDenormal, isInfinity, isZero, raiseDenormal } from './x87-nan.ts';
 
+/** Extra result bit of FPREM and FPREM1: no quotient was formed, and recorded hardware then leaves C0 and C3 as they were. */
+const KEEP_C0_C3 = 0x10000;
+
 interface Operands {
   readonly ma: Var;
   readonly sea: Var;
@@ -14,19 +17,19 @@ interface Operands {
   readonly seb: Var;
 }
 
-function loadOperands(f: Fn, c: X87Core, dst: Var, a: Var, b: Var, fcw: Var): Operands {
+function loadOperands(f: Fn, c: X87Core, dst: Var, a: Var, b: Var, fcw: Var, marker = 0): Operands {
   const o = {
     ma: f.i64(load('i64_load', a)), sea: f.i32(load('i32_load16_u', a, 8)),
     mb: f.i64(load('i64_load', b)), seb: f.i32(load('i32_load16_u', b, 8)),
   };
   const special = f.i32(call(c.nan.nan2, dst, o.ma, o.sea, o.mb, o.seb, fcw));
-  f.if(special.ge0(), () => f.ret(special));
+  f.if(special.ge0(), () => f.ret(special.or(marker)));
   return o;
 }
 
-function denormals(f: Fn, o: Operands, fcw: Expr): Var {
+function denormals(f: Fn, o: Operands, fcw: Expr, marker = 0): Var {
   const flags = f.i32(select(isDenormal(o.ma, o.sea).or(isDenormal(o.mb, o.seb)), i32(DE), i32(0)));
-  raiseDenormal(f, flags, fcw);
+  f.if(flags.and(fcw.not()), () => f.ret(flags.or(marker)));
   return flags;
 }
 
@@ -96,9 +99,9 @@ export function defineX87Misc(lib: Lib, c: X87Core): void {
 
 function defineRemainder(lib: Lib, c: X87Core, nearest: boolean): void {
   lib.export(nearest ? 'f80_prem1' : 'f80_prem', 4, (f, dst, a, b, fcw) => {
-    const o = loadOperands(f, c, dst!, a!, b!, fcw!);
-    f.if(isInfinity(o.ma, o.sea).or(isZero(o.mb, o.seb)), () => f.ret(call(c.nan.invalid, dst!, fcw!)));
-    const flags = denormals(f, o, fcw!);
+    const o = loadOperands(f, c, dst!, a!, b!, fcw!, KEEP_C0_C3);
+    f.if(isInfinity(o.ma, o.sea).or(isZero(o.mb, o.seb)), () => f.ret(call(c.nan.invalid, dst!, fcw!).or(KEEP_C0_C3)));
+    const flags = denormals(f, o, fcw!, KEEP_C0_C3);
     f.if(isZero(o.ma, o.sea).or(isInfinity(o.mb, o.seb)), () => {
       storeF80(f, dst!, o.sea, o.ma);
       f.ret(flags);

@@ -1,13 +1,12 @@
 /// <reference types="node" />
 /**
- * Reader of the recorded CPU vectors (NVEC files, format in their own README) and the module under test.
+ * Reader of the recorded CPU vectors (NVEC files, format in their own README).
  * The vectors lie outside the repository, in ../shared next to its root.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { buildSoftFloatModule } from '../src/index.ts';
 
 export interface CpuState {
   readonly gpr: number[]; // low halves
@@ -110,26 +109,6 @@ export function readVectors(name: string): Vector[] {
     }
     return { index, mode, code, exc, undef, tol, fswUndef, init, out, before, after };
   });
-}
-
-export interface SoftFloat {
-  readonly bytes: Uint8Array;
-  readonly call: (name: string, ...args: number[]) => number;
-}
-
-/** A fresh instance with one page of memory. */
-export function instantiate(): SoftFloat {
-  const memory = new WebAssembly.Memory({ initial: 1 });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(buildSoftFloatModule() as unknown as ArrayBuffer), { env: { memory } });
-  const functions = instance.exports as Record<string, (...args: number[]) => number>;
-  return {
-    bytes: new Uint8Array(memory.buffer),
-    call: (name, ...args) => {
-      const fn = functions[name];
-      if (fn === undefined) throw new Error(`no export ${name}`);
-      return fn(...args);
-    },
-  };
 }
 
 export const hex = (b: Uint8Array): string => Array.from(b, (x) => x.toString(16).padStart(2, '0')).reverse().join('');

@@ -1,4 +1,4 @@
-// node packages/demo-guest/generate.mjs
+// node packages/demo-guest/tools/generate.mjs
 /** guest.asm assembled: 6868 bytes, base64. Generated, do not edit. */
 export const GUEST_BASE64: string = [
   'ArCtGwMAAQD7T1HkAAAQAAAAEADUGhAA0D4QACAAEAD6/LzQPhAAo3AcEACJHXQcEAAPARVgFxAA6kAAEAAIAGa4EACO2I7AjuCO6I7Q6OsAAADolgEAAOiP',

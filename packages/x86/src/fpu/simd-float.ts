@@ -44,7 +44,6 @@ export function finishFlags(t: Translator, flags: Value, commit: () => void): vo
   } else {
     t.call('sse_flags', flags);
     commit();
-    t.endShadow();
     t.exitNext();
   }
 }

@@ -164,7 +164,6 @@ const ldmxcsr: Handler = (t) => {
   const { b } = t;
   const v = b.load('ld32', t.memory(4, ACCESS_READ));
   t.raiseIf(b.ltU(b.i32(0xffff), v), EXC.GP, 0);
-  t.endShadow();
   t.envStore(ENV.MXCSR, v);
   const fast = b.eq(b.and(v, b.i32(SSE_FAST_MASK)), b.i32(SSE_FAST_VALUE));
   b.set(G.HFLAGS, b.select(fast, b.i32(t.flags | HF_SSE_FAST), b.i32(t.flags & ~HF_SSE_FAST)));
@@ -183,7 +182,6 @@ const fxsave: Handler = (t) => {
 const fxrstor: Handler = (t) => {
   if (!fxReady(t)) return;
   const address = alignedAreaAddress(t, ACCESS_READ);
-  t.endShadow();
   t.call('fxrstor', address, t.b.i32((t.flags & HF_OSFXSR) !== 0 ? 1 : 0));
   t.exitNext();
 };

@@ -50,9 +50,9 @@ export function mmxReady(t: Translator): boolean {
 }
 /** #MF, or with CR0.NE = 0 the FERR# pin and this instruction again until the interrupt has come. Ends the block. */
 export function pendingError(t: Translator): void {
-  t.endShadow();
   t.call('fpu_ferr');
-  t.envStore(ENV.EIP, t.b.i32(t.eip));
+  t.endShadow();
+  t.flagsKnown = false;
   t.b.exit(1);
 }
 /** SSE instructions with an MMX operand: all of both. */

@@ -5,7 +5,8 @@
 import type { Value } from '@emkit/ir';
 import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
 import { ACCESS_READ } from '../translate/translator.ts';
-import { COMMIT_PREM, COMMIT_TRIG, COMMIT_TWO, FSW_C1, FSW_C2, FSW_CC, STACK_OVERFLOW, STACK_UNDERFLOW } from './x87-bits.ts';
+import { ENV } from '../state.ts';
+import { COMMIT_MOVE, COMMIT_PREM, COMMIT_TRIG, COMMIT_TWO, FSW_C0, FSW_C1, FSW_C2, FSW_C3, FSW_CC, STACK_OVERFLOW, STACK_UNDERFLOW, X87_IE } from './x87-bits.ts';
 import {
   X87_OPERAND, X87_RESULT, X87_RESULT2, allMasked, commitByHelper, copy, empty, fcw, full, load16, load64, moveTop, setTag,
   st, store16, toRegister, updateStatus, x87Ready,
@@ -64,17 +65,20 @@ const two = (helper: string, first: 0 | 1, dst: 0 | 1, pops: number): Handler =>
   toRegister(t, dst, pops, b.or(empty(t, 0), empty(t, 1)), (slot) =>
     t.callw(helper, b.envAddr(slot), b.envAddr(st(t, first)), b.envAddr(st(t, 1 - first)), fcw(t)));
 };
-/** FPREM, FPREM1: C0 C3 C1 are quotient bits, C2 says incomplete. */
+/** FPREM, FPREM1: C0 C3 C1 are quotient bits, C2 says incomplete. An invalid operation keeps C0 and C3 (recorded hardware). */
 const remainder = (helper: string): Handler => (t) => {
   if (!x87Ready(t)) return;
   const { b } = t;
-  toRegister(t, 0, 0, b.or(empty(t, 0), empty(t, 1)), (slot) =>
-    t.callw(helper, b.envAddr(slot), b.envAddr(st(t, 0)), b.envAddr(st(t, 1)), fcw(t)), COMMIT_PREM, FSW_CC);
+  const old = b.and(t.envLoad(ENV.FPUS), b.i32(FSW_C0 | FSW_C3));
+  toRegister(t, 0, 0, b.or(empty(t, 0), empty(t, 1)), (slot) => {
+    const flags = t.callw(helper, b.envAddr(slot), b.envAddr(st(t, 0)), b.envAddr(st(t, 1)), fcw(t));
+    return b.or(flags, b.select(b.and(flags, b.i32(X87_IE)), old, b.i32(0)));
+  }, { kind: COMMIT_PREM, clear: FSW_CC, faultFlags: b.or(old, b.i32(STACK_UNDERFLOW)) });
 };
 /** FSIN, FCOS: out of range sets C2 and changes nothing. */
 const trigonometric = (helper: string): Handler => (t) => {
   if (!x87Ready(t)) return;
-  toRegister(t, 0, 0, empty(t, 0), (slot) => t.callw(helper, t.b.envAddr(slot), t.b.envAddr(st(t, 0)), fcw(t)), COMMIT_TRIG, FSW_C1 | FSW_C2);
+  toRegister(t, 0, 0, empty(t, 0), (slot) => t.callw(helper, t.b.envAddr(slot), t.b.envAddr(st(t, 0)), fcw(t)), { kind: COMMIT_TRIG, clear: FSW_C1 | FSW_C2 });
 };
 
 /**
@@ -112,7 +116,7 @@ const signBit = (change: (t: Translator, signExponent: Value) => Value): Handler
   });
 };
 
-/** FCMOVcc: both registers must be full, whatever the condition. */
+/** FCMOVcc: both registers must be full, whatever the condition. C1 stays (recorded hardware; the SDM leaves it open). */
 const fcmov = (condition: number): Handler => (t, i) => {
   if (!x87Ready(t)) return;
   const { b } = t;
@@ -122,7 +126,7 @@ const fcmov = (condition: number): Handler => (t, i) => {
     t.envStore(slot, b.select(taken, load64(t, from), load64(t, to)));
     store16(t, slot + 8, b.select(taken, load16(t, from + 8), load16(t, to + 8)));
     return b.i32(0);
-  });
+  }, { kind: COMMIT_MOVE, clear: FSW_C1, onlyOnFault: true });
 };
 
 export const X87_ARITHMETIC_HANDLERS: HandlerTable = {

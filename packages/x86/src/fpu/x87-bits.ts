@@ -13,9 +13,11 @@ export const FSW_SF = 0x40;
 /** Error summary, and its copy B. */
 export const FSW_ES = 0x80;
 export const FSW_B = 0x8000;
+export const FSW_C0 = 0x100;
 export const FSW_C1 = 0x200;
 export const FSW_C2 = 0x400;
-/** C0 C1 C2 C3. */
+export const FSW_C3 = 0x4000;
+/** All four. */
 export const FSW_CC = 0x4700;
 /** C0 C2 C3: the outcome "unordered". */
 export const FSW_UNORDERED = 0x4500;
@@ -52,6 +54,7 @@ export const COMMIT_STORE = 5;
 export const COMMIT_XCHG = 6;
 export const COMMIT_PREM = 7; // as REG, C0-C3 from the flags
 export const COMMIT_TRIG = 8; // as REG, C2: nothing
+export const COMMIT_MOVE = 9; // as REG, C1 stays unless the stack faults
 export const DST_SHIFT = 4;
 export const POPS_SHIFT = 7;
 export const SIZE_SHIFT = 9;

@@ -10,7 +10,7 @@
 import type { X86Cpu } from '../cpu.ts';
 import { CS, ENV, FLAGS_ARITH, FLAG_CF, FLAG_PF, FLAG_ZF, HF_TOP, HF_TOP_SHIFT } from '../state.ts';
 import {
-  COMMIT_COMI, COMMIT_COMPARE, COMMIT_PREM, COMMIT_PUSH, COMMIT_STORE, COMMIT_TRIG, COMMIT_TWO, COMMIT_XCHG, DST_SHIFT, FOP_SHIFT, FSW_C1, FSW_C2, FSW_CC,
+  COMMIT_COMI, COMMIT_COMPARE, COMMIT_MOVE, COMMIT_PREM, COMMIT_PUSH, COMMIT_STORE, COMMIT_TRIG, COMMIT_TWO, COMMIT_XCHG, DST_SHIFT, FOP_SHIFT, FSW_C1, FSW_C2, FSW_CC,
   FSW_SF, NO_SEGMENT, POPS_SHIFT, SEGMENT_SHIFT, SIZE_SHIFT, X87_DE, X87_FLAGS, X87_IE, X87_OE, X87_UE, X87_ZE, withErrorSummary, withX87Flags,
 } from './x87-bits.ts';
 
@@ -115,7 +115,8 @@ function place87(cpu: X86Cpu, kind: number, flags: number, descriptor: number, a
 }
 
 /** Condition-code bits an instruction of this kind replaces. */
-function clearedBits(kind: number, stopped: boolean): number {
+function clearedBits(kind: number, stopped: boolean, stackFault: boolean): number {
+  if (kind === COMMIT_COMI || kind === COMMIT_MOVE) return stackFault ? FSW_C1 : 0;
   if (kind === COMMIT_COMPARE || kind === COMMIT_PREM) return stopped ? FSW_C1 : FSW_CC;
   return kind === COMMIT_TRIG || kind === COMMIT_TWO ? FSW_C1 | FSW_C2 : FSW_C1;
 }
@@ -127,7 +128,7 @@ export const x87Commit = (cpu: X86Cpu) => (flags: number, descriptor: number, ad
   const stopped = (unmasked & (X87_IE | X87_DE | X87_ZE)) !== 0 || (kind === COMMIT_STORE && (unmasked & (X87_OE | X87_UE)) !== 0);
   if (!stopped) place87(cpu, kind, flags, descriptor, address);
 
-  const kept = cpu.ei32[ENV.FPUS >> 2]! & ~clearedBits(kind, stopped);
+  const kept = cpu.ei32[ENV.FPUS >> 2]! & ~clearedBits(kind, stopped, (flags & FSW_SF) !== 0);
   let added = flags & (X87_FLAGS | FSW_SF | FSW_CC);
   if (kind === COMMIT_COMI || (stopped && kind === COMMIT_COMPARE)) added &= ~FSW_CC;
   const fsw = withErrorSummary(kept | added, fcw);
@@ -135,6 +136,8 @@ export const x87Commit = (cpu: X86Cpu) => (flags: number, descriptor: number, ad
   cpu.hflags = withX87Flags(cpu.hflags, fsw, fcw);
 
   cpu.setEnv32(ENV.FIP, cpu.currentEip());
+  // with everything masked the straight-line forms do not keep the rest either
+  if ((fcw & X87_FLAGS) === X87_FLAGS) return 0;
   cpu.setEnv32(ENV.FCS, cpu.segSelector(CS));
   cpu.setEnv32(ENV.FOP, (descriptor >> FOP_SHIFT) & 0x7ff);
   const segment = (descriptor >>> SEGMENT_SHIFT) & 7;

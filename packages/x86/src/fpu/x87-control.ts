@@ -8,7 +8,7 @@ import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
 import { EAX, ENV, EXC, FLAG_CF, FLAG_PF, FLAG_ZF, G, HF_FPU_ES, HF_FPU_UNMASKED, HF_MP, HF_TOP, HF_TS } from '../state.ts';
 import { pendingError } from './simd-operands.ts';
 import {
-  COMMIT_COMI, COMMIT_COMPARE, FCW_INIT, FCW_ONE, FCW_WRITABLE, FSW_B, FSW_CC, FSW_ES, FSW_SF, FSW_TOP_SHIFT,
+  COMMIT_COMI, COMMIT_COMPARE, FCW_INIT, FCW_ONE, FCW_WRITABLE, FSW_B, FSW_C1, FSW_CC, FSW_ES, FSW_SF, FSW_TOP_SHIFT,
   FSW_UNORDERED, STACK_UNDERFLOW, X87_FLAGS,
 } from './x87-bits.ts';
 import {
@@ -27,8 +27,8 @@ function finishCompare(t: Translator, fault: Value, pops: number, toEflags: bool
   if (t.hot) b.bailIf(fault);
   const flags = t.hot ? compute() : b.select(fault, unordered, compute());
   if (toEflags) {
-    // C0 C2 C3 -> CF PF ZF; OF SF AF become 0
-    updateStatus(t, b.and(flags, b.i32(X87_FLAGS | FSW_SF)));
+    // C0 C2 C3 -> CF PF ZF; OF SF AF become 0; C1 stays unless the stack faults (recorded hardware)
+    updateStatus(t, b.and(flags, b.i32(X87_FLAGS | FSW_SF)), t.hot ? 0 : FSW_C1, t.hot ? -1 : fault);
     t.setEflags(b.and(b.shr(flags, b.i32(8)), b.i32(FLAG_CF | FLAG_PF | FLAG_ZF)));
   } else updateStatus(t, flags, FSW_CC);
   pop(t, pops);
@@ -115,7 +115,6 @@ const fldcw: Handler = (t) => {
     t.envStore(ENV.FPUC, word);
     return;
   }
-  t.endShadow();
   t.envStore(ENV.FPUC, word);
   const status = t.envLoad(ENV.FPUS);
   const pending = b.ne(b.and(b.and(status, b.not(word)), b.i32(X87_FLAGS)), b.i32(0));
@@ -161,7 +160,6 @@ const fnsave: Handler = (t) => {
 const reload = (helper: string, registers: number): Handler => (t) => {
   if (!x87Ready(t)) return;
   const address = t.memory(environmentBytes(t) + registers, ACCESS_READ);
-  t.endShadow();
   t.call(helper, address, layout(t));
   t.exitNext();
 };

@@ -12,10 +12,11 @@
 import { opId } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import type { Translator } from '../translate/translator.ts';
+import { CC_EFLAGS } from '../flags.ts';
 import { ENV, EXC, HF_EM, HF_FPU_ES, HF_FPU_UNMASKED, HF_TOP, HF_TOP_SHIFT, HF_TS } from '../state.ts';
 import { FPREG_STRIDE, pendingError } from './simd-operands.ts';
 import {
-  DST_SHIFT, FOP_SHIFT, FSW_C1, NO_SEGMENT, POPS_SHIFT, SEGMENT_SHIFT, SIZE_SHIFT, STACK_OVERFLOW, STACK_UNDERFLOW,
+  COMMIT_COMI, COMMIT_PUSH, COMMIT_REG, DST_SHIFT, FOP_SHIFT, FSW_C1, NO_SEGMENT, POPS_SHIFT, SEGMENT_SHIFT, SIZE_SHIFT, STACK_OVERFLOW, STACK_UNDERFLOW,
 } from './x87-bits.ts';
 
 const ENVLD_8U = opId('envld_8u');
@@ -65,10 +66,11 @@ export function x87Ready(t: Translator, waits = true): boolean {
   return false;
 }
 
-/** FSW = FSW without `clear`, or flags; and the instruction pointer. */
-export function updateStatus(t: Translator, flags: Value, clear: number = FSW_C1): void {
+/** FSW = FSW without `clear` (only on a stack fault if `onlyOnFault` is its condition), or flags; and the instruction pointer. */
+export function updateStatus(t: Translator, flags: Value, clear: number = FSW_C1, onlyOnFault: Value = -1): void {
   const { b } = t;
-  t.envStore(ENV.FPUS, b.or(b.and(t.envLoad(ENV.FPUS), b.i32(~clear)), flags));
+  const kept = onlyOnFault < 0 ? b.i32(~clear) : b.select(onlyOnFault, b.i32(~clear), b.i32(-1));
+  t.envStore(ENV.FPUS, b.or(b.and(t.envLoad(ENV.FPUS), kept), flags));
   t.envStore(ENV.FIP, b.i32(t.eip));
 }
 
@@ -79,8 +81,8 @@ export function commitByHelper(t: Translator, kind: number, flags: Value, dst: n
   const segment = address < 0 && !t.isMem ? NO_SEGMENT : insn.segment;
   const descriptor = kind | (physical(t, dst) << DST_SHIFT) | (pops << POPS_SHIFT) | (size << SIZE_SHIFT) | (fop << FOP_SHIFT) | (segment << SEGMENT_SHIFT);
   const operand = address >= 0 || !t.isMem ? address : t.memoryAt(0);
-  t.endShadow();
   t.call('x87_commit', flags, b.i32(descriptor), operand < 0 ? b.i32(0) : operand);
+  if (kind === COMMIT_COMI) t.beginFlags(CC_EFLAGS);
   t.exitNext();
 }
 
@@ -94,21 +96,32 @@ export function indefiniteIf(t: Translator, fault: Value, slot: number): void {
 /** Computes into the env slot given and returns the flags. Anything that may leave must have been emitted before. */
 export type Compute = (slot: number) => Value;
 
+/** What is special about an instruction's status: `COMMIT_*` kind, condition bits cleared, flags of a stack fault. */
+export interface StatusRule {
+  readonly kind: number;
+  readonly clear: number;
+  /** `clear` is for stack faults only; otherwise the condition bits stay. */
+  readonly onlyOnFault?: true;
+  readonly faultFlags?: Value;
+}
+const PLAIN: StatusRule = { kind: COMMIT_REG, clear: FSW_C1 };
+
 /** ST(dst) = result, then pops. `fault`: an operand is empty. */
-export function toRegister(t: Translator, dst: number, pops: number, fault: Value, compute: Compute, kind = 0, clear: number = FSW_C1): void {
+export function toRegister(t: Translator, dst: number, pops: number, fault: Value, compute: Compute, rule: StatusRule = PLAIN): void {
   const { b } = t;
+  const faultFlags = rule.faultFlags ?? b.i32(STACK_UNDERFLOW);
   if (!allMasked(t)) {
-    commitByHelper(t, kind, b.select(fault, b.i32(STACK_UNDERFLOW), compute(X87_RESULT)), dst, pops);
+    commitByHelper(t, rule.kind, b.select(fault, faultFlags, compute(X87_RESULT)), dst, pops);
     return;
   }
   const slot = st(t, dst);
   if (t.hot) {
     b.bailIf(fault);
-    updateStatus(t, compute(slot), clear);
+    updateStatus(t, compute(slot), rule.onlyOnFault === true ? 0 : rule.clear);
   } else {
     const flags = compute(slot);
     indefiniteIf(t, fault, slot);
-    updateStatus(t, b.select(fault, b.i32(STACK_UNDERFLOW), flags), clear);
+    updateStatus(t, b.select(fault, faultFlags, flags), rule.clear, rule.onlyOnFault === true ? fault : -1);
   }
   setTag(t, dst, 0);
   pop(t, pops);
@@ -118,7 +131,7 @@ export function toRegister(t: Translator, dst: number, pops: number, fault: Valu
 export function push(t: Translator, fault: Value, compute: Compute, faultFlags: Value = t.b.i32(STACK_OVERFLOW)): void {
   const { b } = t;
   if (!allMasked(t)) {
-    commitByHelper(t, 1, b.select(fault, faultFlags, compute(X87_RESULT)), -1, 0);
+    commitByHelper(t, COMMIT_PUSH, b.select(fault, faultFlags, compute(X87_RESULT)), -1, 0);
     return;
   }
   const slot = st(t, -1);

@@ -27,11 +27,11 @@ function accepted(cpu: X86Cpu, selector: number, types: number): boolean {
   return (cpu.descHi & DESC_S) !== 0 || ((types >>> ((cpu.descHi >>> DESC_TYPE_SHIFT) & 15)) & 1) !== 0;
 }
 
-/** Access rights; meaningful only when ZF is set. */
+/** Access rights (bits 19:16, undefined by the manual, read as 0); meaningful only when ZF is set. */
 export function lar(cpu: X86Cpu, selector: number, size: number): number {
   const ok = accepted(cpu, selector & 0xffff, LAR_TYPES);
   setZero(cpu, ok);
-  return ok ? cpu.descHi & (size === 2 ? 0xff00 : 0x00ffff00) : 0;
+  return ok ? cpu.descHi & (size === 2 ? 0xff00 : 0x00f0ff00) : 0;
 }
 
 /** Byte-granular limit; meaningful only when ZF is set. */

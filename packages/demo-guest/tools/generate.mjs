@@ -1,6 +1,6 @@
 /**
  * Assembles src/guest.asm into src/gen/guest.ts. Needs `nasm` (apt-get install nasm).
- *     node packages/demo-guest/generate.mjs [--check]
+ *     node packages/demo-guest/tools/generate.mjs [--check]
  * With --check nothing is written: exit 1 when the committed file is not what nasm makes of the source.
  */
 import { spawnSync } from 'node:child_process';
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const here = fileURLToPath(new URL('.', import.meta.url));
+const here = fileURLToPath(new URL('..', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'emkit-guest-'));
 const binary = join(scratch, 'guest.bin');
 const nasm = spawnSync('nasm', ['-f', 'bin', '-o', binary, join(here, 'src/guest.asm')], {
@@ -28,7 +28,7 @@ const lines = bytes
   .match(/.{1,120}/g)
   .map((line) => `  '${line}',`);
 const text = [
-  '// node packages/demo-guest/generate.mjs',
+  '// node packages/demo-guest/tools/generate.mjs',
   `/** guest.asm assembled: ${bytes.length} bytes, base64. Generated, do not edit. */`,
   'export const GUEST_BASE64: string = [',
   ...lines,
@@ -38,7 +38,7 @@ const text = [
 const target = join(here, 'src/gen/guest.ts');
 if (process.argv.includes('--check')) {
   if (readFileSync(target, 'utf8') !== text) {
-    console.error('src/gen/guest.ts is stale: run node packages/demo-guest/generate.mjs');
+    console.error('src/gen/guest.ts is stale: run node packages/demo-guest/tools/generate.mjs');
     process.exit(1);
   }
   console.log('src/gen/guest.ts is up to date');

@@ -1,0 +1,144 @@
+/** The command with the real machine: the built-in guest, ends of all kinds, hostile guests, bad files. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { BUNDLE, ensureBundle } from '../../../tools/start/bundle.mjs';
+import { startSession, type Session } from '../../../tools/start/e2e/session.ts';
+import {
+  debugExit,
+  HALT,
+  jumpTo,
+  KEYBOARD_RESET,
+  POWER_OFF,
+  print,
+  readAndExit,
+  SPIN,
+  tinyGuest,
+  TRIPLE_FAULT,
+} from './guests.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'emkit-e2e-'));
+let session: Session | undefined;
+
+beforeAll(() => void ensureBundle({ show() {}, done() {} }));
+afterEach(() => session?.kill());
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const emkit = (...args: string[]): Session =>
+  (session = startSession(process.execPath, [BUNDLE, ...args], { prompt: 'demo> ' }));
+
+function guest(...code: (readonly number[])[]): string {
+  const file = join(folder, `guest-${Math.random().toString(36).slice(2)}.bin`);
+  writeFileSync(file, tinyGuest(code.flat()));
+  return file;
+}
+
+async function run(...args: string[]): Promise<{ code: number | null; output: string; errors: string }> {
+  const s = emkit(...args);
+  const code = await Promise.race([
+    s.exit,
+    new Promise<'hangs'>((resolve) => setTimeout(() => resolve('hangs'), 30_000)),
+  ]);
+  expect(code, s.output + s.errors).not.toBe('hangs');
+  expect(s.errors).not.toMatch(/\n\s+at /);
+  return { code: code as number | null, output: s.output, errors: s.errors };
+}
+
+describe('the built-in guest', () => {
+  it('passes its self-check, answers, and powers off', async () => {
+    const s = emkit('--demo');
+    await s.expect('9 of 9 ok');
+    await s.expect('demo> ');
+    expect(await s.run('echo hello  there')).toBe('hello  there');
+    expect(await s.run('frob')).toBe('frob: unknown command; help lists them');
+    expect(await s.run('check')).toContain('9 of 9 ok');
+    expect(await s.run('bench')).toMatch(/M loops\/s/);
+    s.type('reboot\r');
+    await s.expect('9 of 9 ok');
+    await s.expect('demo> ');
+    s.type('poweroff\r');
+    expect(await s.exit).toBe(0);
+  });
+  it.each(['486', 'pentium', 'pentium3', 'max'])('runs on -cpu %s', async (cpu) => {
+    const { code, output } = await run('--demo', '-cpu', cpu, '-append', 'once');
+    expect(output).toMatch(/(\d) of \1 ok/);
+    expect(code).toBe(0);
+  });
+  it('gives the same output twice under -icount with a fixed clock', async () => {
+    const args = ['--demo', '-icount', 'shift=3,sleep=off', '-rtc', 'base=2024-01-01,clock=vm', '-append', 'once'];
+    const first = await run(...args);
+    expect((await run(...args)).output).toBe(first.output);
+  });
+});
+
+describe('ends', () => {
+  it('isa-debug-exit gives (v << 1) | 1', async () => {
+    const { code, output } = await run(
+      '-kernel',
+      guest(print('hi\n'), debugExit(21), HALT),
+      '-device',
+      'isa-debug-exit',
+    );
+    expect([code, output]).toEqual([43, 'hi\n']);
+  });
+  it('power-off gives 0', async () => {
+    expect((await run('-kernel', guest(POWER_OFF, HALT))).code).toBe(0);
+  });
+  it('a keyboard-controller reset under -no-reboot gives 0', async () => {
+    expect((await run('-kernel', guest(KEYBOARD_RESET, HALT), '-no-reboot')).code).toBe(0);
+  });
+});
+
+describe('hostile guests', () => {
+  it('a triple fault is a reset', async () => {
+    expect((await run('-kernel', guest(print('t'), TRIPLE_FAULT), '-no-reboot')).code).toBe(0);
+  });
+  it('a jump to memory that is not there faults in the guest', async () => {
+    expect((await run('-kernel', guest(print('j'), jumpTo(0xd0000000)), '-no-reboot')).code).toBe(0);
+  });
+  it('memory-mapped nothing reads as ones and takes writes', async () => {
+    const { code } = await run('-kernel', guest(readAndExit(0xd0000000)), '-device', 'isa-debug-exit');
+    expect(code).toBe(0xff);
+  });
+  it('a guest that spins with interrupts off can be stopped, also by a signal', async () => {
+    const s = emkit('-kernel', guest(print('spinning'), SPIN));
+    await s.expect('spinning');
+    s.type('\x01x');
+    expect(await s.exit).toBe(0);
+  });
+  it('a guest that halts with interrupts off can be stopped', async () => {
+    const s = emkit('-kernel', guest(print('halted'), [0xfa], HALT));
+    await s.expect('halted');
+    s.type('\x01x');
+    expect(await s.exit).toBe(0);
+  });
+});
+
+describe('bad files', () => {
+  const file = (name: string, bytes: Uint8Array): string => {
+    writeFileSync(join(folder, name), bytes);
+    return join(folder, name);
+  };
+  it.each([
+    ['an empty kernel', () => [file('empty', new Uint8Array(0))], 'the kernel file is empty'],
+    ['a text file', () => [file('text', Buffer.from('hello\n'.repeat(100)))], 'invalid kernel header'],
+    [
+      'a truncated multiboot kernel',
+      () => [file('cut', tinyGuest(new Array(100).fill(0x90)).subarray(0, 60))],
+      'truncated',
+    ],
+    ['a 64-bit program', () => ['/bin/true'], 'without PVH ELF Note'],
+    [
+      'modules larger than RAM',
+      () => [guest(HALT), '-initrd', file('big', new Uint8Array(3 << 20)), '-m', '2'],
+      'initrd does not fit in RAM',
+    ],
+    ['an unknown CPU', () => [guest(HALT), '-cpu', 'pentum'], "unable to find CPU model 'pentum'"],
+  ])('%s', async (_, args, message) => {
+    const { code, errors, output } = await run('-kernel', ...args());
+    expect(errors).toMatch(/^emkit: /);
+    expect(errors).toContain(message);
+    expect([code, output]).toEqual([1, '']);
+  });
+});

@@ -1,0 +1,80 @@
+/**
+ * Runs one IR block in either tier over a memory of its own: cold through the generated interpreter, hot as a region of
+ * one block.
+ */
+import type { GlobalDef, IrBlock } from '@emkit/ir';
+import { ModuleBuilder } from '@emkit/wasm';
+import { ColdEncoder } from './cold-encoder.ts';
+import { buildCoreModule } from './cold-module.ts';
+import { CODE, CTL, ENV_BASE, EXIT_KIND, HEADER, TLB } from './layout.ts';
+import { compileRegion } from './region.ts';
+
+interface Engine {
+  readonly Memory: new (d: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+  readonly Table: new (d: { element: 'anyfunc'; initial: number }) => object;
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (m: object, imports: object) => { readonly exports: Record<string, (...args: number[]) => number> };
+}
+const { Memory, Table, Module, Instance } = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
+
+const OFFSETS = { pc: 0xf00, flags: 0xf08, csBase: 0xf10 };
+/** Guest page 0 is mapped to this host address for reads and writes; nothing else is mapped. */
+export const GUEST_PAGE = 0x1f00000;
+
+export class TierRunner {
+  readonly memory = new Memory({ initial: 512, maximum: 512 });
+  readonly view = new DataView(this.memory.buffer);
+  readonly u8 = new Uint8Array(this.memory.buffer);
+  readonly #globals: readonly GlobalDef[];
+  readonly #interpret: (op: number) => number;
+  readonly #encoder: ColdEncoder;
+  readonly calls: string[] = [];
+  slowAccesses = 0;
+
+  constructor(globals: readonly GlobalDef[]) {
+    this.#globals = globals;
+    this.#encoder = new ColdEncoder(this.memory.buffer, globals);
+    const table = (): object => new Table({ element: 'anyfunc', initial: 8 });
+    const core = new Instance(new Module(buildCoreModule({ offsets: OFFSETS, userMask: 3, userValue: 3 })), {
+      env: {
+        memory: this.memory, regions: table(), helpers: table(),
+        slow_load: () => (this.slowAccesses++, 1),
+        slow_store: () => (this.slowAccesses++, 1),
+        raise: (vector: number) => (this.calls.push(`raise ${vector}`), 1),
+        callj: (id: number, a: number) => (this.calls.push(`callj ${id} ${a}`), id + a),
+      },
+    });
+    this.#interpret = core.exports['interpret'];
+    const i32 = new Int32Array(this.memory.buffer);
+    i32.fill(-1, TLB.BASE >> 2, (TLB.BASE + TLB.MODES * TLB.MODE_SIZE) >> 2);
+    for (const tag of [TLB.TAG_READ, TLB.TAG_WRITE]) this.view.setBigInt64(TLB.BASE + tag, 0n, true);
+    this.view.setInt32(TLB.BASE + TLB.ADDEND, GUEST_PAGE, true);
+  }
+
+  address(global: number): number {
+    return ENV_BASE + this.#globals[global].offset;
+  }
+
+  cold(block: IrBlock): void {
+    this.view.setInt32(CTL.BUDGET, 1000, true);
+    this.#encoder.encode(block, CODE.BASE, 0x1000, 0, 0, () => false);
+    this.#interpret(CODE.BASE + HEADER.SIZE);
+  }
+
+  /** Returns the kind of exit record that the region left by. */
+  hot(block: IrBlock): number {
+    this.view.setInt32(CTL.BUDGET, 1000, true);
+    const kinds: number[] = [];
+    const mb = new ModuleBuilder();
+    mb.importMemory('env', 'memory', 1, 65536);
+    const fn = compileRegion(mb, { blocks: [{ pc: 0x1000, ir: block, successors: [-1], stopAt: -1 }], user: false, group: true }, {
+      globals: this.#globals, pcOffset: OFFSETS.pc, helper: () => 0,
+      exitRecord: (kind) => kinds.push(kind) - 1,
+    });
+    mb.exportFunction('r', fn);
+    const { exports } = new Instance(new Module(mb.finish()), { env: { memory: this.memory } });
+    return kinds[exports['r'](0)];
+  }
+}
+
+export { EXIT_KIND };

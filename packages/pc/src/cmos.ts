@@ -1,0 +1,30 @@
+/** What PC firmware expects in CMOS memory, and the clock's properties. Ralf Brown's CMOS list; PC/AT technical reference. */
+import type { RtcOptions } from './options.ts';
+
+interface CmosMemory {
+  setCmos(index: number, value: number): void;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Memory sizes: base, extended (KiB), above 16 MiB (64 KiB units). */
+export function setCmosMemory(rtc: CmosMemory, ramSize: number): void {
+  const word = (index: number, value: number): void => {
+    rtc.setCmos(index, value & 0xff);
+    rtc.setCmos(index + 1, value >> 8);
+  };
+  word(0x15, 640);
+  const extended = Math.min(0xffff, (ramSize - MIB) / KIB);
+  word(0x17, extended);
+  word(0x30, extended);
+  word(0x34, ramSize > 16 * MIB ? Math.min(0xffff, (ramSize - 16 * MIB) / (64 * KIB)) : 0);
+  rtc.setCmos(0x14, 0x06); // equipment: FPU and PS/2 mouse, no floppy
+  rtc.setCmos(0x5f, 0); // processors - 1
+}
+
+export function rtcProperties(rtc: RtcOptions | undefined): Readonly<Record<string, unknown>> {
+  if (rtc === undefined) return {};
+  const zone = rtc.zone === 'localtime' && rtc.startMs === undefined ? -new Date().getTimezoneOffset() * 60_000 : 0;
+  return { clock: rtc.clock, 'zone-offset-ms': zone, ...(rtc.startMs !== undefined ? { 'start-ms': rtc.startMs } : {}) };
+}

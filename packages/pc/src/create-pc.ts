@@ -1,0 +1,63 @@
+/**
+ * `createPc`: from options to a machine that runs. The embedder's door; what QMP, a command line or a test would do are
+ * methods here.
+ */
+import type { AioContext } from '@emkit/aio';
+import type { MachineExit } from '@emkit/machine';
+import { buildBoard, PM_BASE } from './board.ts';
+import type { Board } from './board.ts';
+import { directBoot } from './boot.ts';
+import { addUserDevices } from './user-devices.ts';
+import { createTrace } from './log.ts';
+import { PcError } from './options.ts';
+import type { PcOptions } from './options.ts';
+
+export type PcExit =
+  | { readonly kind: 'shutdown' }
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'debug-exit'; readonly code: number }
+  | { readonly kind: 'quit' }
+  | { readonly kind: 'guest-error'; readonly message: string };
+
+export interface Pc {
+  /** Runs until the guest or `quit` ends it. Called once. */
+  run(): Promise<PcExit>;
+  pause(): void;
+  resume(): void;
+  reset(): void;
+  quit(): void;
+  readonly status: 'running' | 'paused' | 'ended';
+  /** The parts, for embedders that know them. */
+  readonly board: Board;
+}
+
+/** Throws PcError for options, kernels and devices it refuses. */
+export async function createPc(options: PcOptions, aio?: AioContext): Promise<Pc> {
+  if (options.kernel === undefined && options.bios === undefined) throw new PcError('no boot device: neither a kernel nor firmware is given', '-kernel FILE, or -bios FILE');
+  let board: Board | undefined;
+  const trace = createTrace(options.log, () => board);
+  board = buildBoard(options, aio, trace);
+  addUserDevices(board, options);
+  const { machine } = board;
+  const current = board;
+  machine.onReset = () => {
+    if (options.kernel !== undefined && options.bios === undefined) directBoot({ options, ram: current.ram, cpu: current.cpu, host: current.host, piix3: current.piix3, pmBase: PM_BASE, serialPorts: current.serialPorts });
+  };
+  machine.reset();
+  if (options.startPaused !== true) machine.resume();
+  return {
+    run: async () => translate(await machine.run()),
+    pause: () => machine.pause(),
+    resume: () => machine.resume(),
+    reset: () => machine.requestReset('monitor'),
+    quit: () => machine.quit(),
+    get status() {
+      return machine.status;
+    },
+    board,
+  };
+}
+
+function translate(exit: MachineExit): PcExit {
+  return exit.kind === 'shutdown' ? { kind: 'shutdown' } : exit;
+}

@@ -1,0 +1,57 @@
+/** `-d`: text logs of translation and execution, in QEMU's layout where it has one. */
+import type { TcgTrace } from '@emkit/accel-tcg';
+import { print } from '@emkit/ir';
+import { disassemble, GLOBALS_32, HF_CS32 } from '@emkit/x86';
+import type { Board } from './board.ts';
+import { formatCpu } from './format-cpu.ts';
+import type { LogOptions } from './options.ts';
+
+const hex8 = (v: number): string => (v >>> 0).toString(16).padStart(8, '0');
+
+/** Sinks for what `log` asks, or undefined when nothing is logged. */
+export function createTrace(log: LogOptions | undefined, board: () => Board | undefined): TcgTrace | undefined {
+  if (log === undefined || log.items.size === 0) return undefined;
+  const wanted = (pc: number): boolean => log.ranges.length === 0 || log.ranges.some((r) => pc >= r.start && pc <= r.end);
+  const has = (item: string): boolean => log.items.has(item);
+  return {
+    ...(has('in_asm')
+      ? {
+          inAsm: (pc: number, csBase: number, flags: number, bytes: Uint8Array) => {
+            const linear = (pc + csBase) >>> 0;
+            if (wanted(linear)) log.write(`----------------\nIN: \n${listing(bytes, pc, linear, (flags & HF_CS32) !== 0 ? 32 : 16)}\n`);
+          },
+        }
+      : {}),
+    ...(has('op') || has('op_opt') ? { op: (pc, block) => void (wanted(pc) && log.write(`OP:\n${print(block, GLOBALS_32)}\n`)) } : {}),
+    ...(has('out_asm') ? { outAsm: (pc, module) => void (wanted(pc) && log.write(`OUT: [size=${module.length}] region at 0x${hex8(pc)}\n${hexDump(module)}\n`)) } : {}),
+    ...(has('exec') || has('cpu')
+      ? {
+          exec: (pc: number, flags: number) => {
+            const b = board();
+            if (b === undefined || !wanted(pc)) return;
+            if (has('cpu')) log.write(formatCpu(b.cpu));
+            if (has('exec')) log.write(`Trace 0: [${hex8(pc)}/${hex8(flags)}]\n`);
+          },
+        }
+      : {}),
+    ...(has('int') ? { event: (event: string, text: string) => log.write(`${event}: ${text}\n`) } : {}),
+  };
+}
+
+function listing(bytes: Uint8Array, pc: number, linear: number, bits: 16 | 32): string {
+  let out = '';
+  for (let at = 0; at < bytes.length; ) {
+    const insn = disassemble(bytes.subarray(at), pc + at, bits);
+    if (insn.length === 0) break;
+    const raw = [...bytes.subarray(at, at + insn.length)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
+    out += `0x${hex8(linear + at)}:  ${raw.padEnd(24)} ${insn.text}\n`;
+    at += insn.length;
+  }
+  return out;
+}
+
+function hexDump(bytes: Uint8Array): string {
+  let out = '';
+  for (let at = 0; at < bytes.length; at += 16) out += `  ${hex8(at)}: ${[...bytes.subarray(at, at + 16)].map((b) => b.toString(16).padStart(2, '0')).join(' ')}\n`;
+  return out;
+}

@@ -1,0 +1,108 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CPU_OPTION_MAX_LENGTH, CpuOptionError, cpuHelp, implementedFeatureNames, parseCpuOption } from './cpu-option.ts';
+import { cpuidLeaf } from './cpuid-leaves.ts';
+import { FEATURE_ALIASES, FEATURE_NAMES, F_HYPERVISOR, F_MMX, F_SSE, F_SSE2, IMPLEMENTED } from './features.ts';
+import type { CpuFeatures } from './features.ts';
+import { CPU_MODELS } from './models.ts';
+
+const STATE = { apicId: 0, apicEnabled: true };
+function leaf(name: string, n: number, sub = 0, state = STATE): string {
+  const out = new Uint32Array(4);
+  cpuidLeaf(parseCpuOption(name), n, sub, state, out);
+  return [...out].map((v) => v.toString(16).padStart(8, '0')).join(' ');
+}
+
+describe('parseCpuOption', () => {
+  it('switches features on and off, in all spellings', () => {
+    const m = parseCpuOption('pentium3,+sse2,-mmx,sse=off');
+    expect(m.features.edx1 & (F_SSE2 | F_MMX | F_SSE)).toBe(F_SSE2);
+    expect(parseCpuOption('max,-sse2,sse2=on,SSE2').features.edx1 & F_SSE2).toBe(F_SSE2);
+    expect(parseCpuOption('max,-hypervisor').features.ecx1 & F_HYPERVISOR).toBe(0);
+  });
+  it.each([
+    ['', "unable to find CPU model ''"],
+    ['pentium9', "unable to find CPU model 'pentium9'"],
+    ['__proto__', "unable to find CPU model '__proto__'"],
+    ['max,+foo', "Property 'cpu.foo' not found"],
+    ['max,constructor', "Property 'cpu.constructor' not found"],
+    ['max,sse=maybe', "Parameter 'sse' expects 'on' or 'off'"],
+    ['max,+avx512f', "CPU feature 'avx512f' is not implemented; -cpu help lists those that are"],
+  ])('refuses %s', (text, message) => {
+    expect(() => parseCpuOption(text)).toThrow(new CpuOptionError(message));
+  });
+  it('has a length limit', () => {
+    const fill = (n: number): string => `max${','.repeat(n - 3)}`;
+    expect(parseCpuOption(fill(CPU_OPTION_MAX_LENGTH)).name).toBe('max');
+    expect(() => parseCpuOption(fill(CPU_OPTION_MAX_LENGTH + 1))).toThrow(CpuOptionError);
+  });
+  it('throws only its own error for any text', () => {
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.array(fc.constantFrom('max', '486', ',', '+', '-', '=', 'on', 'sse', 'x')).map((a) => a.join(''))), (text) => {
+      try {
+        parseCpuOption(text);
+      } catch (e) {
+        expect(e).toBeInstanceOf(CpuOptionError);
+      }
+    }), { numRuns: 500, seed: 1 });
+  });
+  it('lists models and features', () => {
+    const help = cpuHelp();
+    for (const m of CPU_MODELS) expect(help).toContain(`x86 ${m.name} `);
+    expect(implementedFeatureNames()).toEqual(expect.arrayContaining(['fpu', 'sse2', 'nx', 'hypervisor']));
+    expect(Math.max(...help.split('\n').map((l) => l.length))).toBeLessThan(80);
+  });
+});
+
+describe('feature table', () => {
+  it('names each bit once and every alias resolves', () => {
+    const names = FEATURE_NAMES.map(([, , n]) => n);
+    expect(new Set(names).size).toBe(names.length);
+    expect(new Set(FEATURE_NAMES.map(([w, m]) => `${w} ${m}`)).size).toBe(names.length);
+    for (const target of Object.values(FEATURE_ALIASES)) expect(names).toContain(target);
+  });
+  it('has a name for every implemented bit', () => {
+    for (const word of ['edx1', 'ecx1', 'ebx7', 'edxExt', 'ecxExt'] as (keyof CpuFeatures)[]) {
+      const named = FEATURE_NAMES.filter(([w]) => w === word).reduce((a, [, m]) => a | m, 0);
+      expect(IMPLEMENTED[word] & ~named).toBe(0);
+    }
+  });
+});
+
+describe('CPUID', () => {
+  // EAX EBX ECX EDX; read against Intel's identification note by hand. ECX bit 31: under a hypervisor.
+  it.each([
+    ['486', 0, '00000001 756e6547 6c65746e 49656e69'],
+    ['486', 1, '00000480 00000000 80000000 0000000b'],
+    ['pentium', 1, '00000543 00000000 80000000 008001bf'],
+    ['pentium2', 1, '00000652 00000000 80000000 0183f9ff'],
+    ['pentium3', 1, '00000673 00000000 80000000 0383f9ff'],
+    ['pentium3', 2, '03020101 00000000 00000000 0c040843'],
+    ['pentium3', 0x80000000, '00000000 00000000 00000000 00000000'],
+    ['qemu32', 0, '00000004 756e6547 6c65746e 49656e69'],
+    ['qemu32', 0x80000000, '80000004 00000000 00000000 00000000'],
+    ['qemu32', 0x80000002, '696b6d65 69562074 61757472 5043206c'],
+    ['coreduo', 4, '00000121 01c0003f 0000003f 00000000'],
+    ['max', 0x40000000, '40000001 696b6d65 6b6d6574 6d657469'],
+    ['max', 0x80000008, '00002024 00000000 00000000 00000000'],
+    ['max', 0x80000006, '00000000 00000000 08006040 00000000'],
+  ])('%s leaf %i', (name, n, expected) => {
+    if (name === 'coreduo') expect(leaf(name, 4, 0)).toBe(expected);
+    else expect(leaf(name, n)).toBe(expected);
+  });
+  it('answers beyond the last basic leaf like the last one', () => {
+    expect(leaf('pentium2', 0x1234)).toBe(leaf('pentium2', 2));
+    expect(leaf('pentium2', 0xffffffff)).toBe(leaf('pentium2', 2));
+  });
+  it('hides the APIC when its base MSR disables it', () => {
+    const on = leaf('max', 1).split(' ')[3];
+    const off = leaf('max', 1, 0, { apicId: 0, apicEnabled: false }).split(' ')[3];
+    expect(Number.parseInt(on, 16) - Number.parseInt(off, 16)).toBe(0x200);
+  });
+  it('ends the cache list', () => expect(leaf('qemu32', 4, 9)).toBe('00000000 00000000 00000000 00000000'));
+  it('never shows a feature that is not implemented', () => {
+    for (const m of CPU_MODELS) {
+      const [, , ecx, edx] = leaf(m.name, 1).split(' ').map((v) => Number.parseInt(v, 16));
+      expect([edx & ~IMPLEMENTED.edx1, ecx & ~IMPLEMENTED.ecx1]).toEqual([0, 0]);
+    }
+  });
+});
