@@ -22,7 +22,10 @@ export function benchUserRig(tier: 'cold' | 'hot'): UserRig {
   };
   return {
     cpu: bench.cpu,
-    reset() { bench.enterUser(); },
+    reset() {
+      bench.tcg.clearShutdown();
+      bench.enterUser();
+    },
     write(linear, bytes) {
       // pieces within a page: neighbours in linear space need not be neighbours in RAM
       for (let k = 0; k < bytes.length;) {
@@ -45,6 +48,7 @@ export function benchRealRig(tier: 'cold' | 'hot'): RealRig {
   return {
     cpu,
     reset([es, cs, ss, ds, fs, gs]) {
+      bench.tcg.clearShutdown();
       bench.realMode({ cs, ds, es, ss, fs, gs });
       cpu.setEnv32(ENV.IDT_BASE, 0);
       cpu.setEnv32(ENV.IDT_LIMIT, 0x3ff);

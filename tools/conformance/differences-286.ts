@@ -40,11 +40,11 @@ function usesStackSegment(opcode: string, test: MooTest): boolean {
 
 export const DIFFERENCES: readonly Difference[] = [
   {
-    why: 'LOCK before an instruction that cannot be locked, or a register form, is #UD from the 386 on (SDM Vol. 2A "LOCK")',
+    why: 'LOCK before an instruction that cannot be locked, or a register form, is #UD from the 386 on (SDM Vol. 2A "LOCK"; 80386 Programmer\'s Reference §14.8 "Differences From 80286 Real-Address Mode")',
     applies: (opcode, test) => prefixes(test).includes(LOCK) && !lockable(opcode, test),
   },
   {
-    why: 'instructions longer than 10 bytes are #GP only on the 286; the limit is 15 from the 386 on (SDM Vol. 3B §22.24)',
+    why: 'instructions longer than 10 bytes are #GP only on the 286; the limit is 15 from the 386 on (SDM Vol. 2A §2.3.11 "Instruction Length")',
     applies: (_opcode, test) => length(test) > MAX_LENGTH_286,
   },
   {
@@ -52,7 +52,7 @@ export const DIFFERENCES: readonly Difference[] = [
     applies: (opcode, test) => test.exception?.vector === UD && (opcode === '8C' || opcode === '8E') && ((body(test)[1] >> 3) & 6) === 4,
   },
   {
-    why: 'a word at offset FFFFh of SS is #SS (vector 12) from the 386 on; the 286 takes vector 13 (SDM Vol. 3B §22.31 "Segment Wraparound")',
+    why: 'a word at offset FFFFh of SS is #SS (vector 12) from the 386 on; the 286 takes vector 13 (SDM Vol. 3B "Segment Wraparound"; 80386 Programmer\'s Reference §14.6 "Real-Address Mode Exceptions")',
     applies: (opcode, test) => test.exception?.vector === GP && usesStackSegment(opcode, test) && !STRING.test(opcode),
   },
   {

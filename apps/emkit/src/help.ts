@@ -4,8 +4,6 @@ import { OptionError } from './option-error.ts';
 import { findOption, spell } from './tokenizer.ts';
 import { didYouMean } from './suggest.ts';
 
-export const DOCS = 'https://github.com/emkit/emkit#readme';
-
 /** Twelve lines for a person who typed `emkit` and nothing else. */
 export function bareText(program: string, version: string): string {
   return [
@@ -69,7 +67,7 @@ export function helpText(program: string, width: number): string {
   out.push(
     'Options may be written with one dash or two. Later options win.',
     `"help" as a value lists the values; ${program} -help OPTION tells more about one.`,
-    `Documentation: ${DOCS}`,
+    'Documentation: README.md and docs/ in the source tree.',
     '',
   );
   return out.join('\n');

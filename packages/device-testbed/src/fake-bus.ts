@@ -50,7 +50,7 @@ export class FakeBus {
     this.ports = new PortSpace({ name: 'I/O', root: this.ioRoot });
     this.irqs = new IrqRecorder('isa-irq', 16, this.clock);
     this.systemBus = new SystemBus('main-system-bus', this.memoryRoot, this.ioRoot, this.memory);
-    this.isaBus = new IsaBus('isa.0', { io: this.ioRoot, memory: this.memoryRoot, irqs: this.irqs.lines });
+    this.isaBus = new IsaBus('isa.0', { io: this.ioRoot, memory: this.memoryRoot, irqs: this.irqs.lines, dmaSpace: this.memory });
     this.env = {
       clock: this.clock,
       hostClock: this.hostClock,

@@ -1,1 +1,3 @@
-export {};
+export { GdbStub } from './gdb-stub.ts';
+export type { GdbTarget, StopReason } from './gdb-stub.ts';
+export { MAX_BREAKPOINTS, MAX_PACKET, MAX_WATCH_BYTES } from './limits.ts';

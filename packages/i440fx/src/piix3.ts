@@ -95,7 +95,7 @@ export class Piix3 extends PciDevice {
 
   protected override onRealize(): void {
     const bus = this.bus;
-    this.#isaBus = new IsaBus('isa.0', { io: bus.io, memory: this.#isaMemory ?? bus.memory, irqs: this.#fromIsa }, this);
+    this.#isaBus = new IsaBus('isa.0', { io: bus.io, memory: this.#isaMemory ?? bus.memory, irqs: this.#fromIsa, dmaSpace: bus.dma }, this);
     bus.io.add(ELCR_PORT, this.#elcrRegion);
     bus.io.add(RESET_CONTROL_PORT, this.#resetRegion, 1);
     bus.connectIntx((line, level) => {

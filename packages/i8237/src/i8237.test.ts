@@ -12,7 +12,7 @@ const PAGES = [0x87, 0x83, 0x81, 0x82, 0x8f, 0x8b, 0x89, 0x8a];
 
 function setup(): { bus: FakeBus; dma: I8237Dma } {
   const bus = createFakeBus();
-  return { bus, dma: bus.add(I8237, { memory: bus.memory }) };
+  return { bus, dma: bus.add(I8237) };
 }
 
 /** As a driver does it: mask, flip-flop, mode, address, count, page, unmask. `count` in units. */

@@ -17,7 +17,7 @@ import {
 } from './registers.ts';
 
 const PROPERTIES = {
-  memory: property.link<AddressSpace>('address-space', 'guest memory as bus masters see it'),
+  memory: property.link<AddressSpace>('address-space', "guest memory as bus masters see it; the ISA bus's when absent"),
 } satisfies PropertySpecs;
 
 const CASCADE = 4;
@@ -38,7 +38,7 @@ export class I8237Dma extends Device implements IsaDma {
   readonly #reachedEnd: boolean[] = new Array<boolean>(CHANNELS).fill(false);
   readonly #regions: readonly [at: number, region: MemoryRegion][];
   readonly #timer: DeviceTimer;
-  readonly #memory: AddressSpace | null;
+  #memory: AddressSpace | null;
   #isServing = false;
 
   constructor(init: DeviceInit<typeof PROPERTIES>) {
@@ -62,7 +62,8 @@ export class I8237Dma extends Device implements IsaDma {
 
   protected override onRealize(): void {
     const bus = this.parentBus as IsaBus;
-    if (this.#memory === null) throw new DeviceError(`${this.id}: property 'memory' is required`);
+    this.#memory ??= bus.dmaSpace;
+    if (this.#memory === null) throw new DeviceError(`${this.id}: the ISA bus has no DMA space; give property 'memory'`);
     for (const [at, region] of this.#regions) bus.io.add(at, region);
     bus.dma = this;
   }

@@ -74,11 +74,14 @@ export interface IsaBusOptions {
   readonly memory: MemoryRegion;
   /** IRQ0..15: inputs of the interrupt controllers. */
   readonly irqs: readonly Irq[];
+  /** Guest memory as the DMA controllers reach it. @default none: a board then hands it to them itself */
+  readonly dmaSpace?: AddressSpace;
 }
 
 export class IsaBus extends Bus {
   readonly io: MemoryRegion;
   readonly memory: MemoryRegion;
+  readonly dmaSpace: AddressSpace | null;
   readonly #irqs: readonly Irq[];
   /** The 8237 pair, once it is realized. */
   dma: IsaDma | null = null;
@@ -87,6 +90,7 @@ export class IsaBus extends Bus {
     super('isa', name, parent);
     this.io = options.io;
     this.memory = options.memory;
+    this.dmaSpace = options.dmaSpace ?? null;
     this.#irqs = options.irqs;
   }
 

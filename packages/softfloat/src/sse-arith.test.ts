@@ -68,6 +68,19 @@ describe('f64 lanes against the host', () => {
       same(view.getFloat32(32, true), Math.fround(n));
     }), RUNS);
   });
+  it('fused multiply-add gives the rounding error of a product exactly', () => {
+    const big = fc.integer({ min: -(2 ** 31), max: 2 ** 31 }).chain((h) => fc.integer({ min: 0, max: 2 ** 21 }).map((l) => h * 2 ** 21 + l));
+    fc.assert(fc.property(big, big, (a, b) => {
+      const p = a * b;
+      [a, b, -p].forEach((v, i) => view.setFloat64(16 * i, v, true));
+      expect(s.call('sse_fma_f64', 48, 0, 16, 32, 1, DEFAULT_MXCSR)).toBe(0);
+      const error = Number(BigInt(a) * BigInt(b) - BigInt(p));
+      if (view.getFloat64(48, true) !== error) throw new Error(`${view.getFloat64(48, true)} want ${error}`);
+      // Negated both ways it is the same error with the other sign.
+      s.call('sse_fma_f64', 48, 0, 16, 32, 0x301, DEFAULT_MXCSR);
+      if (view.getFloat64(48, true) !== (error === 0 ? 0 : -error)) throw new Error('negation');
+    }), RUNS);
+  });
   it('an unmasked exception in one lane keeps the whole result back and hides later flags', () => {
     view.setFloat64(0, 1, true);
     view.setFloat64(8, 1, true);

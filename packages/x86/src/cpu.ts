@@ -22,7 +22,7 @@ import type { Watchpoint } from './system/debug-registers.ts';
 import { deliverException, deliverExternal, deliverTrap } from './system/exception.ts';
 import { CPU_FAULT } from './system/fault.ts';
 import { computeHflags, withFpuBits } from './system/hflags.ts';
-import { debugTranslate, loadPdptes, walk } from './system/paging.ts';
+import { debugTranslate, walk } from './system/paging.ts';
 import { resetState } from './system/reset.ts';
 
 export { CPU_FAULT } from './system/fault.ts';
@@ -102,8 +102,8 @@ export class X86Cpu {
   walkGlobal = false;
   /** Page-fault error code after a walk that returned false. CR2 is set by `pageFault`. */
   faultError = 0;
-  /** The four PDPTEs of PAE paging: low and high halves, loaded at CR3/CR0/CR4 writes. SDM Vol. 3A §4.4.1. */
-  readonly pdptes = new Uint32Array(8);
+  /** The four PDPTEs of PAE paging (ENV.PDPTE): low and high halves, loaded at CR3/CR0/CR4 writes. SDM Vol. 3A §4.4.1. */
+  readonly pdptes: Uint32Array;
   /** PDPTEs being checked before they replace `pdptes`. */
   readonly pdptesRead = new Uint32Array(8);
 
@@ -129,6 +129,8 @@ export class X86Cpu {
   readonly newSelectors = new Uint32Array(7);
   newPdptesValid = true;
   readonly cpuidResult = new Uint32Array(4);
+  /** What of this processor shows in CPUID; the machine sets the APIC id of further processors. */
+  readonly cpuidState = { apicId: 0, apicEnabled: true };
   /** Within `deliver`: a fault after a task switch's commit is the delivery loop's. */
   delivering = false;
   /** Set while an event is delivered from outside the program: the EXT bit of error codes. */
@@ -151,6 +153,7 @@ export class X86Cpu {
     this.e8 = new Uint8Array(m, this.env, ENV.SIZE);
     this.e32 = new Uint32Array(m, this.env, ENV.SIZE >> 2);
     this.ei32 = new Int32Array(m, this.env, ENV.SIZE >> 2);
+    this.pdptes = new Uint32Array(m, this.env + ENV.PDPTE, 8);
     this.reset();
   }
 
@@ -261,11 +264,15 @@ export class X86Cpu {
   deliver(): void { deliverException(this); }
   /** Deliver #DB for the pending bits in PENDING_DR6 (data breakpoints, task trap, single step); EIP = next. No-op without. */
   deliverPendingTrap(): void { deliverTrap(this); }
-  /** Deliver an external interrupt (or NMI = 2) at env.EIP; ends HLT. */
+  /** Deliver an external interrupt (or NMI = 2, which blocks further ones until IRET) at env.EIP; ends HLT. */
   interrupt(vector: number): void { deliverExternal(this, vector); }
   /** IF set and no interrupt shadow. */
   canInterrupt(): boolean {
     return (this.ei32[ENV.EFLAGS >> 2] & FLAG_IF) !== 0 && (this.ei32[ENV.HFLAGS >> 2] & HF_INHIBIT_IRQ) === 0;
+  }
+  /** No NMI is being handled, and no MOV SS shadow. SDM Vol. 3A §6.7.1. */
+  canNmi(): boolean {
+    return this.e32[ENV.NMI_BLOCKED >> 2] === 0 && (this.ei32[ENV.HFLAGS >> 2] & HF_INHIBIT_IRQ) === 0;
   }
   get halted(): boolean { return this.e32[ENV.HALTED >> 2] !== 0; }
   set halted(v: boolean) { this.e32[ENV.HALTED >> 2] = v ? 1 : 0; }
@@ -284,7 +291,6 @@ export class X86Cpu {
   }
   /** After a state load: rebuild what is derived from env. */
   afterLoad(): void {
-    loadPdptes(this, this.cr(3));
     collectWatchpoints(this);
     this.hflags = withFpuBits(this, this.hflags);
     this.updateHflags();

@@ -67,6 +67,10 @@ export const ENV = {
   /** Further MSRs the system part wants to keep: up to 32 slots of 8 bytes, and the MTRR block. */
   MSR_EXTRA: 0x310,
   MTRR: 0x410,
+  /** 1: an NMI is being handled, further ones wait for IRET. */
+  NMI_BLOCKED: 0x4f0,
+  /** The four PDPTE registers of PAE paging, 8 bytes each. */
+  PDPTE: 0x500,
   /** x87: 8 physical registers of 16 bytes (10 used: significand u64, sign+exponent u16); MMX register i is the significand of physical register i. */
   FPREGS: 0x600,
   /** Empty tag of each physical register: one byte each, 1 = empty. */

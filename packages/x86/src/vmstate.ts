@@ -1,7 +1,7 @@
 /**
  * What of a processor is saved, as data: name, byte offset in env, kind and count of each field; and save and load over
  * env. A saved state is accepted whole or not at all: length, version and each field's constraint are checked before
- * the first byte changes. Derived state (PDPTEs, watchpoints, block flags, TLB) is rebuilt after a load.
+ * the first byte changes. Derived state (watchpoints, block flags, TLB) is rebuilt after a load.
  */
 import type { X86Cpu } from './cpu.ts';
 import { CS, ENV, HF_CPL, HF_INHIBIT_IRQ, HF_TOP, SEG_STRIDE, XMM_STRIDE } from './state.ts';
@@ -43,7 +43,7 @@ export const X86_VMSTATE: VmDescription = {
     u32('pending_dr6', ENV.PENDING_DR6), u32('smbase', ENV.SMBASE),
     u64('tsc_offset', ENV.MSR_TSC_OFFSET), u64('apic_base', ENV.MSR_APIC_BASE), u64('sysenter', ENV.MSR_SYSENTER_CS, 3),
     u64('efer', ENV.MSR_EFER), u64('syscall_msrs', ENV.MSR_STAR, 5), u64('pat', ENV.MSR_PAT), u64('tsc_aux', ENV.MSR_TSC_AUX),
-    u64('misc_enable', ENV.MSR_MISC_ENABLE), u64('mcg_status', ENV.MSR_MCG_STATUS), u64('msr_extra', ENV.MSR_EXTRA, 32), u64('mtrr', ENV.MTRR, 28),
+    u64('misc_enable', ENV.MSR_MISC_ENABLE), u64('mcg_status', ENV.MSR_MCG_STATUS), u64('msr_extra', ENV.MSR_EXTRA, 32), u64('mtrr', ENV.MTRR, 28), u32('nmi_blocked', ENV.NMI_BLOCKED), u64('pdpte', ENV.PDPTE, 4),
     bytes('fpregs', ENV.FPREGS, 128), bytes('fptags', ENV.FPTAGS, 8), u32('fpus', ENV.FPUS), u32('fpuc', ENV.FPUC), u32('fop', ENV.FOP),
     u64('fip', ENV.FIP), u32('fcs', ENV.FCS), u64('fdp', ENV.FDP), u32('fds', ENV.FDS), u32('mxcsr', ENV.MXCSR),
     bytes('vectors', ENV.XMM, 32 * XMM_STRIDE),
@@ -70,7 +70,7 @@ export function saveX86State(cpu: X86Cpu): Uint8Array {
 
 /** Fields whose values have limits: a mask of bits that may be set, or a list of values. */
 const MASKS: Readonly<Record<string, number>> = {
-  eflags: 0x003f_f702, inhibit_irq: 3, halted: 1, gdt_limit: 0xffff, idt_limit: 0xffff, fpuc: 0xffff, fpus: 0xc7ff,
+  eflags: 0x003f_f702, inhibit_irq: 3, halted: 1, nmi_blocked: 1, gdt_limit: 0xffff, idt_limit: 0xffff, fpuc: 0xffff, fpus: 0xc7ff,
   mxcsr: 0xffff, pending_dr6: 0xe00f,
 };
 /** One more than the greatest CC_OP: 11 kinds of 4 widths, and EFLAGS. */

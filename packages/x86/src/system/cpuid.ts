@@ -1,16 +1,14 @@
 /** The CPUID instruction: a leaf of the model into EAX, EBX, ECX, EDX. */
 import type { X86Cpu } from '../cpu.ts';
 import { cpuidLeaf } from '../models/cpuid-leaves.ts';
-import type { CpuidState } from '../models/cpuid-leaves.ts';
 import { EAX, EBX, ECX, EDX, ENV } from '../state.ts';
 
 const APIC_BASE_ENABLE = 1 << 11;
-const BOOT_ID: CpuidState = { apicId: 0, apicEnabled: true };
-const BOOT_ID_NO_APIC: CpuidState = { apicId: 0, apicEnabled: false };
 
 export function cpuid(cpu: X86Cpu): number {
   const out = cpu.cpuidResult;
-  const state = (cpu.env32(ENV.MSR_APIC_BASE) & APIC_BASE_ENABLE) !== 0 ? BOOT_ID : BOOT_ID_NO_APIC;
+  const state = cpu.cpuidState;
+  state.apicEnabled = (cpu.env32(ENV.MSR_APIC_BASE) & APIC_BASE_ENABLE) !== 0;
   cpuidLeaf(cpu.model, cpu.reg(EAX), cpu.reg(ECX), state, out);
   cpu.setReg(EAX, out[0]);
   cpu.setReg(EBX, out[1]);

@@ -33,6 +33,7 @@ export function deliverTrap(cpu: X86Cpu): void {
 
 export function deliverExternal(cpu: X86Cpu, vector: number): void {
   cpu.e32[ENV.HALTED >> 2] = 0;
+  if (vector === EXC.NMI) cpu.e32[ENV.NMI_BLOCKED >> 2] = 1;
   deliver(cpu, vector, EVENT_EXTERNAL, -1);
 }
 

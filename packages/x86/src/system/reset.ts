@@ -33,6 +33,5 @@ export function resetState(cpu: X86Cpu): void {
   // x87: FCW 0040H, FTW 5555H (every register zero, none empty); SSE: MXCSR 1F80H.
   e[ENV.FPUC >> 2] = 0x40;
   e[ENV.MXCSR >> 2] = 0x1f80;
-  cpu.pdptes.fill(0);
   resetMsrs(cpu);
 }

@@ -1,2 +1,0 @@
-import config from '../../tsup.shared.ts';
-export default config;

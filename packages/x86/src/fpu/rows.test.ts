@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { buildTable } from '../decode/table.ts';
+import { WASM_HELPERS, wasmHelperIndex } from '../wasm-helpers.ts';
+import { FPU_HANDLERS } from './handlers.ts';
+import { FPU_ROWS } from './rows.ts';
+
+describe('x87 and SIMD opcode rows', () => {
+  const table = buildTable(FPU_ROWS);
+
+  it('name a handler each, and no handler is left over', () => {
+    const named = new Set(table.rows.map((r) => r.fn));
+    expect([...named].filter((fn) => FPU_HANDLERS[fn] === undefined)).toEqual([]);
+    expect(Object.keys(FPU_HANDLERS).filter((fn) => !named.has(fn))).toEqual([]);
+  });
+
+  it('ask for a CPU feature, all but FWAIT', () => {
+    expect(table.rows.filter((r) => r.feature === 0).map((r) => r.mnemonic)).toEqual(['FWAIT']);
+  });
+});
+
+describe('wasm helper names', () => {
+  it('are unique and indexed in order', () => {
+    expect(new Set(WASM_HELPERS).size).toBe(WASM_HELPERS.length);
+    expect(wasmHelperIndex(WASM_HELPERS[7]!)).toBe(7);
+  });
+  it('an unknown name is an error', () => {
+    expect(() => wasmHelperIndex('f80_frobnicate')).toThrow(/unknown wasm helper 'f80_frobnicate'/);
+  });
+});
