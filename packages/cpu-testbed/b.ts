@@ -19,4 +19,4 @@ cpu.setCrRaw(0,e.cr0); const r=e.registers; [r.eax,r.ecx,r.edx,r.ebx,r.esp,r.ebp
 
 let n=0; const T=performance.now();
 while(!done && performance.now()-T < 60000) { const x=b.run(400000); n++; if (x!==0) { console.log('exit',x, cpu.eip.toString(16)); break; } }
-console.log(b.tcg.stats, b.tcg.hot?.stats, 'insns', b.tcg.retired, 'MIPS', (b.tcg.retired/ (performance.now()-T)/1000).toFixed(0));
+console.log(b.tcg.blocks.stats, b.tcg.hot.stats, 'insns', b.tcg.retired, 'MIPS', (b.tcg.retired/ (performance.now()-T)/1000).toFixed(0));

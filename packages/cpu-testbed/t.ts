@@ -8,4 +8,4 @@ b.enterUser();
 b.cpu.eip = 0x10000000; b.cpu.setReg(4, 0x30000800);
 const t=performance.now();
 let stop = null; while (!(stop = b.runToStop(100000))) {}
-console.log(stop, b.cpu.reg(0).toString(16), b.cpu.reg(1), performance.now()-t, b.tcg.stats, b.tcg.hot?.stats, b.tcg.retired);
+console.log(stop, b.cpu.reg(0).toString(16), b.cpu.reg(1), performance.now()-t, b.tcg.blocks.stats, b.tcg.hot.stats, b.tcg.retired);

@@ -19,8 +19,6 @@ export interface AccessHooks {
   codeWrite(host: number, length: number, mayDefer: boolean): boolean;
   /** A watched range was touched. */
   watched(lin: number, size: number, write: boolean): void;
-  /** A device register is about to be accessed: time must be exact. */
-  beforeIo(): void;
 }
 
 const VAL = CTL.VAL;
@@ -118,7 +116,6 @@ export class GuestAccess {
       this.#hooks.watched(lin >>> 0, 1, false);
       return this.#u8[at];
     }
-    this.#hooks.beforeIo();
     return host === ACCESS_IO ? this.#space.read8(this.#mmu.phys) : 0xff;
   }
 
@@ -151,7 +148,6 @@ export class GuestAccess {
   }
 
   #ioRead(phys: number, size: number): void {
-    this.#hooks.beforeIo();
     const s = this.#space;
     switch (size) {
       case 1: this.#i32[VAL >> 2] = s.read8(phys); break;
@@ -162,7 +158,6 @@ export class GuestAccess {
   }
 
   #ioWrite(phys: number, from: number, size: number): void {
-    this.#hooks.beforeIo();
     const s = this.#space;
     switch (size) {
       case 1: s.write8(phys, this.#u8[from]); break;

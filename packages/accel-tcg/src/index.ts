@@ -1,3 +1,6 @@
 export { EXIT, Tcg } from './tcg.ts';
-export type { ExitReason, TcgOptions, TcgTrace } from './tcg.ts';
+export type { ExitReason, TcgOptions } from './tcg.ts';
+export type { TcgTrace } from './trace.ts';
+export type { WasmMemory } from './engine.ts';
+export type { DebugWatch } from './debug-points.ts';
 export type { CodeSource, Target, TargetHost, TranslateRequest, TranslateResult } from './target.ts';

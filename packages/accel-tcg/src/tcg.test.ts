@@ -59,7 +59,7 @@ describe('tiers', () => {
       expect(target.reg(0)).toBe((200 * 201) / 2);
       expect(tcg.pc).toBe(0x1020);
       expect(tcg.retired).toBe(3 + 200 * 8 + 1);
-      if (tier === 'hot') expect(tcg.hot?.stats.regions).toBeGreaterThan(0);
+      if (tier === 'hot') expect(tcg.hot.stats.regions).toBeGreaterThan(0);
     });
   }
 
@@ -110,7 +110,7 @@ describe('self-modifying code', () => {
         ram.set(insn(TOY.MOVI, 0, 0, 11), 0x8008);
         tcg.ramWritten(tcg.ramBase + 0x8008, 4);
       }
-      expect(tcg.stats.invalidated).toBeGreaterThan(0);
+      expect(tcg.blocks.stats.invalidated).toBeGreaterThan(0);
     });
   }
 
@@ -120,7 +120,7 @@ describe('self-modifying code', () => {
     tcg.pc = 0x8000;
     tcg.run(10000);
     expect(target.halted).toBe(true);
-    expect(tcg.stats.invalidated).toBe(0);
-    expect(tcg.stats.translated).toBeLessThan(5);
+    expect(tcg.blocks.stats.invalidated).toBe(0);
+    expect(tcg.blocks.stats.translated).toBeLessThan(5);
   });
 });

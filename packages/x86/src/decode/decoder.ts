@@ -138,10 +138,8 @@ export function decode(insn: Insn, u8: Uint8Array, pos: number, end: number, mod
           const sib = u8[p++]!;
           base = sib & 7;
           const index = (sib >> 3) & 7;
-          if (index !== 4) {
-            insn.index = index;
-            insn.scale = sib >> 6;
-          }
+          if (index !== 4) insn.index = index;
+          insn.scale = sib >> 6;
         }
         if (base === EBP && mod === 0) {
           base = -1;

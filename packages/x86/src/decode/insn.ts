@@ -36,6 +36,7 @@ export class Insn {
   /** Memory operand (mod != 3): registers or -1, segment after default rules and override. */
   base = -1;
   index = -1;
+  /** log2 of the factor of the index; from the SIB byte also when there is no index. */
   scale = 0;
   disp = 0;
   segment = 3;

@@ -103,7 +103,7 @@ export const ONE_BYTE_ROWS: readonly RowSpec[] = [
   row('MOV', 'Zv,Iv', 'B8+r'),
   // group 2
   ...SHIFTS.flatMap((name, n): RowSpec[] => {
-    const o = { fn: n < 2 ? 'rotate' : n < 4 ? 'rotate_carry' : 'shift', arg: n === 6 ? 4 : n };
+    const o = { fn: n < 2 ? 'rotate' : n < 4 ? 'rotate_carry' : 'shift', arg: n === 6 ? 4 : n, ...(n === 6 ? { att: 'shl' } : {}) };
     return [
       row(name, 'Eb,Ib', `C0 /${n}`, o), row(name, 'Ev,Ib', `C1 /${n}`, o), row(name, 'Eb,1', `D0 /${n}`, o),
       row(name, 'Ev,1', `D1 /${n}`, o), row(name, 'Eb,CL', `D2 /${n}`, o), row(name, 'Ev,CL', `D3 /${n}`, o),

@@ -39,12 +39,12 @@ export function operandSize(o: Operand, i: Insn): number {
 function memory(i: Insn): string {
   const prefix = i.override >= 0 ? `%${SEGMENTS[i.override]}:` : '';
   const names = i.asize === 2 ? REG32 : REG16;
-  const disp = i.mod === 0 && (i.base >= 0 || i.index >= 0) && i.disp === 0 ? '' : null;
+  const disp = i.mod === 0 && i.base >= 0 && i.disp === 0 ? '' : null;
   const none = i.base < 0 && i.index < 0;
   // SIB without index: %eiz stands for it, except with ESP as base, which needs a SIB
-  const eiz = i.asize === 2 && i.modrm >= 0 && i.rm === 4 && i.index < 0 && i.base !== 4;
+  const eiz = i.asize === 2 && i.modrm >= 0 && i.rm === 4 && i.index < 0 && (i.base !== 4 || i.scale !== 0);
   if (none && !eiz) return `${prefix}${hex(i.asize === 1 ? i.disp & 0xffff : i.disp)}`;
-  const shown = disp ?? (i.base < 0 ? hex(i.disp) : signedHex(i.disp));
+  const shown = disp ?? signedHex(i.disp);
   const base = i.base >= 0 ? `%${names[i.base]}` : '';
   if (i.asize === 1) return `${prefix}${shown}(${base}${i.index >= 0 ? `,%${names[i.index]}` : ''})`;
   const index = i.index >= 0 ? `,%${names[i.index]},${1 << i.scale}` : eiz ? `,%eiz,${1 << i.scale}` : '';
@@ -59,7 +59,10 @@ function immediate(v: number, size: number): string {
 function operandText(o: Operand, n: number, i: Insn, next: number): string {
   const size = operandSize(o, i);
   switch (o.method) {
-    case OP_E: case OP_R: return i.mod === 3 ? registerName(i.rm, size) : memory(i);
+    case OP_E: case OP_R:
+      // to a segment register: the register is named in the operand size
+      if (i.mod === 3) return registerName(i.rm, i.row.fn === 'mov_to_seg' || i.row.fn === 'lar' || i.row.fn === 'lsl' ? i.size : size);
+      return memory(i);
     case OP_M: case OP_O: return memory(i);
     case OP_G: return registerName(i.reg, size);
     case OP_Z: return registerName(i.opcode & 7, size);
@@ -100,6 +103,7 @@ function format(i: Insn, eip: number, bits: number): string {
   if (NO_COUNT.test(row.mnemonic) && row.operands[1]?.method === OP_CONST) operands = operands.slice(0, 1);
   // control and debug registers name their operand in 32 bits; an indirect branch gets a star
   if (/^(call_ind|jmp_ind|call_far_mem|jmp_far_mem)$/.test(row.fn)) operands = operands.map((t) => `*${t}`);
+  if (/^FCOMP?$/.test(row.mnemonic) && row.operands.length === 2) operands = operands.slice(1);
   if (row.mnemonic === 'XLAT') operands = [`%${SEGMENTS[i.segment]}:(%${i.asize === 2 ? 'ebx' : 'bx'})`];
   if (!KEEPS_ORDER.test(row.mnemonic)) operands.reverse();
   const mnemonic = attMnemonic(i, bits);

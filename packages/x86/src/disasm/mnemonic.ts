@@ -3,7 +3,7 @@
  * do not tell the size.
  */
 import type { Insn } from '../decode/insn.ts';
-import { OP_B, OP_E, OP_FIXED, OP_G, OP_M, OP_N, OP_P, OP_Q, OP_R, OP_S, OP_SEG, OP_SI, OP_U, OP_V, OP_W, OP_X, OP_Y, OP_Z, SZ_V, SZ_Z } from '../decode/row.ts';
+import { OP_B, OP_E, OP_FIXED, OP_G, OP_M, OP_N, OP_P, OP_Q, OP_R, OP_S, OP_SEG, OP_SI, OP_U, OP_V, OP_W, OP_X, OP_Y, OP_Z, IMM_Z, SZ_V, SZ_Z } from '../decode/row.ts';
 
 const SUFFIX = ['b', 'w', 'l', 'q'];
 
@@ -12,7 +12,7 @@ const BY_SIZE: Readonly<Record<string, readonly [string, string]>> = { cbw: ['cb
 /** Stack and flow instructions whose size is the mode's unless a prefix says otherwise. */
 const MODE_SIZED = /^(push|pop|pop_rm|push_seg|pop_seg|pusha|popa|pushf|popf|call|ret|ret_far|iret|enter|leave|jmp_far|call_far|call_ind|jmp_ind|call_far_mem|jmp_far_mem)$/;
 /** Memory operands of these show no suffix: their size is in the name, or there is none. */
-const NO_SUFFIX = /^(LEA|BOUND|L[DEFGS]S|CMPXCHG8B|INVLPG|CLFLUSH|PREFETCH.*|SET.*|LLDT|LTR|VERR|VERW|LMSW|SLDT|STR|SMSW|LAR|LSL|ARPL|ENTER|FX.*|LDMXCSR|STMXCSR|XLAT|MOVNTI|MOVBE)$/;
+const NO_SUFFIX = /^(LEA|BOUND|L[DEFGS]S|CMPXCHG8B|INVLPG|CLFLUSH|PREFETCH.*|SET.*|LLDT|LTR|VERR|VERW|LMSW|SLDT|STR|SMSW|LAR|LSL|ARPL|ENTER|FX.*|LDMXCSR|STMXCSR|XLAT|MOVNTI|MOVBE|FLDCW|FNSTCW|FNSTSW|FLDENV|FNSTENV|FRSTOR|FNSAVE)$/;
 /** x87 memory forms: suffix by the operand's kind. */
 const X87_SUFFIX: Readonly<Record<string, string>> = { Mfs: 's', Mfd: 'l', Mft: 't', Miw: 's', Mid: 'l', Miq: 'll' };
 /** AT&T assemblers have FSUB and FSUBR, FDIV and FDIVR exchanged where ST(i) is the destination. */
@@ -56,9 +56,10 @@ export function attMnemonic(i: Insn, bits: number): string {
   if (row.mnemonic === 'CRC32') return `crc32${SUFFIX[row.operands[1].size === SZ_V ? i.size : row.operands[1].size]}`;
   if (/^[LS][GI]DT$/.test(row.mnemonic)) return `${name}${SUFFIX[i.size]}`;
   if (row.fn === 'nop' && i.prefix66 && row.mnemonic === 'NOP') return bits === 32 ? 'xchg   %ax,%ax' : 'xchg   %eax,%eax';
-  if (row.fn === 'nop_rm' && row.mnemonic === 'NOP') return `nop${SUFFIX[i.size]}`;
+  if (row.fn === 'nop_rm' && row.mnemonic === 'NOP') return i.mod === 3 ? 'nop' : `nop${SUFFIX[i.size]}`;
+  if (row.fn === 'loop' && i.asize !== normal) return name + SUFFIX[i.asize];
   if (name === 'retf') name = 'lret';
-  if (MODE_SIZED.test(row.fn)) {
+  if (MODE_SIZED.test(row.fn) || (row.fn === 'jmp' && row.imm1 === IMM_Z)) {
     // a register operand tells the size of PUSH and POP
     const register = row.operands.some((o) => o.method === OP_Z || (o.method === OP_E && i.mod === 3));
     return i.size === normal || register || (row.operands[0]?.method === OP_SI && i.size === normal) ? name : name + SUFFIX[i.size];

@@ -30,6 +30,9 @@ interface Lane {
   readonly replace: number;
   readonly bits: number;
   readonly fromBits: number;
+  /** The same lane as an integer. */
+  readonly replaceBits: number;
+  readonly splatBits: number;
   /** Scalar ops whose (checked) results are never denormal. */
   readonly good: ReadonlySet<number>;
   readonly goodVector: ReadonlySet<number>;
@@ -47,6 +50,7 @@ function makeLane(type: FloatType): Lane {
     extract: opId(`${vectorType}_extract_lane`), replace: opId(`${vectorType}_replace_lane`),
     bits: opId(type === 'f64' ? 'i64_reinterpret_f64' : 'i32_reinterpret_f32'),
     fromBits: opId(type === 'f64' ? 'f64_reinterpret_i64' : 'f32_reinterpret_i32'),
+    replaceBits: opId(type === 'f64' ? 'i64x2_replace_lane' : 'i32x4_replace_lane'), splatBits: opId(type === 'f64' ? 'i64x2_splat' : 'i32x4_splat'),
     good: new Set([scalar['add']!, scalar['sub']!, scalar['mul']!, scalar['div']!, scalar['sqrt']!, opId(`${type}_convert_i32_s`), opId(type === 'f64' ? 'f64_promote_f32' : 'f32_demote_f64')]),
     goodVector: new Set([vector['add']!, vector['sub']!, vector['mul']!, vector['div']!, vector['sqrt']!]),
     minNormal: splatConst(type, type === 'f64' ? 0x00100000 : 0x00800000, 0),
@@ -62,32 +66,44 @@ const NOT = opId('v128_not');
 const ANY_TRUE = opId('v128_any_true');
 const ZERO = new Uint8Array(16);
 
-/** Scalar of lane 0; the value put there, when an earlier operation of the block did. */
+/** Scalar of lane 0; the value put there, when an earlier operation or load of the block did. */
 export function laneOf(b: IrBuilder, l: Lane, v: Value): Value {
-  if (b.block.op[v] === l.replace && b.block.imm[v] === 0) return b.block.b[v]!;
+  const { op, imm } = b.block;
+  if (op[v] === l.replace && imm[v] === 0) return b.block.b[v]!;
+  if (op[v] === l.replaceBits && imm[v] === 0) return b.emit(l.fromBits, b.block.b[v]!);
+  if (op[v] === l.splatBits) return b.emit(l.fromBits, b.block.a[v]!);
   return b.emit(l.extract, v);
 }
-export const withLane = (b: IrBuilder, l: Lane, v: Value, s: Value): Value => b.emit(l.replace, v, s);
+/** v with lane 0 replaced; an earlier replacement of the same lane is passed over. */
+export function withLane(b: IrBuilder, l: Lane, v: Value, s: Value): Value {
+  const { op, imm } = b.block;
+  const under = (op[v] === l.replace || op[v] === l.replaceBits) && imm[v] === 0 ? b.block.a[v]! : v;
+  return b.emit(l.replace, under, s);
+}
 
+const bitsOf = (b: IrBuilder, l: Lane, s: Value): Value => (b.block.op[s] === l.fromBits ? b.block.a[s]! : b.emit(l.bits, s));
 /** Bits without the sign, shifted up. */
 const magnitude2 = (b: IrBuilder, l: Lane, s: Value): Value => {
-  const bits = b.emit(l.bits, s);
+  const bits = bitsOf(b, l, s);
   return b.shl(bits, l.type === 'f64' ? b.i64(1) : b.i32(1));
 };
-/** A pattern of the sign-less, shifted-up form; `hi` is for f64, `single` for f32. */
-const pattern = (b: IrBuilder, l: Lane, hi: number, single: number): Value => (l.type === 'f64' ? b.i64Parts(0, hi) : b.i32(single));
 const one = (b: IrBuilder, l: Lane): Value => (l.type === 'f64' ? b.i64(1) : b.i32(1));
+const shiftRight = (b: IrBuilder, l: Lane, v: Value, count: number): Value => (l.type === 'f64' ? b.wrap(b.shr(v, b.i64(count))) : b.shr(v, b.i32(count)));
 const isZero = (b: IrBuilder, m: Value): Value => b.eqz(m);
 
-/** i32 condition: s is denormal; -1 when it is known not to be. */
+/**
+ * i32 condition: s is denormal (or the smallest normal number, which costs nothing but a visit to the exact form);
+ * -1 when it is known not to be.
+ */
 function denormal(b: IrBuilder, l: Lane, s: Value): Value {
   if (l.good.has(b.block.op[s]!)) return -1;
-  const limit = l.type === 'f64' ? b.i64Parts(-1, 0x001fffff) : b.i32(0x00ffffff);
-  return b.ltU(b.sub(magnitude2(b, l, s), one(b, l)), limit);
+  return b.eqz(shiftRight(b, l, b.sub(magnitude2(b, l, s), one(b, l)), l.type === 'f64' ? 53 : 24));
 }
-/** i32 condition: not a normal number, from magnitude2. */
-const notNormal = (b: IrBuilder, l: Lane, m: Value): Value =>
-  b.geU(b.sub(m, pattern(b, l, 0x00200000, 0x01000000)), pattern(b, l, 0xffc00000, 0xfe000000));
+/** i32 condition: the exponent field is 0 or all ones. */
+function notNormal(b: IrBuilder, l: Lane, s: Value): Value {
+  const exponent = shiftRight(b, l, bitsOf(b, l, s), l.type === 'f64' ? 52 : 23);
+  return b.eqz(b.and(b.add(exponent, b.i32(1)), b.i32(l.type === 'f64' ? 0x7fe : 0xfe)));
+}
 
 const orAll = (b: IrBuilder, ...conditions: Value[]): Value => {
   let all = -1;
@@ -106,16 +122,18 @@ export function scalarFast(b: IrBuilder, type: FloatType, op: Arithmetic, a: Val
   if (op === 'sqrt') {
     const r = b.emit(l.scalar['sqrt']!, c);
     const m = magnitude2(b, l, r);
-    b.bailIf(orAll(b, denormal(b, l, c), b.and(notNormal(b, l, m), b.ne(m, b.int(b.typeOf(m), 0)))));
+    b.bailIf(orAll(b, denormal(b, l, c), b.and(notNormal(b, l, r), b.ne(m, b.int(b.typeOf(m), 0)))));
     return r;
   }
   const r = b.emit(l.scalar[op]!, a, c);
   const m = magnitude2(b, l, r);
-  // a zero result is exact: for sums always, for products if a factor is zero, for quotients if the dividend is
-  let exactZero = isZero(b, m);
-  if (op === 'mul') exactZero = b.and(exactZero, b.or(isZero(b, magnitude2(b, l, a)), isZero(b, magnitude2(b, l, c))));
-  if (op === 'div') exactZero = b.and(exactZero, isZero(b, magnitude2(b, l, a)));
-  b.bailIf(orAll(b, denormal(b, l, a), a === c ? -1 : denormal(b, l, c), b.and(notNormal(b, l, m), b.eqz(exactZero))));
+  // A zero result is exact: for sums always, for products if a factor is zero, for quotients if the dividend is.
+  // `inexact` is zero just then.
+  let inexact = m;
+  const zeroBits = b.int(b.typeOf(m), 0);
+  if (op === 'mul') inexact = b.or(m, b.select(isZero(b, magnitude2(b, l, a)), zeroBits, magnitude2(b, l, c)));
+  if (op === 'div') inexact = b.or(m, magnitude2(b, l, a));
+  b.bailIf(orAll(b, denormal(b, l, a), a === c ? -1 : denormal(b, l, c), b.and(notNormal(b, l, r), b.ne(inexact, zeroBits))));
   return r;
 }
 
@@ -128,7 +146,7 @@ export function special(b: IrBuilder, type: FloatType, a: Value, c: Value): Valu
 export function badConversion(b: IrBuilder, from: FloatType, s: Value, to: FloatType, r: Value): Value {
   const m = magnitude2(b, LANES[to], r);
   const exactZero = b.and(isZero(b, m), isZero(b, magnitude2(b, LANES[from], s)));
-  return orAll(b, denormal(b, LANES[from], s), b.and(notNormal(b, LANES[to], m), b.eqz(exactZero)));
+  return orAll(b, denormal(b, LANES[from], s), b.and(notNormal(b, LANES[to], r), b.eqz(exactZero)));
 }
 
 // --- vectors --------------------------------------------------------------------------------------------------------

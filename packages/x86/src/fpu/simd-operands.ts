@@ -20,14 +20,27 @@ const REPLACE32 = opId('i32x4_replace_lane');
 const REPLACE64 = opId('i64x2_replace_lane');
 const LANE32 = opId('i32x4_extract_lane');
 const LANE64 = opId('i64x2_extract_lane');
+const REPLACE_F64 = opId('f64x2_replace_lane');
+const REPLACE_F32 = opId('f32x4_replace_lane');
+const BITS_F64 = opId('i64_reinterpret_f64');
+const BITS_F32 = opId('i32_reinterpret_f32');
 const ZERO = new Uint8Array(16);
 
 /** Bytes of one x87 register slot in env. */
 export const FPREG_STRIDE = 16;
 
 export const zero = (t: Translator): Value => t.b.v128(ZERO);
-export const low64 = (t: Translator, v: Value): Value => t.b.emit(LANE64, v);
-export const low32 = (t: Translator, v: Value): Value => t.b.emit(LANE32, v);
+/** The low lane; the value itself that an earlier operation of the block put there. */
+export const low64 = (t: Translator, v: Value): Value => lowLane(t, v, REPLACE64, SPLAT64, REPLACE_F64, BITS_F64, LANE64);
+export const low32 = (t: Translator, v: Value): Value => lowLane(t, v, REPLACE32, SPLAT32, REPLACE_F32, BITS_F32, LANE32);
+function lowLane(t: Translator, v: Value, replace: number, splat: number, replaceFloat: number, bits: number, extract: number): Value {
+  const { b } = t;
+  const { op, imm } = b.block;
+  if (op[v] === replace && imm[v] === 0) return b.block.b[v]!;
+  if (op[v] === splat) return b.block.a[v]!;
+  if (op[v] === replaceFloat && imm[v] === 0) return b.emit(bits, b.block.b[v]!);
+  return b.emit(extract, v);
+}
 /** i64 or i32 in the low lane, zeros above. */
 export const zeroExtend64 = (t: Translator, v: Value): Value => t.b.emit(REPLACE64, zero(t), v);
 export const zeroExtend32 = (t: Translator, v: Value): Value => t.b.emit(REPLACE32, zero(t), v);

@@ -98,7 +98,7 @@ export const IMPLEMENTED: CpuFeatures = {
   edx1: F_FPU | F_VME | F_DE | F_PSE | F_TSC | F_MSR | F_PAE | F_MCE | F_CX8 | F_APIC | F_SEP | F_MTRR | F_PGE | F_MCA | F_CMOV
     | F_PAT | F_PSE36 | F_CLFLUSH | F_ACPI | F_MMX | F_FXSR | F_SSE | F_SSE2 | F_SS,
   ecx1: F_SSE3 | F_PCLMULQDQ | F_MONITOR | F_SSSE3 | F_SSE41 | F_SSE42 | F_MOVBE | F_POPCNT | F_AES | F_HYPERVISOR,
-  ebx7: F_BMI1 | F_BMI2 | F_ADX,
+  ebx7: F_BMI1 | F_BMI2 | F_ERMS | F_ADX,
   edxExt: F_NX | F_RDTSCP,
-  ecxExt: F_ABM,
+  ecxExt: F_ABM | F_3DNOWPREFETCH,
 };

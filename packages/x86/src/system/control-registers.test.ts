@@ -129,6 +129,15 @@ describe('debug registers', () => {
     b.cpu.ei32[ENV.EFLAGS >> 2] |= 1 << 16;
     expect(b.try(() => checkInstructionBreakpoint(b.cpu, 0x5000))).toBeNull();
   });
+  it('a data hit of the instruction before is reported at the next one', () => {
+    const b = protectedBench();
+    movToDr(b.cpu, 0, 0x7000);
+    movToDr(b.cpu, 7, 0x000d0001);
+    expect(b.cpu.hflags & HF_DEBUG).toBe(HF_DEBUG);
+    b.cpu.hitWatchpoint(0x7000, 1, true);
+    expect(b.try(() => checkInstructionBreakpoint(b.cpu, 0x5000))).toEqual({ vector: 1, error: -1 });
+    expect([b.cpu.dr(6) & 15, b.cpu.env32(ENV.PENDING_DR6)]).toEqual([1, 0]);
+  });
   it('general detect faults before the access and clears itself', () => {
     const b = protectedBench();
     movToDr(b.cpu, 7, 0x2000);

@@ -85,8 +85,17 @@ function matchInstruction(cpu: X86Cpu, lin: number): number {
   return hit;
 }
 
-/** Before an instruction under HF_DEBUG without RF: #DB as a fault. */
+/**
+ * Before an instruction under HF_DEBUG: #DB as a fault if it is marked and RF is clear. Data and I/O hits of the
+ * instruction before, if nobody has delivered them yet, are reported here: EIP is the same.
+ */
 export function checkInstructionBreakpoint(cpu: X86Cpu, eip: number): number {
+  const pending = cpu.e32[ENV.PENDING_DR6 >> 2];
+  if (pending !== 0) {
+    cpu.e32[ENV.PENDING_DR6 >> 2] = 0;
+    cpu.setDrRaw(6, cpu.dr(6) | pending);
+    cpu.raise(EXC.DB);
+  }
   if ((cpu.e32[ENV.EFLAGS >> 2] & FLAG_RF) !== 0) return 0;
   const hit = matchInstruction(cpu, (cpu.e32[ENV.CS_BASE >> 2] + eip) >>> 0);
   if (hit !== 0) {

@@ -105,6 +105,15 @@ describe('protected mode gates', () => {
     expect(b.cpu.reg(ESP)).toBe(KSTACK - 6);
     expect([b.r16(KSTACK - 6), b.r16(KSTACK - 4), b.r16(KSTACK - 2)]).toEqual([0x5002, KCODE, 2]);
   });
+  it('an NMI blocks further ones until IRET', () => {
+    const b = protectedBench();
+    setGate(b, 2, gate(KCODE, 0x8000, INT32));
+    expect(b.cpu.canNmi()).toBe(true);
+    b.cpu.interrupt(2);
+    expect([b.cpu.eip, b.cpu.canNmi()]).toEqual([0x8000, false]);
+    iret(b.cpu, 4, 0);
+    expect(b.cpu.canNmi()).toBe(true);
+  });
   it('external interrupt: wakes HLT, ends the shadow, error codes carry EXT', () => {
     const b = protectedBench();
     setGate(b, 0x20, gate(KCODE, 0x8000, INT32));

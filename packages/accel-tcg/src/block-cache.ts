@@ -1,0 +1,268 @@
+/**
+ * Finds, translates and drops translation blocks: the way from a pc in env to a cold stream, through the fetch TLB and
+ * the code map, and what must happen when code bytes or mappings change.
+ */
+import { CODE, ColdEncoder, COLD, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codegen';
+import { IrBuilder, OPS } from '@emkit/ir';
+import type { IrBlock } from '@emkit/ir';
+import type { AddressSpace } from '@emkit/memory';
+import { CodeMap, Tb } from './code-map.ts';
+import type { HotTier } from './hot-tier.ts';
+import { ACCESS_FAULT, ACCESS_IO, EXEC } from './softmmu.ts';
+import type { SoftMmu } from './softmmu.ts';
+import type { Target, TranslateRequest, TranslateResult } from './target.ts';
+import type { TcgTrace } from './trace.ts';
+
+const MAX_INSNS = 64;
+/** Code space for the one block that is not kept, and for the copy of code that lies outside RAM. */
+const ALONE_BYTES = 0x10000;
+const BOUNCE_BYTES = 0x1000;
+/** Longest instruction of any target, with room. */
+const FETCH_BYTES = 32;
+
+export interface BlockCacheOptions {
+  readonly memory: ArrayBufferLike;
+  readonly target: Target;
+  readonly mmu: SoftMmu;
+  readonly space: AddressSpace;
+  readonly codeMap: CodeMap;
+  /** Executions before a block asks to be compiled; 0: never. */
+  readonly hotAfter: number;
+  /** Pc (in its code segment) that a block starting at the linear address must stop before, or -1. */
+  readonly endBefore: (linear: number, csBase: number) => number;
+  /** Blocks may be chained at all. */
+  readonly mayLink: () => boolean;
+  readonly trace: TcgTrace | undefined;
+}
+
+export class BlockCache {
+  readonly stats = { translated: 0, invalidated: 0, flushes: 0, faults: 0 };
+  hot: HotTier | undefined;
+  readonly #o: BlockCacheOptions;
+  readonly #i32: Int32Array;
+  readonly #u16: Uint16Array;
+  readonly #u8: Uint8Array;
+  readonly #byHeader = new Map<number, Tb>();
+  readonly #encoder: ColdEncoder;
+  readonly #builder: IrBuilder;
+  readonly #request: TranslateRequest;
+  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: -1, exitCcOp: -1, callReturn: -1, fault: false };
+  readonly #pc: number;
+  readonly #flags: number;
+  readonly #cs: number;
+  #codeEnd: number = CODE.BASE + ALONE_BYTES + BOUNCE_BYTES;
+  #crossPage = -1;
+  /** The fetch just made was from device memory: its block is not kept. */
+  #bounced = false;
+
+  constructor(options: BlockCacheOptions) {
+    this.#o = options;
+    const { memory, target } = options;
+    this.#i32 = new Int32Array(memory);
+    this.#u16 = new Uint16Array(memory);
+    this.#u8 = new Uint8Array(memory);
+    this.#pc = (ENV_BASE + target.offsets.pc) >> 2;
+    this.#flags = (ENV_BASE + target.offsets.flags) >> 2;
+    this.#cs = (ENV_BASE + target.offsets.csBase) >> 2;
+    this.#encoder = new ColdEncoder(memory, target.globals);
+    this.#builder = new IrBuilder(target.globals);
+    this.#request = {
+      eip: 0, csBase: 0, flags: 0, maxInsns: MAX_INSNS, endEip: -1, hot: false, entryCcOp: -1,
+      code: { u8: this.#u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },
+    };
+  }
+
+  /** MMU mode of the current flags. */
+  user(): number {
+    return (this.#i32[this.#flags] & this.#o.target.userMask) === this.#o.target.userValue ? 1 : 0;
+  }
+  byHeader(header: number): Tb | undefined {
+    return this.#byHeader.get(header);
+  }
+  isCurrent(tb: Tb): boolean {
+    return this.#i32[CTL.TB >> 2] === tb.header;
+  }
+
+  /** The block at env's pc, entered into the jump cache; null when fetching faulted (the fault is delivered). */
+  resolve(): Tb | null {
+    const i32 = this.#i32;
+    const pc = i32[this.#pc];
+    const csBase = i32[this.#cs];
+    const flags = i32[this.#flags];
+    const host = this.#fetchHost((pc + csBase) | 0);
+    if (host < 0) return null;
+    if (this.#bounced) return this.#translate(pc, csBase, flags, host, true);
+    const tb = this.#o.codeMap.find(host, pc, flags, csBase) ?? this.#translate(pc, csBase, flags, host, false);
+    if (tb === null) return null;
+    if (tb.region !== null) this.hot?.revalidate(tb);
+    if (this.#o.trace?.exec === undefined) this.#enterJumpCache(tb);
+    return tb;
+  }
+
+  #enterJumpCache(tb: Tb): void {
+    const i32 = this.#i32;
+    const linear = (tb.pc + tb.csBase) | 0;
+    const e = (JUMP_CACHE.BASE >> 2) + ((((linear >>> 12) & 63) << 6) | ((linear ^ (linear >>> 6)) & 63)) * 4;
+    i32[e] = linear;
+    i32[e + 1] = tb.flags;
+    i32[e + 2] = tb.header;
+    i32[e + 3] = tb.csBase;
+  }
+
+  /** The instruction at env's pc in a block of its own that is not kept. */
+  resolveAlone(): Tb | null {
+    const i32 = this.#i32;
+    const pc = i32[this.#pc];
+    const csBase = i32[this.#cs];
+    const host = this.#fetchHost((pc + csBase) | 0);
+    return host < 0 ? null : this.#translate(pc, csBase, i32[this.#flags], host, true);
+  }
+
+  /** A block that is not kept: its code is overwritten by the next one. */
+  isTransient(tb: Tb): boolean {
+    return tb.header === CODE.BASE;
+  }
+
+  /** Host offset of the code byte at a linear address, -1 when the fault was delivered. */
+  #fetchHost(lin: number): number {
+    const { mmu, target } = this.#o;
+    this.#bounced = false;
+    const host = mmu.access(lin, EXEC, this.user());
+    if (host >= 0) return host;
+    if (host === ACCESS_FAULT) {
+      target.recordPageFault(lin >>> 0);
+      this.stats.faults++;
+      target.deliver();
+      return -1;
+    }
+    return this.#bounce(lin, mmu.phys);
+  }
+
+  /** Code outside RAM (open bus, device memory): a copy of a few bytes, used once. */
+  #bounce(lin: number, phys: number): number {
+    const at = CODE.BASE + ALONE_BYTES + (lin & 4095);
+    const count = Math.min(FETCH_BYTES, 4096 - (lin & 4095));
+    for (let n = 0; n < count; n++) this.#u8[at + n] = this.#o.space.read8(phys + n);
+    this.#bounced = true;
+    return at;
+  }
+
+  #nextPage(): number {
+    const { csBase, eip } = this.#request;
+    const next = (((eip + csBase) | 0) & ~4095) + 4096;
+    const host = this.#o.mmu.access(next | 0, EXEC, this.user());
+    if (host === ACCESS_FAULT) {
+      this.#o.target.recordPageFault(next >>> 0);
+      return -1;
+    }
+    if (host === ACCESS_IO) return this.#bounce(next | 0, this.#o.mmu.phys);
+    this.#crossPage = host;
+    return host;
+  }
+
+  #translate(pc: number, csBase: number, flags: number, host: number, alone: boolean): Tb | null {
+    const { target, trace } = this.#o;
+    const r = this.#request;
+    const out = this.#result;
+    r.eip = pc;
+    r.csBase = csBase;
+    r.flags = flags;
+    r.maxInsns = alone ? 1 : MAX_INSNS;
+    r.endEip = this.#o.endBefore((pc + csBase) | 0, csBase);
+    r.code.offset = host;
+    r.code.available = 4096 - (host & 4095);
+    this.#crossPage = -1;
+    const b = this.#builder;
+    b.reset();
+    target.translate(b, r, out);
+    if (out.fault) {
+      this.stats.faults++;
+      target.deliver();
+      return null;
+    }
+    const block = b.finish();
+    this.stats.translated++;
+    const spans = out.bytes > r.code.available;
+    // the second page's bytes come from device memory: not kept either
+    const keep = !alone && !(spans && this.#crossPage < 0);
+    const tb = new Tb(pc, csBase, flags, host, out.bytes, spans ? this.#crossPage : -1, out.insns);
+    tb.exitFlags = out.exitFlags;
+    tb.callReturn = out.callReturn;
+    describe(tb, block);
+    const bound = ColdEncoder.bound(block.count);
+    if (keep && this.#codeEnd + bound > CODE.LIMIT) this.flush();
+    if (!keep && bound > ALONE_BYTES) throw new Error('one instruction is too large for the translator');
+    tb.header = keep ? this.#codeEnd : CODE.BASE;
+    const end = this.#encoder.encode(block, tb.header, pc, flags, tb.coldFirst || !keep ? 0 : this.#o.hotAfter, (to) => keep && this.#linkable(tb, to));
+    tb.terminator = this.#encoder.terminator;
+    if (trace !== undefined) {
+      trace.inAsm?.(pc, csBase, flags, this.#u8.subarray(host, host + Math.min(out.bytes, r.code.available)));
+      trace.op?.(pc, block);
+    }
+    if (!keep) return tb;
+    this.#codeEnd = end;
+    this.#byHeader.set(tb.header, tb);
+    if (this.#o.codeMap.insert(tb)) {
+      this.#o.mmu.protectCode(tb.host >>> 12);
+      if (tb.secondPage >= 0) this.#o.mmu.protectCode(tb.secondPage >>> 12);
+    }
+    return tb;
+  }
+
+  /** A jump inside the block's own linear page needs no look at the mapping. */
+  #linkable(tb: Tb, target: number): boolean {
+    return tb.secondPage < 0 && (((tb.pc + tb.csBase) ^ (target + tb.csBase)) & ~4095) === 0 && this.#o.mayLink();
+  }
+
+  invalidate(tb: Tb): void {
+    this.stats.invalidated++;
+    this.hot?.invalidate(tb);
+    this.#u16[tb.header >> 1] = COLD.DEAD;
+    this.#o.codeMap.remove(tb);
+    this.#byHeader.delete(tb.header);
+  }
+
+  flushJumpCache(): void {
+    this.#i32.fill(0, JUMP_CACHE.BASE >> 2, (JUMP_CACHE.BASE >> 2) + JUMP_CACHE.ENTRIES * 4);
+  }
+  flushJumpCachePage(lin: number): void {
+    const group = (JUMP_CACHE.BASE >> 2) + ((lin >>> 12) & 63) * 64 * 4;
+    this.#i32.fill(0, group, group + 64 * 4);
+  }
+
+  /** Drop every translation. The running block, if any, must leave before it can reach a link. */
+  flush(): void {
+    this.stats.flushes++;
+    this.hot?.clear();
+    for (const header of this.#byHeader.keys()) this.#u16[header >> 1] = COLD.DEAD;
+    this.#byHeader.clear();
+    this.#o.codeMap.clear();
+    this.#codeEnd = CODE.BASE + ALONE_BYTES + BOUNCE_BYTES;
+    this.flushJumpCache();
+    // pages are no longer protected
+    this.#o.mmu.flush(true);
+  }
+}
+
+/** What region formation wants to know of a block's end, and whether it can begin a region. */
+function describe(tb: Tb, block: IrBlock): void {
+  const last = block.count - 1;
+  const { name } = OPS[block.op[last]];
+  if (name === 'jmp') tb.taken = block.imm[last];
+  else if (name === 'br') {
+    tb.taken = block.imm[last];
+    tb.notTaken = block.imm2[last];
+  } else if (name.startsWith('jmp_ind')) {
+    tb.indirect = true;
+    tb.isReturn = block.imm[last] === 2;
+  }
+  let insns = 0;
+  for (let i = 0; i < block.count; i++) {
+    const def = OPS[block.op[i]];
+    if (def.name === 'insn_start' && ++insns === 2) break;
+    if (def.effect === 'callj' || def.name === 'exit') {
+      tb.coldFirst = true;
+      break;
+    }
+  }
+}

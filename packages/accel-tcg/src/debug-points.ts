@@ -1,0 +1,51 @@
+/** A debugger's breakpoints and watchpoints on one accelerator, beside the guest's own debug registers. */
+
+export interface DebugWatch {
+  readonly address: number;
+  readonly length: number;
+  readonly read: boolean;
+  readonly write: boolean;
+}
+
+export class DebugPoints {
+  /** Linear pcs to stop before. */
+  readonly breakpoints = new Set<number>();
+  readonly watches: DebugWatch[] = [];
+  /** The watch that was hit last. */
+  hit: { address: number; write: boolean } | null = null;
+  #skip = -1;
+
+  /** Go on past a breakpoint at this linear pc, once. */
+  skip(linear: number): void {
+    this.#skip = linear >>> 0;
+  }
+
+  /** Must execution stop before this linear pc? */
+  stopsAt(linear: number): boolean {
+    if (this.breakpoints.size === 0) return false;
+    const at = linear >>> 0;
+    const stop = this.breakpoints.has(at) && this.#skip !== at;
+    this.#skip = -1;
+    return stop;
+  }
+
+  /** The next breakpoint after a linear address as a pc in its code segment, or -1. */
+  nextAfter(linear: number, csBase: number): number {
+    let best = -1;
+    for (const pc of this.breakpoints) {
+      if (pc > linear >>> 0 && (best < 0 || pc < best)) best = pc;
+    }
+    return best < 0 ? -1 : (best - csBase) | 0;
+  }
+
+  /** Note an access; true when a watch was hit. */
+  touch(lin: number, size: number, write: boolean): boolean {
+    for (const w of this.watches) {
+      if (lin < w.address + w.length && w.address < lin + size && (write ? w.write : w.read)) {
+        this.hit = { address: lin, write };
+        return true;
+      }
+    }
+    return false;
+  }
+}

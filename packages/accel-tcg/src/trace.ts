@@ -1,0 +1,11 @@
+/** Sinks for `-d`: what the accelerator reports of translation and execution. Each is absent when off. */
+import type { IrBlock } from '@emkit/ir';
+
+export interface TcgTrace {
+  readonly inAsm?: (pc: number, csBase: number, flags: number, bytes: Uint8Array) => void;
+  readonly op?: (pc: number, block: IrBlock) => void;
+  readonly outAsm?: (pc: number, module: Uint8Array) => void;
+  /** Before each block; blocks are neither chained nor compiled then. */
+  readonly exec?: (pc: number, flags: number) => void;
+  readonly event?: (event: string, text: string) => void;
+}
