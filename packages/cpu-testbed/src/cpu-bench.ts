@@ -124,6 +124,11 @@ export class CpuBench {
     return physical;
   }
 
+  /** Map a user page at one more linear address. */
+  alias(linear: number, physical: number): void {
+    this.#mapTo(linear, physical, 7);
+  }
+
   #mapTo(linear: number, physical: number, bits: number): void {
     const slot = SYS.PAGE_DIR + (linear >>> 22) * 4;
     let table = this.#tables.get(linear >>> 22);

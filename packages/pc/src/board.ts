@@ -13,7 +13,6 @@ import type { AioContext } from '@emkit/aio';
 import { FW_CFG, FwCfgKey } from '@emkit/fw-cfg';
 import { I440FX_PCIHOST, PIIX3, PORT92 } from '@emkit/i440fx';
 import type { I440fxPciHost, Piix3 } from '@emkit/i440fx';
-import { I8042 } from '@emkit/i8042';
 import { I8237 } from '@emkit/i8237';
 import { ISA_PIT } from '@emkit/i8254';
 import { I8259 } from '@emkit/i8259';
@@ -127,9 +126,8 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   const rtc = machine.add(MC146818, { bus: isa, properties: rtcProperties(options.rtc) });
   setCmosMemory(rtc, memorySize);
   machine.add(I8237, { bus: isa });
-  const keyboard = machine.add(I8042, { bus: isa });
   const port92 = machine.add(PORT92, { bus: isa });
-  connectA20(cpu, tcg, [keyboard.gpioOut('a20'), port92.gpioOut('a20')]);
+  connectA20(cpu, tcg, [port92.gpioOut('a20')]);
   const serial = options.serial ?? [];
   serial.forEach((backend, n) => {
     if (backend === undefined) return;

@@ -41,6 +41,10 @@ export class IrMachine implements X86Host {
   keepText = false;
   /** Exceptions are delivered through the guest's IVT or IDT; false: they end the run. */
   deliver = false;
+  /** Longest block: 1 makes every instruction find CC_OP not known. */
+  maxInsns = 64;
+  /** Translate for the hot tier. */
+  hot = false;
   readonly values: (number | bigint)[] = [];
   #next = ENV_BYTES;
   #halted = false;
@@ -156,7 +160,7 @@ export class IrMachine implements X86Host {
     const page = this.pages.get(lin >>> 12);
     const user = (cpu.hflags & HF_CPL) === 3 ? 1 : 0;
     const request: TranslateRequest = {
-      eip, csBase, flags: cpu.hflags, maxInsns: 64, endEip: -1, hot: false, entryCcOp: -1,
+      eip, csBase, flags: cpu.hflags, maxInsns: this.maxInsns, endEip: -1, hot: this.hot, entryCcOp: -1,
       code: {
         u8: this.u8, offset: page === undefined ? 0 : page + (lin & (PAGE - 1)), available: page === undefined ? 0 : PAGE - (lin & (PAGE - 1)),
         nextPage: () => this.pages.get(((lin >>> 12) + 1) & 0xfffff) ?? -1,

@@ -55,7 +55,7 @@ export class FpuBench {
     return page + (linear & 0xfff);
   }
   poke(linear: number, bytes: ArrayLike<number>): void {
-    for (let n = 0; n < bytes.length; n++) this.bench.ram[this.#host(linear + n)] = bytes[n]!;
+    for (let n = 0; n < bytes.length; n++) this.bench.poke(this.#host(linear + n), [bytes[n]!]);
   }
   peek(linear: number, count: number): number[] {
     return Array.from({ length: count }, (_, n) => this.bench.ram[this.#host(linear + n)]!);
@@ -69,7 +69,6 @@ export class FpuBench {
     const { bench, cpu } = this;
     const bytes = [...(code.replaceAll(' ', '').match(/../g) ?? []).map((h) => parseInt(h, 16)), 0xcc];
     this.poke(CODE, bytes);
-    bench.tcg.flushCode();
     cpu.eip = CODE;
     for (const page of [DATA, DATA + 0x1000]) cpu.host.write8(page, cpu.host.read8(page, 1), 1);
     if (this.#tier === 'hot') bench.compile();

@@ -8,7 +8,7 @@ import { ACCESS_READ } from '../translate/translator.ts';
 import { ENV } from '../state.ts';
 import { COMMIT_MOVE, COMMIT_PREM, COMMIT_TRIG, COMMIT_TWO, FSW_C0, FSW_C1, FSW_C2, FSW_C3, FSW_CC, STACK_OVERFLOW, STACK_UNDERFLOW, X87_IE } from './x87-bits.ts';
 import {
-  X87_OPERAND, X87_RESULT, X87_RESULT2, allMasked, commitByHelper, copy, empty, fcw, full, load16, load64, moveTop, setTag,
+  X87_OPERAND, X87_RESULT, X87_RESULT2, bailUnmasked, commitByHelper, copy, empty, fcw, full, load16, load64, moveTop, setTag,
   st, store16, toRegister, updateStatus, x87Ready,
 } from './x87-stack.ts';
 
@@ -90,14 +90,15 @@ const twoResults = (helper: string): Handler => (t) => {
   const { b } = t;
   const none = empty(t, 0);
   const fault = b.or(none, full(t));
-  if (t.hot && allMasked(t)) b.bailIf(fault);
+  if (t.hot) b.bailIf(fault);
   const flags = t.callw(helper, b.envAddr(X87_RESULT), b.envAddr(X87_RESULT2), b.envAddr(st(t, 0)), fcw(t));
-  if (!t.hot || !allMasked(t)) {
+  if (!t.hot) {
     const faultFlags = b.select(none, b.i32(STACK_UNDERFLOW), b.i32(STACK_OVERFLOW));
     commitByHelper(t, COMMIT_TWO, b.select(fault, faultFlags, flags), 0, 0);
     return;
   }
   b.bailIf(b.and(flags, b.i32(FSW_C2)));
+  bailUnmasked(t, flags);
   copy(t, X87_RESULT, st(t, 0));
   copy(t, X87_RESULT2, st(t, -1));
   updateStatus(t, flags, FSW_C1 | FSW_C2);

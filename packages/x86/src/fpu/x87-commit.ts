@@ -136,8 +136,7 @@ export const x87Commit = (cpu: X86Cpu) => (flags: number, descriptor: number, ad
   cpu.hflags = withX87Flags(cpu.hflags, fsw, fcw);
 
   cpu.setEnv32(ENV.FIP, cpu.currentEip());
-  // with everything masked the straight-line forms do not keep the rest either
-  if ((fcw & X87_FLAGS) === X87_FLAGS) return 0;
+  if (unmasked === 0) return 0;
   cpu.setEnv32(ENV.FCS, cpu.segSelector(CS));
   cpu.setEnv32(ENV.FOP, (descriptor >> FOP_SHIFT) & 0x7ff);
   const segment = (descriptor >>> SEGMENT_SHIFT) & 7;

@@ -12,7 +12,7 @@ import {
   FSW_UNORDERED, STACK_UNDERFLOW, X87_FLAGS,
 } from './x87-bits.ts';
 import {
-  X87_OPERAND, allMasked, commitByHelper, empty, fcw, moveTop, pop, setTag, st, store16, topOf, updateStatus, x87Ready,
+  X87_OPERAND, allMasked, bailUnmasked, commitByHelper, empty, fcw, moveTop, needsHelper, pop, setTag, st, store16, topOf, updateStatus, x87Ready,
 } from './x87-stack.ts';
 
 // --- comparisons ------------------------------------------------------------------------------------------------------
@@ -20,12 +20,13 @@ import {
 function finishCompare(t: Translator, fault: Value, pops: number, toEflags: boolean, compute: () => Value): void {
   const { b } = t;
   const unordered = b.i32(STACK_UNDERFLOW | FSW_UNORDERED);
-  if (!allMasked(t)) {
+  if (needsHelper(t)) {
     commitByHelper(t, toEflags ? COMMIT_COMI : COMMIT_COMPARE, b.select(fault, unordered, compute()), 0, pops);
     return;
   }
   if (t.hot) b.bailIf(fault);
   const flags = t.hot ? compute() : b.select(fault, unordered, compute());
+  if (t.hot) bailUnmasked(t, flags);
   if (toEflags) {
     // C0 C2 C3 -> CF PF ZF; OF SF AF become 0; C1 stays unless the stack faults (recorded hardware)
     updateStatus(t, b.and(flags, b.i32(X87_FLAGS | FSW_SF)), t.hot ? 0 : FSW_C1, t.hot ? -1 : fault);

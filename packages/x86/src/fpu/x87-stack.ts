@@ -3,11 +3,11 @@
  *
  * Three forms of every instruction:
  *  - all exceptions masked, cold: straight-line; a stack fault is worked in by selects (masked response);
- *  - all masked, hot: the same, but a stack fault leaves through `bail_if`;
- *  - some exception unmasked (HF_FPU_UNMASKED): the result goes to scratch and the script helper `x87_commit` decides
- *    what is written, whether the stack moves, and ES; the block ends.
+ *  - some exception unmasked (HF_FPU_UNMASKED), cold: the result goes to scratch and the script helper `x87_commit`
+ *    decides what is written, whether the stack moves, and ES; the block ends;
+ *  - hot: a stack fault leaves through `bail_if`, and so does any unmasked exception, before anything is written.
  * SDM Vol. 1 §8.1.2 (stack), §8.5.1.1 (stack faults), §8.6 (order of exceptions). FIP is always kept; FDP, FOP, FCS, FDS
- * only by `x87_commit`, as processors with FDP_EXCPTN_ONLY and deprecated FCS/FDS do (SDM Vol. 1 §8.1.8).
+ * only when an unmasked exception is raised, as processors with FDP_EXCPTN_ONLY and deprecated FCS/FDS do (SDM Vol. 1 §8.1.8).
  */
 import { opId } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
@@ -17,6 +17,7 @@ import { ENV, EXC, HF_EM, HF_FPU_ES, HF_FPU_UNMASKED, HF_TOP, HF_TOP_SHIFT, HF_T
 import { FPREG_STRIDE, pendingError } from './simd-operands.ts';
 import {
   COMMIT_COMI, COMMIT_PUSH, COMMIT_REG, DST_SHIFT, FOP_SHIFT, FSW_C1, NO_SEGMENT, POPS_SHIFT, SEGMENT_SHIFT, SIZE_SHIFT, STACK_OVERFLOW, STACK_UNDERFLOW,
+  X87_FLAGS,
 } from './x87-bits.ts';
 
 const ENVLD_8U = opId('envld_8u');
@@ -39,6 +40,9 @@ const physical = (t: Translator, i: number): number => (topOf(t) + i) & 7;
 export const st = (t: Translator, i: number): number => ENV.FPREGS + FPREG_STRIDE * physical(t, i);
 export const fcw = (t: Translator): Value => t.envLoad(ENV.FPUC);
 export const allMasked = (t: Translator): boolean => (t.flags & HF_FPU_UNMASKED) === 0;
+
+/** The cold form must leave the decision to `x87_commit`. */
+export const needsHelper = (t: Translator): boolean => !t.hot && !allMasked(t);
 
 export const load16 = (t: Translator, offset: number): Value => t.b.emit(ENVLD_16U, -1, -1, -1, offset);
 export const load64 = (t: Translator, offset: number): Value => t.b.emit(ENVLD_I64, -1, -1, -1, offset);
@@ -96,6 +100,20 @@ export function indefiniteIf(t: Translator, fault: Value, slot: number): void {
 /** Computes into the env slot given and returns the flags. Anything that may leave must have been emitted before. */
 export type Compute = (slot: number) => Value;
 
+/** Hot: leave if an unmasked exception was raised. */
+export function bailUnmasked(t: Translator, flags: Value): void {
+  const { b } = t;
+  if (!allMasked(t)) b.bailIf(b.and(b.and(flags, b.not(fcw(t))), b.i32(X87_FLAGS)));
+}
+/** Hot: the result reaches its register only if no unmasked exception was raised. */
+function computeGuarded(t: Translator, slot: number, compute: Compute): Value {
+  if (allMasked(t)) return compute(slot);
+  const flags = compute(X87_RESULT);
+  bailUnmasked(t, flags);
+  copy(t, X87_RESULT, slot);
+  return flags;
+}
+
 /** What is special about an instruction's status: `COMMIT_*` kind, condition bits cleared, flags of a stack fault. */
 export interface StatusRule {
   readonly kind: number;
@@ -110,14 +128,14 @@ const PLAIN: StatusRule = { kind: COMMIT_REG, clear: FSW_C1 };
 export function toRegister(t: Translator, dst: number, pops: number, fault: Value, compute: Compute, rule: StatusRule = PLAIN): void {
   const { b } = t;
   const faultFlags = rule.faultFlags ?? b.i32(STACK_UNDERFLOW);
-  if (!allMasked(t)) {
+  if (needsHelper(t)) {
     commitByHelper(t, rule.kind, b.select(fault, faultFlags, compute(X87_RESULT)), dst, pops);
     return;
   }
   const slot = st(t, dst);
   if (t.hot) {
     b.bailIf(fault);
-    updateStatus(t, compute(slot), rule.onlyOnFault === true ? 0 : rule.clear);
+    updateStatus(t, computeGuarded(t, slot, compute), rule.onlyOnFault === true ? 0 : rule.clear);
   } else {
     const flags = compute(slot);
     indefiniteIf(t, fault, slot);
@@ -130,14 +148,14 @@ export function toRegister(t: Translator, dst: number, pops: number, fault: Valu
 /** Push a result. `faultFlags`: what a stack fault raises (overflow unless an operand can be empty too). */
 export function push(t: Translator, fault: Value, compute: Compute, faultFlags: Value = t.b.i32(STACK_OVERFLOW)): void {
   const { b } = t;
-  if (!allMasked(t)) {
+  if (needsHelper(t)) {
     commitByHelper(t, COMMIT_PUSH, b.select(fault, faultFlags, compute(X87_RESULT)), -1, 0);
     return;
   }
   const slot = st(t, -1);
   if (t.hot) {
     b.bailIf(fault);
-    updateStatus(t, compute(slot));
+    updateStatus(t, computeGuarded(t, slot, compute));
   } else {
     const flags = compute(slot);
     indefiniteIf(t, fault, slot);

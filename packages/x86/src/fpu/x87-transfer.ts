@@ -9,8 +9,8 @@ import type { Handler, HandlerTable, Translator } from '../translate/translator.
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
 import { COMMIT_STORE, COMMIT_XCHG, STACK_OVERFLOW, STACK_UNDERFLOW } from './x87-bits.ts';
 import {
-  INDEFINITE_EXPONENT, INDEFINITE_HIGH, X87_OPERAND, X87_RESULT, allMasked, commitByHelper, copy, empty, fcw, full, load16,
-  load64, pop, push, setTag, st, store16, toRegister, updateStatus, x87Ready,
+  INDEFINITE_EXPONENT, INDEFINITE_HIGH, X87_OPERAND, X87_RESULT, bailUnmasked, commitByHelper, copy, empty, fcw, full, load16,
+  load64, needsHelper, pop, push, setTag, st, store16, toRegister, updateStatus, x87Ready,
 } from './x87-stack.ts';
 
 const ENVLD_I32 = opId('envld_i32');
@@ -86,10 +86,10 @@ const storeConverted = (helper: string, d: Destination, pops: number, ...extra: 
   const { b } = t;
   const address = t.memory(d.bytes, ACCESS_WRITE);
   const fault = empty(t, 0);
-  const inLine = allMasked(t);
-  if (inLine && t.hot) b.bailIf(fault);
+  if (t.hot) b.bailIf(fault);
   let flags = t.callw(helper, b.envAddr(X87_RESULT), b.envAddr(st(t, 0)), fcw(t), ...extra.map((n) => b.i32(n)));
-  if (!inLine) {
+  if (t.hot) bailUnmasked(t, flags);
+  if (needsHelper(t)) {
     commitByHelper(t, COMMIT_STORE, b.select(fault, b.i32(STACK_UNDERFLOW), flags), 0, pops, address, d.bytes);
     return;
   }
@@ -109,10 +109,10 @@ const storeTen = (helper: string): Handler => (t) => {
   const { b } = t;
   const address = t.memory(10, ACCESS_WRITE);
   const fault = empty(t, 0);
-  const inLine = allMasked(t);
-  if (inLine && t.hot) b.bailIf(fault);
+  if (t.hot) b.bailIf(fault);
   let flags = helper === '' ? b.i32(0) : t.callw(helper, b.envAddr(X87_RESULT), b.envAddr(st(t, 0)), fcw(t));
-  if (!inLine) {
+  if (t.hot) bailUnmasked(t, flags);
+  if (needsHelper(t)) {
     if (helper === '') copy(t, st(t, 0), X87_RESULT);
     commitByHelper(t, COMMIT_STORE, b.select(fault, b.i32(STACK_UNDERFLOW), flags), 0, 1, address, 10);
     return;
@@ -143,7 +143,7 @@ const fxch: Handler = (t, i) => {
   const [x, y] = [st(t, 0), st(t, i.rm)];
   const [noX, noY] = [empty(t, 0), empty(t, i.rm)];
   const fault = b.or(noX, noY);
-  if (!allMasked(t)) {
+  if (needsHelper(t)) {
     commitByHelper(t, COMMIT_XCHG, b.select(fault, b.i32(STACK_UNDERFLOW), b.i32(0)), i.rm, 0);
     return;
   }

@@ -36,6 +36,7 @@ describe('I/O permission', () => {
   it('ends at the TSS limit, and a 16-bit TSS has none', () => {
     const b = protectedBench();
     toUser(b);
+    b.host.ram.setUint8(TSS + 0x1ff, 0); // clear bits do not help: the byte behind them is beyond the limit
     const last = (0x1ff - 0x68) * 8;
     expect(b.try(() => portIn(b.cpu, last - 1, 1))).toBeNull();
     expect(b.try(() => portIn(b.cpu, last, 1))).toEqual(GP0);

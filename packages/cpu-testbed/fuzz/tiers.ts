@@ -1,0 +1,205 @@
+/**
+ * Runs one program from one state in several ways (whole blocks in the cold tier; one instruction a block; compiled
+ * regions, several rounds) and compares everything the guest could ever see. The cold tier's run is the reference.
+ */
+import { EXIT } from '@emkit/accel-tcg';
+import { CpuBench } from '@emkit/cpu-testbed';
+import { ENV, XMM_STRIDE } from '@emkit/x86';
+import { assemble, listing } from './program.ts';
+import type { Program } from './program.ts';
+import { CODE_BYTES, codeOrigin, enter, prepare } from './modes.ts';
+import type { Mode } from './modes.ts';
+import { Random } from './random.ts';
+
+export interface Case {
+  readonly mode: Mode;
+  /** Of registers and data. */
+  readonly stateSeed: number;
+  /** Offset of the program in the code pages. */
+  readonly entry: number;
+  readonly program: Program;
+}
+
+const RAM_BYTES = 1 << 20;
+/** Instructions after which a program counts as endless. */
+const MAX_INSNS = 12_000;
+const HOT_ROUNDS = 3;
+const MAX_SHRINK_RUNS = 600;
+
+interface Outcome {
+  readonly stop: string;
+  readonly retired: number;
+  readonly eflags: number;
+  readonly env: Uint8Array;
+  readonly ram: Uint8Array;
+}
+
+/** Env ranges that no guest sees: lazy flags (compared as EFLAGS), helpers' scratch, the exception being raised. */
+const HIDDEN: readonly (readonly [number, number])[] = [[ENV.CC_OP, ENV.EFLAGS], [ENV.EXCEPTION_VECTOR, ENV.PENDING_DR6], [ENV.SCRATCH, ENV.XMM]];
+
+export class TierComparison {
+  #benches = newBenches();
+  #baseline = this.#benches.cold.ram.slice();
+
+  /** Differences found, as text; empty when all ways agree. Endless programs are not compared. */
+  check(c: Case): string[] {
+    const { cold, hot, single } = this.#benches;
+    const { ram, env } = this.#start(cold, c);
+    const slices = new Random(c.stateSeed ^ 0x5eed);
+    const reference = run(cold, () => MAX_INSNS);
+    const found: string[] = [];
+    const other = (name: string, outcome: Outcome): boolean => {
+      const text = compare(reference, outcome);
+      if (text.length > 0) found.push(`${name}: ${text.join('; ')}`);
+      return text.length === 0;
+    };
+    for (let round = 0; round < HOT_ROUNDS; round++) {
+      restore(hot, ram, env);
+      if (round === 1) hot.compile();
+      if (!other(`hot, round ${round}`, run(hot, () => (round === 0 ? 1 + slices.int(300) : MAX_INSNS)))) return found;
+    }
+    if ((c.stateSeed & 3) === 0 && reference.retired < 600) {
+      restore(single, ram, env);
+      other('single instructions', runSingle(single));
+    }
+    return found;
+  }
+
+  /** The same with processors that have run nothing before: what a reproducer must show. */
+  checkFresh(c: Case): string[] {
+    this.reset();
+    return this.check(c);
+  }
+
+  reset(): void {
+    this.#benches = newBenches();
+    this.#baseline = this.#benches.cold.ram.slice();
+  }
+
+  /** Empty items while the difference stays. */
+  shrink(c: Case): Case {
+    let best = c;
+    let runs = 0;
+    for (let size = Math.ceil(c.program.items.length / 2); size >= 1; size = size > 1 ? Math.ceil(size / 2) : 0) {
+      for (let at = 0; at < best.program.items.length && runs < MAX_SHRINK_RUNS; at += size) {
+        const { items } = best.program;
+        if (items.slice(at, at + size).every((i) => i.bytes.length === 0)) continue;
+        const program = { ...best.program, items: items.map((i, n) => (n >= at && n < at + size ? { bytes: [] } : i)) };
+        runs++;
+        if (this.checkFresh({ ...best, program }).length > 0) best = { ...best, program };
+      }
+    }
+    return best;
+  }
+
+  #start(cold: CpuBench, c: Case): { ram: Uint8Array; env: Uint8Array } {
+    writeDifferences(cold, this.#baseline);
+    cold.tcg.clearShutdown();
+    const code = assemble(c.program, codeOrigin(c.mode) + c.entry).subarray(0, CODE_BYTES - c.entry);
+    enter(cold, c.mode, new Random(c.stateSeed), code, c.entry);
+    return { ram: cold.ram.slice(), env: cold.cpu.e8.slice(0, ENV.SIZE) };
+  }
+}
+
+function newBenches(): { cold: CpuBench; hot: CpuBench; single: CpuBench } {
+  const make = (tier: 'cold' | 'hot'): CpuBench => {
+    const bench = new CpuBench({ ramBytes: RAM_BYTES, tier, portIn: (port) => Math.imul(port, 0x9e3779b1) >>> 0 });
+    prepare(bench);
+    return bench;
+  };
+  return { cold: make('cold'), hot: make('hot'), single: make('cold') };
+}
+
+/** Only what differs is written: code that has not changed keeps its translations. */
+function writeDifferences(bench: CpuBench, ram: Uint8Array): void {
+  const now = new Int32Array(bench.ram.buffer, bench.ram.byteOffset, RAM_BYTES >> 2);
+  const then = new Int32Array(ram.buffer, ram.byteOffset, RAM_BYTES >> 2);
+  for (let n = 0; n < then.length; n++) if (now[n] !== then[n]) bench.poke32(n * 4, then[n]);
+}
+
+function restore(bench: CpuBench, ram: Uint8Array, env: Uint8Array): void {
+  writeDifferences(bench, ram);
+  bench.cpu.e8.set(env);
+  bench.tcg.clearShutdown();
+  bench.cpu.afterLoad();
+}
+
+function run(bench: CpuBench, slice: () => number): Outcome {
+  const { tcg } = bench;
+  const before = tcg.retired;
+  let stop = 'endless';
+  try {
+    while (tcg.retired - before < MAX_INSNS) {
+      const reason = tcg.run(slice());
+      if (reason !== EXIT.SLICE) {
+        stop = nameOf(reason);
+        break;
+      }
+    }
+  } catch (error) {
+    stop = `script error: ${(error as Error).message}`;
+  }
+  return outcome(bench, stop, tcg.retired - before);
+}
+
+function runSingle(bench: CpuBench): Outcome {
+  const { tcg } = bench;
+  const before = tcg.retired;
+  let stop = 'endless';
+  try {
+    for (let n = 0; n < MAX_INSNS; n++) {
+      const reason = tcg.step();
+      if (reason !== EXIT.SLICE) {
+        stop = nameOf(reason);
+        break;
+      }
+    }
+  } catch (error) {
+    stop = `script error: ${(error as Error).message}`;
+  }
+  return outcome(bench, stop, tcg.retired - before);
+}
+
+const nameOf = (reason: number): string => Object.entries(EXIT).find(([, v]) => v === reason)?.[0] ?? String(reason);
+
+const outcome = (bench: CpuBench, stop: string, retired: number): Outcome => ({ stop, retired, eflags: bench.cpu.eflags(), env: bench.cpu.e8, ram: bench.ram });
+
+const hex = (v: number): string => `0x${(v >>> 0).toString(16)}`;
+
+function compare(a: Outcome, b: Outcome): string[] {
+  if (a.stop.startsWith('script error') && !a.stop.includes('instruction fetch from device memory')) return [a.stop];
+  if (a.stop === 'endless' || b.stop === 'endless') {
+    // near the bound either may be cut first
+    return a.stop === b.stop || Math.max(a.retired, b.retired) - Math.min(a.retired, b.retired) < 2000 ? [] : [`stops ${a.stop}/${b.stop} after ${a.retired}/${b.retired}`];
+  }
+  const out: string[] = [];
+  if (a.stop !== b.stop) out.push(`stop ${a.stop}/${b.stop}`);
+  if (a.retired !== b.retired) out.push(`retired ${a.retired}/${b.retired}`);
+  if (a.eflags !== b.eflags) out.push(`eflags ${hex(a.eflags)}/${hex(b.eflags)}`);
+  for (let at = 0; at < ENV.SIZE && out.length < 12; at += 4) {
+    if (HIDDEN.some(([from, to]) => at >= from && at < to)) continue;
+    const [x, y] = [word(a.env, at), word(b.env, at)];
+    if (x !== y) out.push(`${envName(at)} ${hex(x)}/${hex(y)}`);
+  }
+  for (let at = 0; at < RAM_BYTES && out.length < 16; at += 4) {
+    const [x, y] = [word(a.ram, at), word(b.ram, at)];
+    if (x !== y) out.push(`[${hex(at)}] ${hex(x)}/${hex(y)}`);
+  }
+  return out;
+}
+
+const word = (u8: Uint8Array, at: number): number => (u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24)) >>> 0;
+
+function envName(at: number): string {
+  if (at < ENV.EIP) return `gpr${at >> 3}`;
+  if (at >= ENV.XMM) return `xmm${Math.floor((at - ENV.XMM) / XMM_STRIDE)}+${(at - ENV.XMM) % XMM_STRIDE}`;
+  const [name, base] = Object.entries(ENV).filter(([key, o]) => key !== 'SIZE' && o <= at).sort((x, y) => y[1] - x[1])[0];
+  return `${name}+${at - base}`;
+}
+
+/** Everything needed to repeat a case. */
+export function describeCase(c: Case, differences: readonly string[]): string {
+  const bytes = assemble(c.program, codeOrigin(c.mode) + c.entry);
+  const raw = [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
+  return `${differences.join('\n')}\nmode ${c.mode}, stateSeed ${c.stateSeed}, entry ${hex(c.entry)}, code ${raw}\n${listing(c.program, codeOrigin(c.mode) + c.entry)}`;
+}

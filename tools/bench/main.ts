@@ -1,0 +1,134 @@
+/**
+ * npm run bench -- cpu | boot | profile: emkit's speed beside QEMU's TCG and v86 on the same guests (docs/performance).
+ * Exit code: 0; 1 when a checksum differs, a guest does not finish or a peer is missing; 2 for a wrong command line.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { ensureKernel } from '../fetch-kernel/fetch-kernel.mjs';
+import { runBoot } from './boot-bench.ts';
+import { bootReport } from './boot-report.ts';
+import { bundleRunner, ROOT } from './bundle.ts';
+import { runCpu } from './cpu-bench.ts';
+import { cpuReport } from './cpu-report.ts';
+import { choosePeers, emkit, MEMORY_MIB, MissingPeer } from './emulators.ts';
+import type { Emulator } from './emulators.ts';
+import { gitCommit, hostFacts, isBusy } from './host.ts';
+import type { HostFacts } from './host.ts';
+import { resultMarkdown, writeMarkdown } from './markdown.ts';
+import type { Result } from './markdown.ts';
+import { parseOptions, USAGE, UsageError } from './options.ts';
+import type { BootOptions, CommonOptions, CpuOptions } from './options.ts';
+import { hottest } from './profile.ts';
+import type { CpuProfile } from './profile.ts';
+import { ms, textTable } from './table.ts';
+
+const note = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
+
+async function emulatorsFor(options: CommonOptions): Promise<Emulator[]> {
+  const peers = choosePeers(options.peers, note);
+  const profileDir = options.cpuProf === undefined ? undefined : resolve(options.cpuProf);
+  const commit = gitCommit();
+  const own = emkit(await bundleRunner(), commit === undefined ? '(unknown version)' : commit, {
+    tier: options.tier,
+    ...(profileDir === undefined ? {} : { profileDir }),
+  });
+  return [own, ...peers];
+}
+
+function startFacts(emulators: readonly Emulator[]): HostFacts {
+  const facts = hostFacts(emulators);
+  note(`${facts.machine}; ${facts.node}; ${facts.versions.join(', ')}`);
+  if (isBusy(facts)) note(`the machine is busy (load average ${facts.load.toFixed(1)}): expect noise`);
+  return facts;
+}
+
+/** Prints, writes the files that were asked for, and gives the exit code. */
+function finish(
+  options: CommonOptions,
+  name: string,
+  what: string,
+  facts: HostFacts,
+  result: Result,
+  data: object,
+): number {
+  console.log(textTable(result.table));
+  for (const error of result.errors) console.log(`ERROR ${error}`);
+  console.log(result.summary.join('\n'));
+  if (options.json !== undefined) {
+    const { errors, summary } = result;
+    mkdirSync(dirname(resolve(options.json)), { recursive: true });
+    writeFileSync(
+      options.json,
+      `${JSON.stringify({ benchmark: name, host: facts, options, ...data, errors, summary }, null, 1)}\n`,
+    );
+  }
+  if (options.markdown !== undefined) writeMarkdown(options.markdown, name, resultMarkdown(what, facts, result));
+  return result.errors.length === 0 ? 0 : 1;
+}
+
+async function cpu(options: CpuOptions): Promise<number> {
+  const elf = resolve(options.elf ?? join(ROOT, '../shared/bench/bench32.elf'));
+  if (!existsSync(elf)) throw new UsageError(`${elf} does not exist: name the benchmark guest with --elf FILE`);
+  const emulators = await emulatorsFor(options);
+  const facts = startFacts(emulators);
+  const { scale, rounds, only } = options;
+  const run = await runCpu({ emulators, elf, scale, rounds, only, silenceMs: options.limitSeconds * 1000, note });
+  const report = cpuReport(run);
+  const samples = Object.fromEntries(
+    [...run.rounds].map(([name, list]) => [name, list.map((r) => Object.fromEntries(r))]),
+  );
+  const what = `Scale ${scale}, ${rounds} rounds, ${MEMORY_MIB} MiB`;
+  return finish(options, 'cpu', what, facts, report, { samples, geomeans: report.geomeans });
+}
+
+async function boot(options: BootOptions): Promise<number> {
+  let { kernel, initrd } = options;
+  let guest = 'a kernel of your own';
+  if (kernel === undefined || initrd === undefined) {
+    const files = await ensureKernel();
+    ({ kernel, initramfs: initrd } = files);
+    guest = `Debian's installer kernel ${files.version} and the initramfs of npm start`;
+  }
+  const emulators = await emulatorsFor(options);
+  const facts = startFacts(emulators);
+  const { append, rounds } = options;
+  const files = { kernel: resolve(kernel), initrd: resolve(initrd) };
+  const run = await runBoot({ emulators, ...files, append, rounds, silenceMs: options.limitSeconds * 1000, note });
+  const report = bootReport(run);
+  const what = `Boot of ${guest}, ${rounds} rounds, ${MEMORY_MIB} MiB`;
+  return finish(options, 'boot', what, facts, report, {
+    samples: Object.fromEntries(run.rounds),
+    ratios: report.ratios,
+  });
+}
+
+function profile(files: readonly string[]): number {
+  for (const file of files) {
+    const rows = hottest(JSON.parse(readFileSync(file, 'utf8')) as CpuProfile, 30);
+    if (files.length > 1) console.log(file);
+    console.log(
+      textTable({
+        head: ['function', 'self ms', '%'],
+        rows: rows.map(({ name, selfMs, share }) => [name, ms(selfMs), (share * 100).toFixed(1)]),
+      }),
+    );
+  }
+  return 0;
+}
+
+try {
+  const words = process.argv.slice(2);
+  if (words.some((word) => word === '--help' || word === '-h')) console.log(USAGE);
+  else {
+    const options = parseOptions(words);
+    if (options.command === 'cpu') process.exitCode = await cpu(options);
+    else if (options.command === 'boot') process.exitCode = await boot(options);
+    else process.exitCode = profile(options.files);
+  }
+} catch (error) {
+  if (!(error instanceof Error)) throw error;
+  process.stderr.write(`bench: ${error.message}\n`);
+  if (error instanceof MissingPeer) process.stderr.write(`       try: ${error.hint}\n`);
+  if (error instanceof UsageError) process.stderr.write(`${USAGE}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

@@ -1,0 +1,45 @@
+/**
+ * emkit as one process of the benchmark: guest and options as JSON in the first argument, serial port on standard output.
+ * Bundled before use (bundle.ts), so that what is measured is code as it is shipped.
+ */
+import { readFileSync, writeSync } from 'node:fs';
+import { createPc } from '@emkit/pc';
+import type { PcOptions } from '@emkit/pc';
+import type { Guest } from './emulators.ts';
+
+interface Job {
+  readonly guest: Guest;
+  readonly memoryMib: number;
+  readonly cpu: string;
+  readonly tier: NonNullable<PcOptions['tier']>;
+}
+
+const { guest, memoryMib, cpu, tier } = JSON.parse(process.argv[2]) as Job;
+// An orderly exit, so that --cpu-prof writes its file.
+process.on('SIGTERM', () => process.exit(0));
+
+const file = (name: string): { name: string; bytes: Uint8Array } => ({ name, bytes: readFileSync(name) });
+const pc = await createPc({
+  memorySize: memoryMib * 2 ** 20,
+  cpu,
+  tier,
+  kernel: file(guest.kind === 'multiboot' ? guest.elf : guest.kernel),
+  append: guest.commandLine,
+  ...(guest.kind === 'linux' ? { modules: [{ bytes: file(guest.initrd).bytes, commandLine: '' }] } : {}),
+  serial: [
+    {
+      // A blocking write: what the guest said is heard when it was said.
+      write: (bytes) => {
+        for (let sent = 0; sent < bytes.length;) sent += writeSync(1, bytes, sent);
+      },
+      read: () => new Uint8Array(0),
+      onReadable: undefined,
+      onBreak: undefined,
+    },
+  ],
+  noReboot: true,
+  warn: (text) => process.stderr.write(`${text}\n`),
+});
+const exit = await pc.run();
+if (exit.kind !== 'shutdown') process.stderr.write(`${JSON.stringify(exit)}\n`);
+process.exit(exit.kind === 'shutdown' ? 0 : 1);
