@@ -33,5 +33,5 @@ export function gitCommit(): string | undefined {
   };
   const commit = git('rev-parse', '--short', 'HEAD');
   if (commit === undefined || commit === '') return undefined;
-  return git('status', '--porcelain', '--untracked-files=no') === '' ? commit : `${commit}, changed`;
+  return git('status', '--porcelain', '--untracked-files=no') === '' ? commit : `${commit}-changed`;
 }

@@ -77,7 +77,7 @@ async function cpu(options: CpuOptions): Promise<number> {
   const samples = Object.fromEntries(
     [...run.rounds].map(([name, list]) => [name, list.map((r) => Object.fromEntries(r))]),
   );
-  const what = `Scale ${scale}, ${rounds} rounds, ${MEMORY_MIB} MiB`;
+  const what = `Scale ${scale}, ${rounds} round${rounds === 1 ? '' : 's'}, ${MEMORY_MIB} MiB`;
   return finish(options, 'cpu', what, facts, report, { samples, geomeans: report.geomeans });
 }
 
@@ -95,7 +95,7 @@ async function boot(options: BootOptions): Promise<number> {
   const files = { kernel: resolve(kernel), initrd: resolve(initrd) };
   const run = await runBoot({ emulators, ...files, append, rounds, silenceMs: options.limitSeconds * 1000, note });
   const report = bootReport(run);
-  const what = `Boot of ${guest}, ${rounds} rounds, ${MEMORY_MIB} MiB`;
+  const what = `Boot of ${guest}, ${rounds} round${rounds === 1 ? '' : 's'}, ${MEMORY_MIB} MiB`;
   return finish(options, 'boot', what, facts, report, {
     samples: Object.fromEntries(run.rounds),
     ratios: report.ratios,

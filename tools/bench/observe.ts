@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import type { Command } from './emulators.ts';
 
 export interface Ending {
@@ -36,11 +37,25 @@ function cpuMs(pid: number): number {
   }
 }
 
+/**
+ * On a busy machine a listener that is not woken at once hears START and END together. Only root may raise a priority, and
+ * the child must not inherit it.
+ */
+function prioritize(nice: number): void {
+  try {
+    setPriority(nice);
+  } catch {
+    // without it the measurement is only noisier
+  }
+}
+
 /** `silenceMs`: a guest that says nothing for so long is given up. */
 export function observe(command: Command, silenceMs: number, listener: Listener): Promise<Ending> {
   return new Promise((resolve, reject) => {
     const start = performance.now();
+    prioritize(0);
     const child = spawn(command.program, command.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    prioritize(-10);
     const pid = child.pid ?? 0;
     let kind: Ending['kind'] = 'exited';
     let complaint = '';

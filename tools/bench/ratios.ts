@@ -37,8 +37,8 @@ export function comparable(emkit: Rounds, peer: Rounds, workload: string): boole
   return complete && new Set([...checksums(emkit, workload), ...checksums(peer, workload)]).size === 1;
 }
 
-/** Below the resolution of a serial line heard from outside; keeps a ratio finite. */
-const SHORTEST_MS = 0.01;
+/** What a serial line heard from outside can resolve; keeps ratios of shorter times from meaning anything. */
+const SHORTEST_MS = 0.5;
 
 /** The workload's ratio in each round; empty when not comparable. */
 export function ratios(emkit: Rounds, peer: Rounds, workload: string): number[] {

@@ -15,8 +15,8 @@ import type { Target, TranslateRequest, TranslateResult } from './target.ts';
 /** Bounds of one region: the engine's optimiser is superlinear in function size. */
 const MAX_BLOCKS = 48;
 const MAX_INSNS = 320;
-/** A successor joins when it ran at least this often in the cold tier. */
-const WARM = 12;
+/** A successor joins when it ran at least 1/WARM_SHARE as often as makes a block hot. */
+const WARM_SHARE = 32;
 /** Most return sites or remembered targets that one indirect jump compares with. */
 const MAX_TARGETS = 10;
 
@@ -107,7 +107,7 @@ export class RegionBuilder {
   #warm(tb: Tb): boolean {
     if (this.#u16[tb.header >> 1] === COLD.HOT) return true;
     const left = this.#i32[(tb.header + HEADER.COUNTER) >> 2];
-    return left > this.#host.hotAfter || this.#host.hotAfter - left >= WARM;
+    return left > this.#host.hotAfter || (this.#host.hotAfter - left) * WARM_SHARE >= this.#host.hotAfter;
   }
 
   /** Remembered targets of a block's indirect jump, without repetition, last first. */

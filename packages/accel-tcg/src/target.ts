@@ -65,6 +65,8 @@ export interface Target {
   deliver(): void;
   canInterrupt(): boolean;
   interrupt(vector: number): void;
+  /** No NMI is being handled. */
+  canNmi(): boolean;
   /** Waiting for an interrupt. */
   readonly halted: boolean;
   wake(): void;

@@ -46,7 +46,7 @@ export interface TcgOptions {
 }
 
 /** Executions in the cold tier before a block is compiled. */
-const HOT_AFTER = 200;
+const HOT_AFTER = 3000;
 /** Waiting regions that are compiled without waiting for the slice's end. */
 const COMPILE_NOW = 8;
 const NMI_VECTOR = 2;
@@ -260,7 +260,8 @@ export class Tcg {
 
   #takeInterrupt(): boolean {
     const { target } = this;
-    if (this.#nmi) {
+    target.deliverPendingTrap();
+    if (this.#nmi && target.canNmi()) {
       this.#nmi = false;
       target.interrupt(NMI_VECTOR);
       return true;

@@ -125,6 +125,9 @@ export class ToyTarget implements Target {
   canInterrupt(): boolean {
     return false;
   }
+  canNmi(): boolean {
+    return true;
+  }
   interrupt(): void {
     throw new Error('toy has no interrupts');
   }

@@ -377,7 +377,9 @@ export class ColdEncoder {
     const { count, op, imm } = block;
     const target = this.#globalSlot[g];
     for (let j = v + 1; j < s; j++) {
-      if (CAN_LEAVE[op[j]] !== 0 || (KIND[op[j]] === K.SET && imm[j] === g)) return true;
+      if (CAN_LEAVE[op[j]] !== 0) return true;
+      // a get in between wants the old value (the new one would not have been asked of the global)
+      if ((KIND[op[j]] === K.SET || KIND[op[j]] === K.GET) && imm[j] === g) return true;
     }
     // old value of g still read after v is computed?
     for (let j = 0; j < s; j++) {

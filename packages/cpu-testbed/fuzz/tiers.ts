@@ -130,7 +130,7 @@ function run(bench: CpuBench, slice: () => number): Outcome {
   let stop = 'endless';
   try {
     while (tcg.retired - before < MAX_INSNS) {
-      const reason = tcg.run(slice());
+      const reason = tcg.run(Math.min(slice(), MAX_INSNS - (tcg.retired - before)));
       if (reason !== EXIT.SLICE) {
         stop = nameOf(reason);
         break;
@@ -170,7 +170,7 @@ function compare(a: Outcome, b: Outcome): string[] {
   if (a.stop.startsWith('script error') && !a.stop.includes('instruction fetch from device memory')) return [a.stop];
   if (a.stop === 'endless' || b.stop === 'endless') {
     // near the bound either may be cut first
-    return a.stop === b.stop || Math.max(a.retired, b.retired) - Math.min(a.retired, b.retired) < 2000 ? [] : [`stops ${a.stop}/${b.stop} after ${a.retired}/${b.retired}`];
+    return Math.min(a.retired, b.retired) > MAX_INSNS - 1000 ? [] : [`stops ${a.stop}/${b.stop} after ${a.retired}/${b.retired}`];
   }
   const out: string[] = [];
   if (a.stop !== b.stop) out.push(`stop ${a.stop}/${b.stop}`);

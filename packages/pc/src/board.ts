@@ -13,6 +13,7 @@ import type { AioContext } from '@emkit/aio';
 import { FW_CFG, FwCfgKey } from '@emkit/fw-cfg';
 import { I440FX_PCIHOST, PIIX3, PORT92 } from '@emkit/i440fx';
 import type { I440fxPciHost, Piix3 } from '@emkit/i440fx';
+import { I8042 } from '@emkit/i8042';
 import { I8237 } from '@emkit/i8237';
 import { ISA_PIT } from '@emkit/i8254';
 import { I8259 } from '@emkit/i8259';
@@ -21,6 +22,7 @@ import type { Vcpu } from '@emkit/machine';
 import { MC146818 } from '@emkit/mc146818';
 import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import { orIrqs } from '@emkit/qdev';
+import type { Irq } from '@emkit/qdev';
 import { ISA_SERIAL } from '@emkit/serial';
 import { buildSoftFloatModule } from '@emkit/softfloat';
 import { ENV, parseCpuOption, X86Target } from '@emkit/x86';
@@ -62,7 +64,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     ramBytes: memorySize + biosSize,
     tier: options.tier ?? 'auto',
     createTarget: (host) => {
-      target = new X86Target({ ...host, apicBaseChanged: (value: number) => onApicBase(value) } as X86Host, model);
+      target = new X86Target({ ...host, apicBaseChanged: (value: number) => onApicBase(value), ferr: (level: boolean) => onFerr(level) } as X86Host, model);
       return target;
     },
     createSpace: (wasm, offset) => {
@@ -99,7 +101,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   const host = machine.add(I440FX_PCIHOST, { id: 'i440fx', properties: { ram: ramRegion!, 'ram-size': memorySize } });
   if (options.bios !== undefined) mapBios(host, biosBlock!, options.bios.bytes);
   const pci = host.pciBus;
-  const piix3 = machine.add(PIIX3, { bus: pci, properties: { addr: '1.0' } });
+  const piix3 = machine.add(PIIX3, { bus: pci, properties: { addr: '1.0', multifunction: true } });
   const isa = piix3.isaBus;
   const pic = machine.add(I8259, { bus: isa });
   const ioapic = machine.add(IO_APIC);
@@ -119,6 +121,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     if (level !== 0) tcg.raiseNmi();
   });
   acknowledge = () => lapic.acknowledge();
+  const onFerr = connectFerr(io, isa.irq(13));
   const onApicBase = (value: number): void => lapic.setBase(value);
 
   const pit = machine.add(ISA_PIT, { bus: isa });
@@ -126,8 +129,9 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   const rtc = machine.add(MC146818, { bus: isa, properties: rtcProperties(options.rtc) });
   setCmosMemory(rtc, memorySize);
   machine.add(I8237, { bus: isa });
+  const keyboard = machine.add(I8042, { bus: isa });
   const port92 = machine.add(PORT92, { bus: isa });
-  connectA20(cpu, tcg, [port92.gpioOut('a20')]);
+  connectA20(cpu, tcg, [keyboard.gpioOut('a20'), port92.gpioOut('a20')]);
   const serial = options.serial ?? [];
   serial.forEach((backend, n) => {
     if (backend === undefined) return;
@@ -142,6 +146,12 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   fwCfg.addI16(FwCfgKey.MAX_CPUS, 1);
   fwCfg.addI64(FwCfgKey.RAM_SIZE, memorySize);
   return { machine, tcg, cpu, ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, memorySize), host, piix3, pm, serialPorts: serial.filter((s) => s !== undefined).length };
+}
+
+/** An x87 error with CR0.NE = 0 raises IRQ 13; a write to port F0h takes it back. PC/AT technical reference "Coprocessor". */
+function connectFerr(io: MemoryRegion, irq: Irq): (level: boolean) => void {
+  io.add(0xf0, MemoryRegion.io('ferr', 1, { read: () => 0xff, write: () => irq.set(0) }));
+  return (level) => irq.set(level ? 1 : 0);
 }
 
 function ramBlockOf(region: MemoryRegion): RamBlock {

@@ -37,6 +37,7 @@ const PROPERTIES = {
 const BIT_NS_PER_DIVISOR = (16 * 1e9) / 1_843_200;
 /** PC16550D "FIFO interrupt mode operation": the timeout is four character times. */
 const TIMEOUT_CHARACTERS = 4;
+const LINE_FEED = 0x0a;
 const IDLE_MODEM_LINES = MSR_CTS | MSR_DSR | MSR_DCD;
 
 interface SerialState {
@@ -212,7 +213,8 @@ export class Serial extends Device {
       this.#receive(byte, 0);
     } else {
       this.#output[this.#outputCount++] = byte;
-      if (this.#outputCount === OUTPUT_BUFFER_SIZE) this.flush();
+      // A line at its end: who reads or times the output must not wait for the slice's end.
+      if (byte === LINE_FEED || this.#outputCount === OUTPUT_BUFFER_SIZE) this.flush();
     }
     if (s.ier !== 0) this.#update();
   }

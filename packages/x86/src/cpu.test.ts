@@ -1,13 +1,31 @@
 import { describe, expect, it } from 'vitest';
 import { Bench, protectedBench } from '../test/fake-host.ts';
 import { KIND_SUB, ccOp } from './flags.ts';
-import { CS, EAX, EDX, ENV, FLAGS_ARITH, FLAG_CF, FLAG_DF, FLAG_IF, FLAG_ZF, HF_CS32, HF_FPU_UNMASKED, HF_PE, HF_SEGCHECK } from './state.ts';
+import {
+  CS,
+  EAX,
+  EDX,
+  ENV,
+  FLAGS_ARITH,
+  FLAG_CF,
+  FLAG_DF,
+  FLAG_IF,
+  FLAG_ZF,
+  HF_CS32,
+  HF_FPU_UNMASKED,
+  HF_PE,
+  HF_SEGCHECK,
+} from './state.ts';
 
 describe('X86Cpu', () => {
   it('powers on at FFFF:FFF0 with its signature in EDX', () => {
     const { cpu } = new Bench('pentium3');
-    expect([cpu.segSelector(CS), cpu.segBase(CS), cpu.env32(ENV.CS_BASE), cpu.eip]).toEqual([0xf000, 0xffff0000, 0xffff0000, 0xfff0]);
-    expect([cpu.reg(EDX), cpu.reg(EAX), cpu.cr(0), cpu.eflags(), cpu.dr(6), cpu.dr(7)]).toEqual([0x673, 0, 0x60000010, 2, 0xffff0ff0, 0x400]);
+    expect([cpu.segSelector(CS), cpu.segBase(CS), cpu.env32(ENV.CS_BASE), cpu.eip]).toEqual([
+      0xf000, 0xffff0000, 0xffff0000, 0xfff0,
+    ]);
+    expect([cpu.reg(EDX), cpu.reg(EAX), cpu.cr(0), cpu.eflags(), cpu.dr(6), cpu.dr(7)]).toEqual([
+      0x673, 0, 0x60000010, 2, 0xffff0ff0, 0x400,
+    ]);
     expect(cpu.hflags & (HF_PE | HF_CS32 | HF_SEGCHECK | HF_FPU_UNMASKED)).toBe(HF_SEGCHECK | HF_FPU_UNMASKED);
   });
   it('keeps the TSC running over reset', () => {

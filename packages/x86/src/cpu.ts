@@ -15,7 +15,18 @@ import { evaluateFlags } from './flags.ts';
 import type { CpuFeatures } from './models/features.ts';
 import type { CpuModel } from './models/model.ts';
 import {
-  CS, EDX, ENV, FLAGS_ARITH, FLAG_IF, HF_CPL, HF_INHIBIT_IRQ, SEG_BASE, SEG_FLAGS, SEG_LIMIT, SEG_SELECTOR, SEG_STRIDE,
+  CS,
+  EDX,
+  ENV,
+  FLAGS_ARITH,
+  FLAG_IF,
+  HF_CPL,
+  HF_INHIBIT_IRQ,
+  SEG_BASE,
+  SEG_FLAGS,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SEG_STRIDE,
 } from './state.ts';
 import { collectWatchpoints } from './system/debug-registers.ts';
 import type { Watchpoint } from './system/debug-registers.ts';
@@ -169,32 +180,72 @@ export class X86Cpu {
 
   // --- registers --------------------------------------------------------------------------------------------------
   /** General register n, unsigned. */
-  reg(n: number): number { return this.e32[n << 1]; }
-  setReg(n: number, v: number): void { this.e32[n << 1] = v; }
+  reg(n: number): number {
+    return this.e32[n << 1];
+  }
+  setReg(n: number, v: number): void {
+    this.e32[n << 1] = v;
+  }
   /** Low 16 bits of a general register. */
-  setReg16(n: number, v: number): void { this.e32[n << 1] = (this.e32[n << 1] & 0xffff0000) | (v & 0xffff); }
-  get eip(): number { return this.e32[ENV.EIP >> 2]; }
-  set eip(v: number) { this.e32[ENV.EIP >> 2] = v; }
-  get hflags(): number { return this.ei32[ENV.HFLAGS >> 2]; }
-  set hflags(v: number) { this.ei32[ENV.HFLAGS >> 2] = v; }
-  get cpl(): number { return this.e32[ENV.HFLAGS >> 2] & HF_CPL; }
+  setReg16(n: number, v: number): void {
+    this.e32[n << 1] = (this.e32[n << 1] & 0xffff0000) | (v & 0xffff);
+  }
+  get eip(): number {
+    return this.e32[ENV.EIP >> 2];
+  }
+  set eip(v: number) {
+    this.e32[ENV.EIP >> 2] = v;
+  }
+  get hflags(): number {
+    return this.ei32[ENV.HFLAGS >> 2];
+  }
+  set hflags(v: number) {
+    this.ei32[ENV.HFLAGS >> 2] = v;
+  }
+  get cpl(): number {
+    return this.e32[ENV.HFLAGS >> 2] & HF_CPL;
+  }
   /** Caller runs updateHflags afterwards. */
-  set cpl(v: number) { this.ei32[ENV.HFLAGS >> 2] = (this.ei32[ENV.HFLAGS >> 2] & ~HF_CPL) | v; }
+  set cpl(v: number) {
+    this.ei32[ENV.HFLAGS >> 2] = (this.ei32[ENV.HFLAGS >> 2] & ~HF_CPL) | v;
+  }
   /** 1 when code runs at CPL 3: the MMU index and the `user` argument of host accesses. */
-  get user(): number { return (this.e32[ENV.HFLAGS >> 2] & HF_CPL) === 3 ? 1 : 0; }
-  cr(n: number): number { return this.e32[(ENV.CR >> 2) + (n << 1)]; }
-  setCrRaw(n: number, v: number): void { this.e32[(ENV.CR >> 2) + (n << 1)] = v; }
-  dr(n: number): number { return this.e32[(ENV.DR >> 2) + (n << 1)]; }
-  setDrRaw(n: number, v: number): void { this.e32[(ENV.DR >> 2) + (n << 1)] = v; }
+  get user(): number {
+    return (this.e32[ENV.HFLAGS >> 2] & HF_CPL) === 3 ? 1 : 0;
+  }
+  cr(n: number): number {
+    return this.e32[(ENV.CR >> 2) + (n << 1)];
+  }
+  setCrRaw(n: number, v: number): void {
+    this.e32[(ENV.CR >> 2) + (n << 1)] = v;
+  }
+  dr(n: number): number {
+    return this.e32[(ENV.DR >> 2) + (n << 1)];
+  }
+  setDrRaw(n: number, v: number): void {
+    this.e32[(ENV.DR >> 2) + (n << 1)] = v;
+  }
   /** A dword of env by byte offset, unsigned. */
-  env32(offset: number): number { return this.e32[offset >> 2]; }
-  setEnv32(offset: number, v: number): void { this.e32[offset >> 2] = v; }
+  env32(offset: number): number {
+    return this.e32[offset >> 2];
+  }
+  setEnv32(offset: number, v: number): void {
+    this.e32[offset >> 2] = v;
+  }
 
   // --- segment registers (index ES..GS) -----------------------------------------------------------------------------
-  segSelector(n: number): number { return this.e32[(ENV.SEG + SEG_SELECTOR + n * SEG_STRIDE) >> 2]; }
-  segFlags(n: number): number { return this.e32[(ENV.SEG + SEG_FLAGS + n * SEG_STRIDE) >> 2]; }
-  segBase(n: number): number { return this.e32[(ENV.SEG + SEG_BASE + n * SEG_STRIDE) >> 2]; }
-  segLimit(n: number): number { return this.e32[(ENV.SEG + SEG_LIMIT + n * SEG_STRIDE) >> 2]; }
+  segSelector(n: number): number {
+    return this.e32[(ENV.SEG + SEG_SELECTOR + n * SEG_STRIDE) >> 2];
+  }
+  segFlags(n: number): number {
+    return this.e32[(ENV.SEG + SEG_FLAGS + n * SEG_STRIDE) >> 2];
+  }
+  segBase(n: number): number {
+    return this.e32[(ENV.SEG + SEG_BASE + n * SEG_STRIDE) >> 2];
+  }
+  segLimit(n: number): number {
+    return this.e32[(ENV.SEG + SEG_LIMIT + n * SEG_STRIDE) >> 2];
+  }
   /** Writes a segment register's hidden part as given; no checks. `offset`: ENV.SEG + n * SEG_STRIDE, ENV.LDTR or ENV.TR. */
   setSegCache(offset: number, selector: number, base: number, limit: number, flags: number): void {
     const e = this.e32;
@@ -212,7 +263,9 @@ export class X86Cpu {
 
   // --- flags ----------------------------------------------------------------------------------------------------------
   /** All of EFLAGS, lazy ones computed. Bit 1 is always set. */
-  eflags(): number { return (this.ei32[ENV.EFLAGS >> 2] & ~FLAGS_ARITH) | this.arithFlags() | 2; }
+  eflags(): number {
+    return (this.ei32[ENV.EFLAGS >> 2] & ~FLAGS_ARITH) | this.arithFlags() | 2;
+  }
   /** CF PF AF ZF SF OF out of the lazy state. */
   arithFlags(): number {
     const e = this.ei32;
@@ -230,25 +283,53 @@ export class X86Cpu {
     e[ENV.EFLAGS >> 2] = (e[ENV.EFLAGS >> 2] & ~other & ~FLAGS_ARITH) | (value & other) | 2;
   }
   /** Recompute the derived bits of HFLAGS; CPL, x87 and MXCSR bits and the shadow are kept. */
-  updateHflags(): void { this.ei32[ENV.HFLAGS >> 2] = computeHflags(this); }
+  updateHflags(): void {
+    this.ei32[ENV.HFLAGS >> 2] = computeHflags(this);
+  }
 
   // --- memory at current privilege and as supervisor ---------------------------------------------------------------
-  read8(lin: number): number { return this.host.read8(lin >>> 0, this.user); }
-  read16(lin: number): number { return this.host.read16(lin >>> 0, this.user); }
-  read32(lin: number): number { return this.host.read32(lin >>> 0, this.user); }
-  write8(lin: number, v: number): void { this.host.write8(lin >>> 0, v, this.user); }
-  write16(lin: number, v: number): void { this.host.write16(lin >>> 0, v, this.user); }
-  write32(lin: number, v: number): void { this.host.write32(lin >>> 0, v, this.user); }
-  readSys8(lin: number): number { return this.host.read8(lin >>> 0, 0); }
-  readSys16(lin: number): number { return this.host.read16(lin >>> 0, 0) & 0xffff; }
-  readSys32(lin: number): number { return this.host.read32(lin >>> 0, 0) >>> 0; }
-  writeSys8(lin: number, v: number): void { this.host.write8(lin >>> 0, v, 0); }
-  writeSys16(lin: number, v: number): void { this.host.write16(lin >>> 0, v, 0); }
-  writeSys32(lin: number, v: number): void { this.host.write32(lin >>> 0, v, 0); }
+  read8(lin: number): number {
+    return this.host.read8(lin >>> 0, this.user);
+  }
+  read16(lin: number): number {
+    return this.host.read16(lin >>> 0, this.user);
+  }
+  read32(lin: number): number {
+    return this.host.read32(lin >>> 0, this.user);
+  }
+  write8(lin: number, v: number): void {
+    this.host.write8(lin >>> 0, v, this.user);
+  }
+  write16(lin: number, v: number): void {
+    this.host.write16(lin >>> 0, v, this.user);
+  }
+  write32(lin: number, v: number): void {
+    this.host.write32(lin >>> 0, v, this.user);
+  }
+  readSys8(lin: number): number {
+    return this.host.read8(lin >>> 0, 0);
+  }
+  readSys16(lin: number): number {
+    return this.host.read16(lin >>> 0, 0) & 0xffff;
+  }
+  readSys32(lin: number): number {
+    return this.host.read32(lin >>> 0, 0) >>> 0;
+  }
+  writeSys8(lin: number, v: number): void {
+    this.host.write8(lin >>> 0, v, 0);
+  }
+  writeSys16(lin: number, v: number): void {
+    this.host.write16(lin >>> 0, v, 0);
+  }
+  writeSys32(lin: number, v: number): void {
+    this.host.write32(lin >>> 0, v, 0);
+  }
 
   // --- exceptions and interrupts --------------------------------------------------------------------------------------
   /** EIP of the instruction being executed. */
-  currentEip(): number { return this.host.currentEip(); }
+  currentEip(): number {
+    return this.host.currentEip();
+  }
   /** Record an exception (errorCode -1: it has none) and leave. No state may have been changed before. */
   raise(vector: number, errorCode = -1): never {
     this.e32[ENV.EXCEPTION_VECTOR >> 2] = vector;
@@ -261,11 +342,17 @@ export class X86Cpu {
     this.raise(14, errorCode);
   }
   /** Deliver the recorded exception at env.EIP (EIP of the faulting instruction). Never throws. */
-  deliver(): void { deliverException(this); }
+  deliver(): void {
+    deliverException(this);
+  }
   /** Deliver #DB for the pending bits in PENDING_DR6 (data breakpoints, task trap, single step); EIP = next. No-op without. */
-  deliverPendingTrap(): void { deliverTrap(this); }
+  deliverPendingTrap(): void {
+    deliverTrap(this);
+  }
   /** Deliver an external interrupt (or NMI = 2, which blocks further ones until IRET) at env.EIP; ends HLT. */
-  interrupt(vector: number): void { deliverExternal(this, vector); }
+  interrupt(vector: number): void {
+    deliverExternal(this, vector);
+  }
   /** IF set and no interrupt shadow. */
   canInterrupt(): boolean {
     return (this.ei32[ENV.EFLAGS >> 2] & FLAG_IF) !== 0 && (this.ei32[ENV.HFLAGS >> 2] & HF_INHIBIT_IRQ) === 0;
@@ -274,14 +361,22 @@ export class X86Cpu {
   canNmi(): boolean {
     return this.e32[ENV.NMI_BLOCKED >> 2] === 0 && (this.ei32[ENV.HFLAGS >> 2] & HF_INHIBIT_IRQ) === 0;
   }
-  get halted(): boolean { return this.e32[ENV.HALTED >> 2] !== 0; }
-  set halted(v: boolean) { this.e32[ENV.HALTED >> 2] = v ? 1 : 0; }
+  get halted(): boolean {
+    return this.e32[ENV.HALTED >> 2] !== 0;
+  }
+  set halted(v: boolean) {
+    this.e32[ENV.HALTED >> 2] = v ? 1 : 0;
+  }
 
   // --- paging ---------------------------------------------------------------------------------------------------------
   /** Translate lin for access 0 read, 1 write, 2 execute. Result in walk*; false: error code in faultError. Hot path. */
-  walk(lin: number, access: number, user: boolean): boolean { return walk(this, lin >>> 0, access, user ? 1 : 0); }
+  walk(lin: number, access: number, user: boolean): boolean {
+    return walk(this, lin >>> 0, access, user ? 1 : 0);
+  }
   /** Physical address of lin without side effects (debugger), or -1. */
-  debugTranslate(lin: number): number { return debugTranslate(this, lin >>> 0); }
+  debugTranslate(lin: number): number {
+    return debugTranslate(this, lin >>> 0);
+  }
   /** The A20 gate. */
   setA20(enabled: boolean): void {
     const mask = enabled ? 0xffffffff : 0xffefffff;

@@ -52,6 +52,9 @@ export class X86Target {
   canInterrupt(): boolean {
     return this.cpu.canInterrupt();
   }
+  canNmi(): boolean {
+    return this.cpu.canNmi();
+  }
   interrupt(vector: number): void {
     this.cpu.interrupt(vector);
   }

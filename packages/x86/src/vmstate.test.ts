@@ -26,7 +26,12 @@ describe('saved state', () => {
     const c = new Bench();
     loadX86State(c.cpu, saved);
     expect(saveX86State(c.cpu)).toEqual(saved);
-    expect([c.cpu.hflags, c.cpu.cpl, c.cpu.watchpoints.length, c.cpu.env32(ENV.CS_BASE)]).toEqual([b.cpu.hflags, 3, 1, c.cpu.segBase(CS)]);
+    expect([c.cpu.hflags, c.cpu.cpl, c.cpu.watchpoints.length, c.cpu.env32(ENV.CS_BASE)]).toEqual([
+      b.cpu.hflags,
+      3,
+      1,
+      c.cpu.segBase(CS),
+    ]);
     expect(c.host.flushes).toEqual(['all']);
   });
   it('describes fields that lie in env and do not overlap', () => {
@@ -39,7 +44,13 @@ describe('saved state', () => {
     expect(new Set(X86_VMSTATE.fields.map((f) => f.name)).size).toBe(X86_VMSTATE.fields.length);
   });
   it.each([
-    ['eflags', 0x80000000], ['cc_op', 45], ['cc_op', 0xffffffff], ['a20_mask', 0], ['gdt_limit', 0x10000], ['halted', 2], ['mxcsr', 0x10000],
+    ['eflags', 0x80000000],
+    ['cc_op', 45],
+    ['cc_op', 0xffffffff],
+    ['a20_mask', 0],
+    ['gdt_limit', 0x10000],
+    ['halted', 2],
+    ['mxcsr', 0x10000],
   ])('refuses %s = %i and changes nothing', (name, value) => {
     const b = protectedBench();
     const before = saveX86State(b.cpu);
@@ -54,23 +65,27 @@ describe('saved state', () => {
     const other = good.slice();
     other[0] = 2;
     expect(() => loadX86State(b.cpu, other)).toThrow('x86-cpu: version 2, expected 1');
-    for (const n of [0, 3, 4, good.length - 1]) expect(() => loadX86State(b.cpu, good.subarray(0, n))).toThrow(VmStateError);
+    for (const n of [0, 3, 4, good.length - 1])
+      expect(() => loadX86State(b.cpu, good.subarray(0, n))).toThrow(VmStateError);
     expect(() => loadX86State(b.cpu, new Uint8Array(good.length + 1))).toThrow(VmStateError);
   });
   it('random bytes are loaded or refused, never anything else', () => {
     const size = x86StateBytes();
-    fc.assert(fc.property(fc.array(fc.tuple(fc.nat(size - 1), fc.nat(255)), { maxLength: 8 }), (edits) => {
-      const b = protectedBench();
-      const data = saveX86State(b.cpu);
-      for (const [at, v] of edits) data[at] = v;
-      try {
-        loadX86State(b.cpu, data);
-        b.cpu.walk(0x1234, 0, false);
-        b.cpu.raise(13, 0);
-      } catch (e) {
-        if (e instanceof VmStateError) return;
-        b.cpu.deliver();
-      }
-    }), { numRuns: 300, seed: 2 });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(size - 1), fc.nat(255)), { maxLength: 8 }), (edits) => {
+        const b = protectedBench();
+        const data = saveX86State(b.cpu);
+        for (const [at, v] of edits) data[at] = v;
+        try {
+          loadX86State(b.cpu, data);
+          b.cpu.walk(0x1234, 0, false);
+          b.cpu.raise(13, 0);
+        } catch (e) {
+          if (e instanceof VmStateError) return;
+          b.cpu.deliver();
+        }
+      }),
+      { numRuns: 300, seed: 2 },
+    );
   });
 });

@@ -34,18 +34,53 @@ export const X86_VMSTATE: VmDescription = {
   name: 'x86-cpu',
   version: 1,
   fields: [
-    u64('gpr', ENV.GPR, 16), u64('eip', ENV.EIP), u32('hflags', ENV.HFLAGS), u32('cc_op', ENV.CC_OP),
-    u64('cc_dst', ENV.CC_DST), u64('cc_src', ENV.CC_SRC), u64('cc_src2', ENV.CC_SRC2), u32('eflags', ENV.EFLAGS),
-    bytes('segments', ENV.SEG, 6 * SEG_STRIDE), bytes('ldtr', ENV.LDTR, SEG_STRIDE), bytes('tr', ENV.TR, SEG_STRIDE),
-    u64('gdt_base', ENV.GDT_BASE), u32('gdt_limit', ENV.GDT_LIMIT), u64('idt_base', ENV.IDT_BASE), u32('idt_limit', ENV.IDT_LIMIT),
-    u64('cr', ENV.CR, 9), u64('dr', ENV.DR, 8), u32('inhibit_irq', ENV.INHIBIT_IRQ), u32('halted', ENV.HALTED),
-    u32('a20_mask', ENV.A20_MASK), u32('exception_vector', ENV.EXCEPTION_VECTOR), u32('exception_error', ENV.EXCEPTION_ERROR),
-    u32('pending_dr6', ENV.PENDING_DR6), u32('smbase', ENV.SMBASE),
-    u64('tsc_offset', ENV.MSR_TSC_OFFSET), u64('apic_base', ENV.MSR_APIC_BASE), u64('sysenter', ENV.MSR_SYSENTER_CS, 3),
-    u64('efer', ENV.MSR_EFER), u64('syscall_msrs', ENV.MSR_STAR, 5), u64('pat', ENV.MSR_PAT), u64('tsc_aux', ENV.MSR_TSC_AUX),
-    u64('misc_enable', ENV.MSR_MISC_ENABLE), u64('mcg_status', ENV.MSR_MCG_STATUS), u64('msr_extra', ENV.MSR_EXTRA, 32), u64('mtrr', ENV.MTRR, 28), u32('nmi_blocked', ENV.NMI_BLOCKED), u64('pdpte', ENV.PDPTE, 4),
-    bytes('fpregs', ENV.FPREGS, 128), bytes('fptags', ENV.FPTAGS, 8), u32('fpus', ENV.FPUS), u32('fpuc', ENV.FPUC), u32('fop', ENV.FOP),
-    u64('fip', ENV.FIP), u32('fcs', ENV.FCS), u64('fdp', ENV.FDP), u32('fds', ENV.FDS), u32('mxcsr', ENV.MXCSR),
+    u64('gpr', ENV.GPR, 16),
+    u64('eip', ENV.EIP),
+    u32('hflags', ENV.HFLAGS),
+    u32('cc_op', ENV.CC_OP),
+    u64('cc_dst', ENV.CC_DST),
+    u64('cc_src', ENV.CC_SRC),
+    u64('cc_src2', ENV.CC_SRC2),
+    u32('eflags', ENV.EFLAGS),
+    bytes('segments', ENV.SEG, 6 * SEG_STRIDE),
+    bytes('ldtr', ENV.LDTR, SEG_STRIDE),
+    bytes('tr', ENV.TR, SEG_STRIDE),
+    u64('gdt_base', ENV.GDT_BASE),
+    u32('gdt_limit', ENV.GDT_LIMIT),
+    u64('idt_base', ENV.IDT_BASE),
+    u32('idt_limit', ENV.IDT_LIMIT),
+    u64('cr', ENV.CR, 9),
+    u64('dr', ENV.DR, 8),
+    u32('inhibit_irq', ENV.INHIBIT_IRQ),
+    u32('halted', ENV.HALTED),
+    u32('a20_mask', ENV.A20_MASK),
+    u32('exception_vector', ENV.EXCEPTION_VECTOR),
+    u32('exception_error', ENV.EXCEPTION_ERROR),
+    u32('pending_dr6', ENV.PENDING_DR6),
+    u32('smbase', ENV.SMBASE),
+    u64('tsc_offset', ENV.MSR_TSC_OFFSET),
+    u64('apic_base', ENV.MSR_APIC_BASE),
+    u64('sysenter', ENV.MSR_SYSENTER_CS, 3),
+    u64('efer', ENV.MSR_EFER),
+    u64('syscall_msrs', ENV.MSR_STAR, 5),
+    u64('pat', ENV.MSR_PAT),
+    u64('tsc_aux', ENV.MSR_TSC_AUX),
+    u64('misc_enable', ENV.MSR_MISC_ENABLE),
+    u64('mcg_status', ENV.MSR_MCG_STATUS),
+    u64('msr_extra', ENV.MSR_EXTRA, 32),
+    u64('mtrr', ENV.MTRR, 28),
+    u32('nmi_blocked', ENV.NMI_BLOCKED),
+    u64('pdpte', ENV.PDPTE, 4),
+    bytes('fpregs', ENV.FPREGS, 128),
+    bytes('fptags', ENV.FPTAGS, 8),
+    u32('fpus', ENV.FPUS),
+    u32('fpuc', ENV.FPUC),
+    u32('fop', ENV.FOP),
+    u64('fip', ENV.FIP),
+    u32('fcs', ENV.FCS),
+    u64('fdp', ENV.FDP),
+    u32('fds', ENV.FDS),
+    u32('mxcsr', ENV.MXCSR),
     bytes('vectors', ENV.XMM, 32 * XMM_STRIDE),
   ],
 };
@@ -70,8 +105,16 @@ export function saveX86State(cpu: X86Cpu): Uint8Array {
 
 /** Fields whose values have limits: a mask of bits that may be set, or a list of values. */
 const MASKS: Readonly<Record<string, number>> = {
-  eflags: 0x003f_f702, inhibit_irq: 3, halted: 1, nmi_blocked: 1, gdt_limit: 0xffff, idt_limit: 0xffff, fpuc: 0xffff, fpus: 0xc7ff,
-  mxcsr: 0xffff, pending_dr6: 0xe00f,
+  eflags: 0x003f_f702,
+  inhibit_irq: 3,
+  halted: 1,
+  nmi_blocked: 1,
+  gdt_limit: 0xffff,
+  idt_limit: 0xffff,
+  fpuc: 0xffff,
+  fpus: 0xc7ff,
+  mxcsr: 0xffff,
+  pending_dr6: 0xe00f,
 };
 /** One more than the greatest CC_OP: 11 kinds of 4 widths, and EFLAGS. */
 const CC_OP_END = 1 + 11 * 4;
@@ -95,7 +138,8 @@ export function loadX86State(cpu: X86Cpu, data: Uint8Array): void {
   const copy = data.slice();
   const view = new DataView(copy.buffer);
   const version = view.getUint32(0, true);
-  if (version !== X86_VMSTATE.version) throw new VmStateError(`x86-cpu: version ${version}, expected ${X86_VMSTATE.version}`);
+  if (version !== X86_VMSTATE.version)
+    throw new VmStateError(`x86-cpu: version ${version}, expected ${X86_VMSTATE.version}`);
   let at = HEADER_BYTES;
   for (const f of X86_VMSTATE.fields) {
     if (f.kind === 'u32') for (let i = 0; i < f.count; i++) check(f.name, view.getUint32(at + 4 * i, true));

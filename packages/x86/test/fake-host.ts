@@ -29,16 +29,26 @@ export class FakeHost implements X86Host {
     this.memory = new ArrayBuffer(RAM_AT + ramSize);
     this.ram = new DataView(this.memory, RAM_AT);
   }
-  currentEip(): number { return this.insnEip; }
+  currentEip(): number {
+    return this.insnEip;
+  }
 
   #phys(lin: number, access: number, user: number): number {
     if (!this.cpu.walk(lin >>> 0, access, user !== 0)) this.cpu.pageFault(lin >>> 0, this.cpu.faultError);
     return this.cpu.walkPhys;
   }
-  read8(lin: number, user: number): number { return this.physRead8(this.#phys(lin, 0, user)); }
-  read16(lin: number, user: number): number { return this.read8(lin, user) | (this.read8(lin + 1, user) << 8); }
-  read32(lin: number, user: number): number { return (this.read16(lin, user) | (this.read16(lin + 2, user) << 16)) >>> 0; }
-  write8(lin: number, v: number, user: number): void { this.physWrite8(this.#phys(lin, 1, user), v); }
+  read8(lin: number, user: number): number {
+    return this.physRead8(this.#phys(lin, 0, user));
+  }
+  read16(lin: number, user: number): number {
+    return this.read8(lin, user) | (this.read8(lin + 1, user) << 8);
+  }
+  read32(lin: number, user: number): number {
+    return (this.read16(lin, user) | (this.read16(lin + 2, user) << 16)) >>> 0;
+  }
+  write8(lin: number, v: number, user: number): void {
+    this.physWrite8(this.#phys(lin, 1, user), v);
+  }
   write16(lin: number, v: number, user: number): void {
     this.#phys(lin + 1, 1, user);
     this.write8(lin, v & 0xff, user);
@@ -53,24 +63,54 @@ export class FakeHost implements X86Host {
     const pa = this.#phys(lin, access, user);
     return pa < this.ramSize ? RAM_AT + pa : -1;
   }
-  physRead8(pa: number): number { return pa < this.ramSize ? this.ram.getUint8(pa) : 0xff; }
-  physRead16(pa: number): number { return this.physRead8(pa) | (this.physRead8(pa + 1) << 8); }
-  physRead32(pa: number): number { return (this.physRead16(pa) | (this.physRead16(pa + 2) << 16)) >>> 0; }
-  physWrite8(pa: number, v: number): void { if (pa < this.ramSize) this.ram.setUint8(pa, v); }
-  physWrite16(pa: number, v: number): void { this.physWrite8(pa, v & 0xff); this.physWrite8(pa + 1, (v >>> 8) & 0xff); }
-  physWrite32(pa: number, v: number): void { this.physWrite16(pa, v & 0xffff); this.physWrite16(pa + 2, v >>> 16); }
-  flushTlb(includeGlobal: boolean): void { this.flushes.push(includeGlobal ? 'all' : 'local'); }
-  flushTlbPage(lin: number): void { this.flushes.push(`page ${lin.toString(16)}`); }
+  physRead8(pa: number): number {
+    return pa < this.ramSize ? this.ram.getUint8(pa) : 0xff;
+  }
+  physRead16(pa: number): number {
+    return this.physRead8(pa) | (this.physRead8(pa + 1) << 8);
+  }
+  physRead32(pa: number): number {
+    return (this.physRead16(pa) | (this.physRead16(pa + 2) << 16)) >>> 0;
+  }
+  physWrite8(pa: number, v: number): void {
+    if (pa < this.ramSize) this.ram.setUint8(pa, v);
+  }
+  physWrite16(pa: number, v: number): void {
+    this.physWrite8(pa, v & 0xff);
+    this.physWrite8(pa + 1, (v >>> 8) & 0xff);
+  }
+  physWrite32(pa: number, v: number): void {
+    this.physWrite16(pa, v & 0xffff);
+    this.physWrite16(pa + 2, v >>> 16);
+  }
+  flushTlb(includeGlobal: boolean): void {
+    this.flushes.push(includeGlobal ? 'all' : 'local');
+  }
+  flushTlbPage(lin: number): void {
+    this.flushes.push(`page ${lin.toString(16)}`);
+  }
   portIn(port: number, size: number): number {
     this.ports.push({ port, size, value: -1 });
     return this.portValue;
   }
-  portOut(port: number, size: number, value: number): void { this.ports.push({ port, size, value }); }
-  tsc(): number { return this.ticks; }
-  halt(): void { this.halts++; }
-  shutdown(reason: string): void { this.shutdowns.push(reason); }
-  acknowledgeInterrupt(): number { return 0x20; }
-  ferr(level: boolean): void { this.ferrLevel = level; }
+  portOut(port: number, size: number, value: number): void {
+    this.ports.push({ port, size, value });
+  }
+  tsc(): number {
+    return this.ticks;
+  }
+  halt(): void {
+    this.halts++;
+  }
+  shutdown(reason: string): void {
+    this.shutdowns.push(reason);
+  }
+  acknowledgeInterrupt(): number {
+    return 0x20;
+  }
+  ferr(level: boolean): void {
+    this.ferrLevel = level;
+  }
 }
 
 /** What a helper did: null, or the exception it raised. */
@@ -106,10 +146,18 @@ export class Bench {
   exec(run: () => void): void {
     if (this.try(run) !== null) this.cpu.deliver();
   }
-  r16(pa: number): number { return this.host.physRead16(pa); }
-  r32(pa: number): number { return this.host.physRead32(pa); }
-  w16(pa: number, v: number): void { this.host.physWrite16(pa, v); }
-  w32(pa: number, v: number): void { this.host.physWrite32(pa, v >>> 0); }
+  r16(pa: number): number {
+    return this.host.physRead16(pa);
+  }
+  r32(pa: number): number {
+    return this.host.physRead32(pa);
+  }
+  w16(pa: number, v: number): void {
+    this.host.physWrite16(pa, v);
+  }
+  w32(pa: number, v: number): void {
+    this.host.physWrite32(pa, v >>> 0);
+  }
   descriptor(at: number, d: readonly [number, number]): void {
     this.w32(at, d[0]);
     this.w32(at + 4, d[1]);
@@ -118,7 +166,10 @@ export class Bench {
 
 /** Descriptor from base, byte limit or page limit, access byte (bits 15:8 of the high dword), flags nibble (G D L AVL). */
 export function descriptor(base: number, limit: number, access: number, flags: number): [number, number] {
-  return [((base & 0xffff) << 16) | (limit & 0xffff), (base & 0xff000000) | (flags << 20) | (limit & 0xf0000) | (access << 8) | ((base >>> 16) & 0xff)];
+  return [
+    ((base & 0xffff) << 16) | (limit & 0xffff),
+    (base & 0xff000000) | (flags << 20) | (limit & 0xf0000) | (access << 8) | ((base >>> 16) & 0xff),
+  ];
 }
 /** Gate descriptor. */
 export function gate(selector: number, offset: number, access: number, count = 0): [number, number] {

@@ -8,7 +8,8 @@ export type WalkOutcome = { phys: number; prot: number; bits: number; global: bo
 
 const bit = (v: bigint, n: number): boolean => ((v >> BigInt(n)) & 1n) === 1n;
 /** Any bit set in [low, high]. */
-const any = (v: bigint, low: number, high: number): boolean => ((v >> BigInt(low)) & ((1n << BigInt(high - low + 1)) - 1n)) !== 0n;
+const any = (v: bigint, low: number, high: number): boolean =>
+  ((v >> BigInt(low)) & ((1n << BigInt(high - low + 1)) - 1n)) !== 0n;
 
 interface Level {
   /** log2 of what one entry maps. */
@@ -38,7 +39,15 @@ export function referenceWalk(b: Bench, lin: number, access: number, user: boole
     return { fault: code };
   };
 
-  const levels: Level[] = pae ? [{ shift: 21, indexBits: 9 }, { shift: 12, indexBits: 9 }] : [{ shift: 22, indexBits: 10 }, { shift: 12, indexBits: 10 }];
+  const levels: Level[] = pae
+    ? [
+        { shift: 21, indexBits: 9 },
+        { shift: 12, indexBits: 9 },
+      ]
+    : [
+        { shift: 22, indexBits: 10 },
+        { shift: 12, indexBits: 10 },
+      ];
   let table: bigint;
   if (pae) {
     const slot = Math.floor(lin / 2 ** 30);

@@ -24,9 +24,9 @@ export class FpuBench {
   readonly #pages = new Map<number, number>();
   readonly #tier: Tier;
 
-  constructor(tier: Tier) {
+  constructor(tier: Tier, cpu = 'max') {
     this.#tier = tier;
-    this.bench = new CpuBench({ tier });
+    this.bench = new CpuBench({ tier, cpu });
     this.bench.protectedMode();
     for (const page of [CODE, DATA, DATA + 0x1000, STACK]) this.#pages.set(page, this.bench.map(page));
     this.cpu = this.bench.cpu;

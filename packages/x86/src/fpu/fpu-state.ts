@@ -155,67 +155,83 @@ const frstor: Factory = (cpu) => {
 };
 
 // --- FXSAVE area --------------------------------------------------------------------------------------------------------
-const FX_ST = 32;
-const FX_XMM = 160;
+/** Dwords of the area that hold state: header and ST(0)-ST(7), and with the eight XMM registers of 32-bit modes. */
+const FX_WORDS_X87 = 40;
+const FX_WORDS = 72;
+const FX_ST = 8;
+const FX_XMM = 40;
+const ST_AT = ENV.FPREGS >> 2;
+const XMM_AT = ENV.XMM >> 2;
+
+/** Index into `cpu.u32` of the 512 bytes when they are RAM in one page, else -1 (both pages have been checked). */
+function areaIndex(cpu: X86Cpu, address: number, access: number): number {
+  probe(cpu, address, 512, access);
+  if ((address & 0xfff) > 0x1000 - 512) return -1;
+  const p = cpu.host.pointer(address >>> 0, access, cpu.user);
+  return p < 0 || (p & 3) !== 0 ? -1 : p >> 2;
+}
 
 /** `withXmm`: CR4.OSFXSR. Without it the XMM registers are neither saved nor restored. */
-const fxsave: Factory = (cpu) => (address, withXmm) => {
-  probe(cpu, address, 512, 1);
-  cpu.write16(address, cpu.env32(ENV.FPUC));
-  cpu.write16(address + 2, statusWord(cpu));
-  let tags = 0;
-  for (let n = 0; n < 8; n++) if (cpu.e8[ENV.FPTAGS + n] === 0) tags |= 1 << n;
-  cpu.write16(address + 4, tags);
-  cpu.write16(address + 6, cpu.env32(ENV.FOP) & 0x7ff);
-  cpu.write32(address + 8, cpu.env32(ENV.FIP));
-  cpu.write32(address + 12, cpu.env32(ENV.FCS) & 0xffff);
-  cpu.write32(address + 16, cpu.env32(ENV.FDP));
-  cpu.write32(address + 20, cpu.env32(ENV.FDS) & 0xffff);
-  cpu.write32(address + 24, cpu.env32(ENV.MXCSR));
-  cpu.write32(address + 28, MXCSR_VALID);
-  const top = topOfCpu(cpu);
-  for (let i = 0; i < 8; i++) {
-    const slot = (ENV.FPREGS + 16 * ((top + i) & 7)) >> 2;
-    const at = address + FX_ST + 16 * i;
-    cpu.write32(at, cpu.e32[slot]!);
-    cpu.write32(at + 4, cpu.e32[slot + 1]!);
-    cpu.write32(at + 8, cpu.e32[slot + 2]! & 0xffff);
-    cpu.write32(at + 12, 0);
-  }
-  if (withXmm === 0) return 0;
-  for (let n = 0; n < 8; n++) {
-    for (let k = 0; k < 4; k++) cpu.write32(address + FX_XMM + 16 * n + 4 * k, cpu.e32[(ENV.XMM + XMM_STRIDE * n + 4 * k) >> 2]!);
-  }
-  return 0;
+const fxsave: Factory = (cpu) => {
+  const area = new Uint32Array(FX_WORDS);
+  const areaX87 = area.subarray(0, FX_WORDS_X87);
+  return (address, withXmm) => {
+    const { e32, e8 } = cpu;
+    const index = areaIndex(cpu, address, 1);
+    let tags = 0;
+    for (let n = 0; n < 8; n++) if (e8[ENV.FPTAGS + n] === 0) tags |= 1 << n;
+    area[0] = e32[ENV.FPUC >> 2]! | (statusWord(cpu) << 16);
+    area[1] = tags | ((e32[ENV.FOP >> 2]! & 0x7ff) << 16);
+    area[2] = e32[ENV.FIP >> 2]!;
+    area[3] = e32[ENV.FCS >> 2]! & 0xffff;
+    area[4] = e32[ENV.FDP >> 2]!;
+    area[5] = e32[ENV.FDS >> 2]! & 0xffff;
+    area[6] = e32[ENV.MXCSR >> 2]!;
+    area[7] = MXCSR_VALID;
+    const top = topOfCpu(cpu);
+    for (let i = 0; i < 8; i++) {
+      const from = ST_AT + 4 * ((top + i) & 7);
+      area[FX_ST + 4 * i] = e32[from]!;
+      area[FX_ST + 4 * i + 1] = e32[from + 1]!;
+      area[FX_ST + 4 * i + 2] = e32[from + 2]! & 0xffff;
+    }
+    for (let n = 0; n < 8; n++) {
+      for (let k = 0; k < 4; k++) area[FX_XMM + 4 * n + k] = e32[XMM_AT + (XMM_STRIDE >> 2) * n + k]!;
+    }
+    const image = withXmm !== 0 ? area : areaX87;
+    if (index >= 0) cpu.u32.set(image, index);
+    else for (let n = 0; n < image.length; n++) cpu.write32(address + 4 * n, image[n]!);
+    return 0;
+  };
 };
 
 /** MXCSR bits that do not exist are #GP(0), before anything is loaded. */
 const fxrstor: Factory = (cpu) => {
-  const area = new Uint32Array(72);
+  const area = new Uint32Array(FX_WORDS);
   return (address, withXmm) => {
-    probe(cpu, address, 512, 0);
-    for (let n = 0; n < 72; n++) area[n] = cpu.read32(address + 4 * n);
+    const { e32, e8 } = cpu;
+    const index = areaIndex(cpu, address, 0);
+    for (let n = 0; n < FX_WORDS; n++) area[n] = index >= 0 ? cpu.u32[index + n]! : cpu.read32(address + 4 * n);
     if (withXmm !== 0 && (area[6]! & ~MXCSR_VALID) !== 0) cpu.raise(EXC.GP, 0);
     setWords(cpu, area[0]! & 0xffff, area[0]! >>> 16);
-    for (let n = 0; n < 8; n++) cpu.e8[ENV.FPTAGS + n] = ((area[1]! >> n) & 1) ^ 1;
-    cpu.setEnv32(ENV.FOP, (area[1]! >>> 16) & 0x7ff);
-    cpu.setEnv32(ENV.FIP, area[2]!);
-    cpu.setEnv32(ENV.FCS, area[3]! & 0xffff);
-    cpu.setEnv32(ENV.FDP, area[4]!);
-    cpu.setEnv32(ENV.FDS, area[5]! & 0xffff);
+    for (let n = 0; n < 8; n++) e8[ENV.FPTAGS + n] = ((area[1]! >> n) & 1) ^ 1;
+    e32[ENV.FOP >> 2] = (area[1]! >>> 16) & 0x7ff;
+    e32[ENV.FIP >> 2] = area[2]!;
+    e32[ENV.FCS >> 2] = area[3]! & 0xffff;
+    e32[ENV.FDP >> 2] = area[4]!;
+    e32[ENV.FDS >> 2] = area[5]! & 0xffff;
     const top = topOfCpu(cpu);
     for (let i = 0; i < 8; i++) {
-      const slot = (ENV.FPREGS + 16 * ((top + i) & 7)) >> 2;
-      const from = (FX_ST >> 2) + 4 * i;
-      cpu.e32[slot] = area[from]!;
-      cpu.e32[slot + 1] = area[from + 1]!;
-      cpu.e32[slot + 2] = area[from + 2]! & 0xffff;
+      const to = ST_AT + 4 * ((top + i) & 7);
+      e32[to] = area[FX_ST + 4 * i]!;
+      e32[to + 1] = area[FX_ST + 4 * i + 1]!;
+      e32[to + 2] = area[FX_ST + 4 * i + 2]! & 0xffff;
     }
     if (withXmm === 0) return 0;
-    cpu.setEnv32(ENV.MXCSR, area[6]!);
+    e32[ENV.MXCSR >> 2] = area[6]!;
     cpu.hflags = withSseFast(cpu.hflags, area[6]!);
     for (let n = 0; n < 8; n++) {
-      for (let k = 0; k < 4; k++) cpu.e32[(ENV.XMM + XMM_STRIDE * n + 4 * k) >> 2] = area[(FX_XMM >> 2) + 4 * n + k]!;
+      for (let k = 0; k < 4; k++) e32[XMM_AT + (XMM_STRIDE >> 2) * n + k] = area[FX_XMM + 4 * n + k]!;
     }
     return 0;
   };

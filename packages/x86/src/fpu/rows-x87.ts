@@ -1,8 +1,11 @@
-/** Opcode rows of the x87. SDM Vol. 2D Appendix A.5. Undocumented aliases decode as what processors run for them. */
+/**
+ * Opcode rows of the x87. SDM Vol. 2D Appendix A.5. Undocumented aliases decode as what processors run for them. They
+ * decode on a CPU without FPU too, which raises #NM with CR0.EM and else ignores them: see `x87Ready`.
+ */
 import { row } from '../decode/row.ts';
 import type { RowOptions, RowSpec } from '../decode/row.ts';
 
-const x87 = (mnemonic: string, operands: string, encoding: string, fn: string, more: RowOptions = {}): RowSpec => row(mnemonic, operands, encoding, { fn, feature: 'fpu', ...more });
+const x87 = (mnemonic: string, operands: string, encoding: string, fn: string, more: RowOptions = {}): RowSpec => row(mnemonic, operands, encoding, { fn, ...more });
 /** The eight arithmetic operations by ModRM digit. */
 const DIGITS = ['FADD', 'FMUL', 'FCOM', 'FCOMP', 'FSUB', 'FSUBR', 'FDIV', 'FDIVR'] as const;
 const byte = (n: number): string => n.toString(16).toUpperCase().padStart(2, '0');

@@ -11,15 +11,17 @@
  */
 import { opId } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
+import { FEATURE } from '../decode/features.ts';
 import type { Translator } from '../translate/translator.ts';
 import { CC_EFLAGS } from '../flags.ts';
 import { ENV, EXC, HF_EM, HF_FPU_ES, HF_FPU_UNMASKED, HF_TOP, HF_TOP_SHIFT, HF_TS } from '../state.ts';
 import { FPREG_STRIDE, pendingError } from './simd-operands.ts';
 import {
-  COMMIT_COMI, COMMIT_PUSH, COMMIT_REG, DST_SHIFT, FOP_SHIFT, FSW_C1, NO_SEGMENT, POPS_SHIFT, SEGMENT_SHIFT, SIZE_SHIFT, STACK_OVERFLOW, STACK_UNDERFLOW,
+  COMMIT_COMI, COMMIT_PUSH, COMMIT_REG, COMMIT_TRIG, DST_SHIFT, FOP_SHIFT, FSW_C1, FSW_C2, NO_SEGMENT, POPS_SHIFT, SEGMENT_SHIFT, SIZE_SHIFT, STACK_OVERFLOW, STACK_UNDERFLOW,
   X87_FLAGS,
 } from './x87-bits.ts';
 
+const FPU = FEATURE['fpu']!;
 const ENVLD_8U = opId('envld_8u');
 const ENVST_8 = opId('envst_8');
 const ENVLD_16U = opId('envld_16u');
@@ -62,9 +64,10 @@ export function pop(t: Translator, count: number): void {
   }
 }
 
-/** Device not available; then, unless the instruction does not wait, the pending error. */
+/** Device not available; then, unless the instruction does not wait, the pending error. Without an FPU nothing happens. */
 export function x87Ready(t: Translator, waits = true): boolean {
   if ((t.flags & (HF_EM | HF_TS)) !== 0) t.raise(EXC.NM);
+  else if (!t.has(FPU)) return false;
   else if (waits && (t.flags & HF_FPU_ES) !== 0) pendingError(t);
   else return true;
   return false;
@@ -106,10 +109,11 @@ export function bailUnmasked(t: Translator, flags: Value): void {
   if (!allMasked(t)) b.bailIf(b.and(b.and(flags, b.not(fcw(t))), b.i32(X87_FLAGS)));
 }
 /** Hot: the result reaches its register only if no unmasked exception was raised. */
-function computeGuarded(t: Translator, slot: number, compute: Compute): Value {
+function computeGuarded(t: Translator, slot: number, compute: Compute, kind: number): Value {
   if (allMasked(t)) return compute(slot);
   const flags = compute(X87_RESULT);
   bailUnmasked(t, flags);
+  if (kind === COMMIT_TRIG) t.b.bailIf(t.b.and(flags, t.b.i32(FSW_C2)));
   copy(t, X87_RESULT, slot);
   return flags;
 }
@@ -135,7 +139,7 @@ export function toRegister(t: Translator, dst: number, pops: number, fault: Valu
   const slot = st(t, dst);
   if (t.hot) {
     b.bailIf(fault);
-    updateStatus(t, computeGuarded(t, slot, compute), rule.onlyOnFault === true ? 0 : rule.clear);
+    updateStatus(t, computeGuarded(t, slot, compute, rule.kind), rule.onlyOnFault === true ? 0 : rule.clear);
   } else {
     const flags = compute(slot);
     indefiniteIf(t, fault, slot);
@@ -155,7 +159,7 @@ export function push(t: Translator, fault: Value, compute: Compute, faultFlags: 
   const slot = st(t, -1);
   if (t.hot) {
     b.bailIf(fault);
-    updateStatus(t, computeGuarded(t, slot, compute));
+    updateStatus(t, computeGuarded(t, slot, compute, COMMIT_PUSH));
   } else {
     const flags = compute(slot);
     indefiniteIf(t, fault, slot);

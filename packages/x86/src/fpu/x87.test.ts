@@ -158,6 +158,15 @@ describe.each(TIERS)('x87, %s tier', (tier) => {
 });
 
 describe('x87 availability', () => {
+  it('without an FPU instructions do nothing, and #NM comes with EM', () => {
+    const m = new FpuBench('cold', 'max,-fpu');
+    m.cpu.setReg(EAX, 0x5a5a);
+    expect([m.run('DBE3 DFE0 D9E8').vector, m.cpu.reg(EAX), m.tags]).toEqual([3, 0x5a5a, 0]);
+    m.cpu.setCrRaw(0, m.cpu.cr(0) | 4);
+    m.cpu.updateHflags();
+    expect(m.run('DBE3').vector).toBe(7);
+  });
+
   it('#NM with TS or EM; WAIT only with TS and MP', () => {
     const m = new FpuBench('cold');
     const CR0 = m.cpu.cr(0);

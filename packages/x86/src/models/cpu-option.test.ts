@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CPU_OPTION_MAX_LENGTH, CpuOptionError, cpuHelp, implementedFeatureNames, parseCpuOption } from './cpu-option.ts';
+import {
+  CPU_OPTION_MAX_LENGTH,
+  CpuOptionError,
+  cpuHelp,
+  implementedFeatureNames,
+  parseCpuOption,
+} from './cpu-option.ts';
 import { cpuidLeaf } from './cpuid-leaves.ts';
 import { FEATURE_ALIASES, FEATURE_NAMES, F_HYPERVISOR, F_MMX, F_SSE, F_SSE2, IMPLEMENTED } from './features.ts';
 import type { CpuFeatures } from './features.ts';
@@ -37,13 +43,22 @@ describe('parseCpuOption', () => {
     expect(() => parseCpuOption(fill(CPU_OPTION_MAX_LENGTH + 1))).toThrow(CpuOptionError);
   });
   it('throws only its own error for any text', () => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.array(fc.constantFrom('max', '486', ',', '+', '-', '=', 'on', 'sse', 'x')).map((a) => a.join(''))), (text) => {
-      try {
-        parseCpuOption(text);
-      } catch (e) {
-        expect(e).toBeInstanceOf(CpuOptionError);
-      }
-    }), { numRuns: 500, seed: 1 });
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(fc.constantFrom('max', '486', ',', '+', '-', '=', 'on', 'sse', 'x')).map((a) => a.join('')),
+        ),
+        (text) => {
+          try {
+            parseCpuOption(text);
+          } catch (e) {
+            expect(e).toBeInstanceOf(CpuOptionError);
+          }
+        },
+      ),
+      { numRuns: 500, seed: 1 },
+    );
   });
   it('lists models and features', () => {
     const help = cpuHelp();
@@ -101,7 +116,9 @@ describe('CPUID', () => {
   it('ends the cache list', () => expect(leaf('qemu32', 4, 9)).toBe('00000000 00000000 00000000 00000000'));
   it('never shows a feature that is not implemented', () => {
     for (const m of CPU_MODELS) {
-      const [, , ecx, edx] = leaf(m.name, 1).split(' ').map((v) => Number.parseInt(v, 16));
+      const [, , ecx, edx] = leaf(m.name, 1)
+        .split(' ')
+        .map((v) => Number.parseInt(v, 16));
       expect([edx & ~IMPLEMENTED.edx1, ecx & ~IMPLEMENTED.ecx1]).toEqual([0, 0]);
     }
   });

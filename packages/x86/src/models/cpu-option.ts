@@ -43,7 +43,8 @@ function setFeature(features: MutableFeatures, given: string, on: boolean): void
   const found = FEATURE_NAMES.find(([, , n]) => n === name);
   if (found === undefined) throw new CpuOptionError(`Property 'cpu.${given}' not found`);
   const [word, mask] = found;
-  if (on && (IMPLEMENTED[word] & mask) === 0) throw new CpuOptionError(`CPU feature '${name}' is not implemented; -cpu help lists those that are`);
+  if (on && (IMPLEMENTED[word] & mask) === 0)
+    throw new CpuOptionError(`CPU feature '${name}' is not implemented; -cpu help lists those that are`);
   features[word] = on ? features[word] | mask : features[word] & ~mask;
 }
 
@@ -73,12 +74,16 @@ export function parseCpuOption(text: string): CpuModel {
 export function cpuHelp(): string {
   const width = Math.max(...CPU_MODELS.map((m) => m.name.length));
   const models = CPU_MODELS.map((m) => `x86 ${m.name.padEnd(width)}  ${m.description}`);
-  return ['Available CPUs:', ...models, '', 'Recognized CPUID flags:', ...wrap(implementedFeatureNames()), ''].join('\n');
+  return ['Available CPUs:', ...models, '', 'Recognized CPUID flags:', ...wrap(implementedFeatureNames()), ''].join(
+    '\n',
+  );
 }
 
 /** Names that `+name` accepts. */
 export function implementedFeatureNames(): string[] {
-  return FEATURE_NAMES.filter(([word, mask]) => (IMPLEMENTED[word] & mask) !== 0).map(([, , name]) => name).sort();
+  return FEATURE_NAMES.filter(([word, mask]) => (IMPLEMENTED[word] & mask) !== 0)
+    .map(([, , name]) => name)
+    .sort();
 }
 
 function wrap(names: readonly string[]): string[] {

@@ -28,7 +28,13 @@ export function cpuidLeaf(model: CpuModel, leaf: number, subleaf: number, state:
   leaf >>>= 0;
   if (leaf >= 0x40000000 && leaf <= 0x4000ffff && (model.features.ecx1 & F_HYPERVISOR) !== 0) {
     if (leaf > 0x40000001) leaf = 0x40000001;
-    if (leaf === 0x40000000) out.set([0x40000001, dword(HYPERVISOR_SIGNATURE, 0), dword(HYPERVISOR_SIGNATURE, 4), dword(HYPERVISOR_SIGNATURE, 8)]);
+    if (leaf === 0x40000000)
+      out.set([
+        0x40000001,
+        dword(HYPERVISOR_SIGNATURE, 0),
+        dword(HYPERVISOR_SIGNATURE, 4),
+        dword(HYPERVISOR_SIGNATURE, 8),
+      ]);
     return;
   }
   if (leaf >= 0x80000000 && leaf <= model.maxExtendedLeaf) {
@@ -85,7 +91,9 @@ function extendedLeaf(model: CpuModel, leaf: number, out: Uint32Array): void {
       out[2] = f.ecxExt;
       out[3] = f.edxExt;
       return;
-    case 0x80000002: case 0x80000003: case 0x80000004: {
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004: {
       const at = (leaf - 0x80000002) * 16;
       const brand = model.brand.slice(0, BRAND_LENGTH - 1);
       for (let i = 0; i < 4; i++) out[i] = dword(brand, at + 4 * i);
@@ -94,7 +102,8 @@ function extendedLeaf(model: CpuModel, leaf: number, out: Uint32Array): void {
     case 0x80000006: {
       // L2: kilobytes, associativity (6 = 8 ways, 8 = 16 ways), one line per tag, line size.
       const l2 = model.caches.find((c) => c.level === 2);
-      if (l2 !== undefined) out[2] = (((l2.lineSize * l2.ways * l2.sets) >> 10) << 16) | ((l2.ways === 16 ? 8 : 6) << 12) | l2.lineSize;
+      if (l2 !== undefined)
+        out[2] = (((l2.lineSize * l2.ways * l2.sets) >> 10) << 16) | ((l2.ways === 16 ? 8 : 6) << 12) | l2.lineSize;
       return;
     }
     case 0x80000008:

@@ -80,23 +80,67 @@ const row = (word: FeatureWord, first: number, names: string): readonly (readonl
 
 /** Every feature name that `-cpu` accepts: word, mask, name. */
 export const FEATURE_NAMES: readonly (readonly [FeatureWord, number, string])[] = [
-  ...row('edx1', 0, 'fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - ds acpi mmx fxsr sse sse2 ss ht tm ia64 pbe'),
-  ...row('ecx1', 0, 'pni pclmulqdq dtes64 monitor ds-cpl vmx smx est tm2 ssse3 cid - fma cx16 xtpr pdcm - pcid dca sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes xsave - avx f16c rdrand hypervisor'),
-  ...row('ebx7', 0, 'fsgsbase tsc-adjust sgx bmi1 hle avx2 - smep bmi2 erms invpcid rtm - - mpx - avx512f avx512dq rdseed adx smap'),
+  ...row(
+    'edx1',
+    0,
+    'fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - ds acpi mmx fxsr sse sse2 ss ht tm ia64 pbe',
+  ),
+  ...row(
+    'ecx1',
+    0,
+    'pni pclmulqdq dtes64 monitor ds-cpl vmx smx est tm2 ssse3 cid - fma cx16 xtpr pdcm - pcid dca sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes xsave - avx f16c rdrand hypervisor',
+  ),
+  ...row(
+    'ebx7',
+    0,
+    'fsgsbase tsc-adjust sgx bmi1 hle avx2 - smep bmi2 erms invpcid rtm - - mpx - avx512f avx512dq rdseed adx smap',
+  ),
   ...row('edxExt', 11, 'syscall - - - - - - - mp nx - mmxext - - fxsr-opt pdpe1gb rdtscp - lm 3dnowext 3dnow'),
   ...row('ecxExt', 0, 'lahf-lm cmp-legacy svm extapic cr8legacy abm sse4a misalignsse 3dnowprefetch osvw'),
 ];
 
 /** Other spellings of the same bits. */
 export const FEATURE_ALIASES: Readonly<Record<string, string>> = {
-  sse3: 'pni', 'sse4-1': 'sse4.1', 'sse4-2': 'sse4.2', 'sse4_1': 'sse4.1', 'sse4_2': 'sse4.2', xd: 'nx', i64: 'lm',
-  pclmuldq: 'pclmulqdq', lahf_lm: 'lahf-lm', tsc_deadline: 'tsc-deadline', tsc_adjust: 'tsc-adjust',
+  sse3: 'pni',
+  'sse4-1': 'sse4.1',
+  'sse4-2': 'sse4.2',
+  sse4_1: 'sse4.1',
+  sse4_2: 'sse4.2',
+  xd: 'nx',
+  i64: 'lm',
+  pclmuldq: 'pclmulqdq',
+  lahf_lm: 'lahf-lm',
+  tsc_deadline: 'tsc-deadline',
+  tsc_adjust: 'tsc-adjust',
 };
 
 /** What this processor implements: the ceiling of every model. */
 export const IMPLEMENTED: CpuFeatures = {
-  edx1: F_FPU | F_VME | F_DE | F_PSE | F_TSC | F_MSR | F_PAE | F_MCE | F_CX8 | F_APIC | F_SEP | F_MTRR | F_PGE | F_MCA | F_CMOV
-    | F_PAT | F_PSE36 | F_CLFLUSH | F_ACPI | F_MMX | F_FXSR | F_SSE | F_SSE2 | F_SS,
+  edx1:
+    F_FPU |
+    F_VME |
+    F_DE |
+    F_PSE |
+    F_TSC |
+    F_MSR |
+    F_PAE |
+    F_MCE |
+    F_CX8 |
+    F_APIC |
+    F_SEP |
+    F_MTRR |
+    F_PGE |
+    F_MCA |
+    F_CMOV |
+    F_PAT |
+    F_PSE36 |
+    F_CLFLUSH |
+    F_ACPI |
+    F_MMX |
+    F_FXSR |
+    F_SSE |
+    F_SSE2 |
+    F_SS,
   ecx1: F_SSE3 | F_PCLMULQDQ | F_MONITOR | F_SSSE3 | F_SSE41 | F_SSE42 | F_MOVBE | F_POPCNT | F_AES | F_HYPERVISOR,
   ebx7: F_BMI1 | F_BMI2 | F_ERMS | F_ADX,
   edxExt: F_NX | F_RDTSCP,

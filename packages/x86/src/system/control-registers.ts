@@ -8,8 +8,28 @@ import { F_DE, F_FXSR, F_MCE, F_PAE, F_PGE, F_PSE, F_SSE, F_TSC, F_VME } from '.
 import type { CpuFeatures } from '../models/features.ts';
 import { EXC } from '../state.ts';
 import {
-  CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_DE, CR4_MCE, CR4_OSFXSR,
-  CR4_OSXMMEXCPT, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE, CR4_PVI, CR4_TSD, CR4_VME,
+  CR0_AM,
+  CR0_CD,
+  CR0_EM,
+  CR0_ET,
+  CR0_MP,
+  CR0_NE,
+  CR0_NW,
+  CR0_PE,
+  CR0_PG,
+  CR0_TS,
+  CR0_WP,
+  CR4_DE,
+  CR4_MCE,
+  CR4_OSFXSR,
+  CR4_OSXMMEXCPT,
+  CR4_PAE,
+  CR4_PCE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_PVI,
+  CR4_TSD,
+  CR4_VME,
 } from './cr-bits.ts';
 import { readPdptes } from './paging.ts';
 
@@ -21,8 +41,16 @@ const CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE;
 /** Bits of CR4 that exist with these features; 0: no CR4 (#UD). */
 export function cr4Bits(f: CpuFeatures): number {
   const has = (bit: number, cr4: number): number => ((f.edx1 & bit) !== 0 ? cr4 : 0);
-  const bits = has(F_VME, CR4_VME | CR4_PVI) | has(F_TSC, CR4_TSD) | has(F_DE, CR4_DE) | has(F_PSE, CR4_PSE) | has(F_PAE, CR4_PAE)
-    | has(F_MCE, CR4_MCE) | has(F_PGE, CR4_PGE) | has(F_FXSR, CR4_OSFXSR) | has(F_SSE, CR4_OSXMMEXCPT);
+  const bits =
+    has(F_VME, CR4_VME | CR4_PVI) |
+    has(F_TSC, CR4_TSD) |
+    has(F_DE, CR4_DE) |
+    has(F_PSE, CR4_PSE) |
+    has(F_PAE, CR4_PAE) |
+    has(F_MCE, CR4_MCE) |
+    has(F_PGE, CR4_PGE) |
+    has(F_FXSR, CR4_OSFXSR) |
+    has(F_SSE, CR4_OSXMMEXCPT);
   return bits === 0 ? 0 : bits | CR4_PCE;
 }
 

@@ -6,7 +6,17 @@
 import type { X86Cpu } from '../cpu.ts';
 import { ENV, SEG_BASE, SEG_LIMIT } from '../state.ts';
 import {
-  DESC_A, DESC_AVL, DESC_B, DESC_CODE, DESC_EXPAND_DOWN, DESC_G, DESC_KEPT, DESC_L, DESC_P, DESC_RW, DESC_S,
+  DESC_A,
+  DESC_AVL,
+  DESC_B,
+  DESC_CODE,
+  DESC_EXPAND_DOWN,
+  DESC_G,
+  DESC_KEPT,
+  DESC_L,
+  DESC_P,
+  DESC_RW,
+  DESC_S,
 } from './descriptor-bits.ts';
 
 /** Fetch the descriptor of a selector. False: beyond its table's limit. Reads as supervisor; may raise #PF. */
@@ -23,7 +33,8 @@ export function fetchDescriptor(cpu: X86Cpu, selector: number): boolean {
   return true;
 }
 
-export const descriptorBase = (lo: number, hi: number): number => ((lo >>> 16) | ((hi & 0xff) << 16) | (hi & 0xff000000)) >>> 0;
+export const descriptorBase = (lo: number, hi: number): number =>
+  ((lo >>> 16) | ((hi & 0xff) << 16) | (hi & 0xff000000)) >>> 0;
 
 /** Byte-granular limit. */
 export function descriptorLimit(lo: number, hi: number): number {
@@ -71,4 +82,3 @@ export function withinLimit(flags: number, limit: number, offset: number, size: 
   }
   return last <= limit || limit === 0xffffffff;
 }
-

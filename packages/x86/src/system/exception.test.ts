@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { Bench, FREE_SEL, GDT, IDT, KCODE, KSTACK, descriptor, gate, protectedBench, toUser } from '../../test/fake-host.ts';
+import {
+  type Bench,
+  FREE_SEL,
+  GDT,
+  IDT,
+  KCODE,
+  KSTACK,
+  descriptor,
+  gate,
+  protectedBench,
+  toUser,
+} from '../../test/fake-host.ts';
 import { CS, ENV, ESP, FLAG_TF, HF_INHIBIT_IRQ, SS } from '../state.ts';
 import { SHADOW_MOV_SS } from './load-seg.ts';
 import { singleStep } from './debug-registers.ts';
@@ -99,7 +110,12 @@ describe('debug traps', () => {
     b.cpu.updateHflags();
     b.cpu.eip = 0x5003;
     singleStep(b.cpu);
-    expect([b.cpu.eip, b.r32(b.cpu.reg(ESP)), b.cpu.dr(6) & 0xe00f, b.cpu.eflags() & FLAG_TF]).toEqual([HANDLER(1), 0x5003, 0x4000, 0]);
+    expect([b.cpu.eip, b.r32(b.cpu.reg(ESP)), b.cpu.dr(6) & 0xe00f, b.cpu.eflags() & FLAG_TF]).toEqual([
+      HANDLER(1),
+      0x5003,
+      0x4000,
+      0,
+    ]);
     expect(b.r32(b.cpu.reg(ESP) + 8) & FLAG_TF).toBe(FLAG_TF);
   });
   it('waits behind MOV SS', () => {
@@ -115,7 +131,11 @@ describe('debug traps', () => {
     b.cpu.setDrRaw(7, 0x000d0401);
     b.cpu.afterLoad();
     expect(b.cpu.watchpoints).toEqual([{ index: 0, address: 0x7000, length: 4, reads: false }]);
-    expect([b.cpu.hitWatchpoint(0x7003, 1, false), b.cpu.hitWatchpoint(0x7004, 1, true), b.cpu.hitWatchpoint(0x6fff, 2, true)]).toEqual([false, false, true]);
+    expect([
+      b.cpu.hitWatchpoint(0x7003, 1, false),
+      b.cpu.hitWatchpoint(0x7004, 1, true),
+      b.cpu.hitWatchpoint(0x6fff, 2, true),
+    ]).toEqual([false, false, true]);
     b.cpu.deliverPendingTrap();
     expect([b.cpu.eip, b.cpu.dr(6) & 15]).toEqual([HANDLER(1), 1]);
     b.cpu.hitWatchpoint(0x7000, 4, true);
@@ -131,7 +151,9 @@ describe('trace', () => {
     const lines: string[] = [];
     Object.assign(b.host, { trace: (_: string, text: string) => lines.push(text) });
     deliver(b, 13, 0x18);
-    expect(lines).toEqual([`v=0d e=0018 i=0 cpl=0 IP=0008:00005000 pc=00005000 SP=0010:0000${KSTACK.toString(16)} EAX=00000000`]);
+    expect(lines).toEqual([
+      `v=0d e=0018 i=0 cpl=0 IP=0008:00005000 pc=00005000 SP=0010:0000${KSTACK.toString(16)} EAX=00000000`,
+    ]);
   });
 });
 

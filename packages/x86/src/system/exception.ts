@@ -58,7 +58,9 @@ function deliver(cpu: X86Cpu, vector: number, kind: number, error: number): void
     const second = cpu.e32[ENV.EXCEPTION_VECTOR >> 2];
     if (kind === EVENT_FAULT) {
       if (vector === EXC.DF) break;
-      const doubled = contributory(vector) ? contributory(second) : vector === EXC.PF && (second === EXC.PF || contributory(second));
+      const doubled = contributory(vector)
+        ? contributory(second)
+        : vector === EXC.PF && (second === EXC.PF || contributory(second));
       if (doubled) {
         vector = EXC.DF;
         error = 0;
@@ -79,7 +81,10 @@ const hex = (v: number, digits: number): string => (v >>> 0).toString(16).padSta
 /** One line in the form of `-d int`. */
 function traceEvent(cpu: X86Cpu, vector: number, kind: number, error: number): void {
   const cr2 = kind === EVENT_FAULT && vector === EXC.PF ? ` CR2=${hex(cpu.cr(2), 8)}` : ` EAX=${hex(cpu.reg(0), 8)}`;
-  cpu.host.trace?.('int', `v=${hex(vector, 2)} e=${error < 0 ? '0000' : hex(error, 4)} i=${kind === EVENT_EXTERNAL ? 1 : 0} cpl=${cpu.cpl} `
-    + `IP=${hex(cpu.segSelector(CS), 4)}:${hex(cpu.eip, 8)} pc=${hex(cpu.segBase(CS) + cpu.eip, 8)} `
-    + `SP=${hex(cpu.segSelector(SS), 4)}:${hex(cpu.reg(ESP), 8)}${cr2}`);
+  cpu.host.trace?.(
+    'int',
+    `v=${hex(vector, 2)} e=${error < 0 ? '0000' : hex(error, 4)} i=${kind === EVENT_EXTERNAL ? 1 : 0} cpl=${cpu.cpl} ` +
+      `IP=${hex(cpu.segSelector(CS), 4)}:${hex(cpu.eip, 8)} pc=${hex(cpu.segBase(CS) + cpu.eip, 8)} ` +
+      `SP=${hex(cpu.segSelector(SS), 4)}:${hex(cpu.reg(ESP), 8)}${cr2}`,
+  );
 }

@@ -4,8 +4,26 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { CS, DS, ES, ESP, EXC, FS, GS, HF_PE, HF_VM, SS } from '../state.ts';
-import { DESC_B, DESC_CODE, DESC_CONFORMING, DESC_DPL_SHIFT, DESC_KEPT, DESC_P, DESC_RW, DESC_S } from './descriptor-bits.ts';
-import { descriptorBase, descriptorLimit, fetchDescriptor, loadNull, loadReal, loadVm86, markAccessed, withinLimit } from './descriptor.ts';
+import {
+  DESC_B,
+  DESC_CODE,
+  DESC_CONFORMING,
+  DESC_DPL_SHIFT,
+  DESC_KEPT,
+  DESC_P,
+  DESC_RW,
+  DESC_S,
+} from './descriptor-bits.ts';
+import {
+  descriptorBase,
+  descriptorLimit,
+  fetchDescriptor,
+  loadNull,
+  loadReal,
+  loadVm86,
+  markAccessed,
+  withinLimit,
+} from './descriptor.ts';
 import { commitStack, openStack, pop } from './stack.ts';
 
 export function farRet(cpu: X86Cpu, size: number, immBytes: number): number {

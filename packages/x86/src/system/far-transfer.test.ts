@@ -1,7 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import {
-  Bench, CONFORMING, FREE_SEL, GDT, KCODE, KCODE16, KDATA, KSTACK, R1CODE, R1DATA, TSS, UCODE, UDATA, USTACK, descriptor, gate, protectedBench,
-  segments, toUser,
+  Bench,
+  CONFORMING,
+  FREE_SEL,
+  GDT,
+  KCODE,
+  KCODE16,
+  KDATA,
+  KSTACK,
+  R1CODE,
+  R1DATA,
+  TSS,
+  UCODE,
+  UDATA,
+  USTACK,
+  descriptor,
+  gate,
+  protectedBench,
+  segments,
+  toUser,
 } from '../../test/fake-host.ts';
 import { CS, DS, ENV, ES, ESP, HF_CS32, SS } from '../state.ts';
 import { farRet } from './far-return.ts';
@@ -17,7 +34,9 @@ describe('real mode', () => {
     const b = new Bench();
     b.cpu.setReg(ESP, 0x100);
     farCall(b.cpu, 0x1234, 0xffff5678, 2, 0x10ff1);
-    expect([b.cpu.segBase(CS), b.cpu.eip, b.cpu.reg(ESP), b.r16(0xfc), b.r16(0xfe)]).toEqual([0x12340, 0x5678, 0xfc, 0x0ff1, 0xf000]);
+    expect([b.cpu.segBase(CS), b.cpu.eip, b.cpu.reg(ESP), b.r16(0xfc), b.r16(0xfe)]).toEqual([
+      0x12340, 0x5678, 0xfc, 0x0ff1, 0xf000,
+    ]);
     farRet(b.cpu, 2, 4);
     expect([b.cpu.segBase(CS), b.cpu.eip, b.cpu.reg(ESP)]).toEqual([0xf0000, 0x0ff1, 0x104]);
   });
@@ -31,7 +50,12 @@ describe('code segments', () => {
   it('far JMP sets CS and its mode', () => {
     const b = protectedBench();
     farJmp(b.cpu, KCODE16, 0x1234, 4, 0);
-    expect([b.cpu.eip, b.cpu.segSelector(CS), b.cpu.hflags & HF_CS32, b.cpu.segLimit(CS)]).toEqual([0x1234, KCODE16, 0, 0xffff]);
+    expect([b.cpu.eip, b.cpu.segSelector(CS), b.cpu.hflags & HF_CS32, b.cpu.segLimit(CS)]).toEqual([
+      0x1234,
+      KCODE16,
+      0,
+      0xffff,
+    ]);
     expect(b.host.physRead8(GDT + KCODE16 + 5)).toBe(0x9b);
   });
   it('far CALL pushes CS and EIP, far RET returns and drops parameters', () => {
@@ -84,11 +108,31 @@ describe('call gates', () => {
     b.w32(USTACK, 0x111);
     b.w32(USTACK + 4, 0x222);
     farCall(cpu, FREE_SEL | 3, 0xdead, 4, 0x5007);
-    expect([cpu.eip, cpu.segSelector(CS), cpu.segSelector(SS), cpu.cpl, cpu.reg(ESP)]).toEqual([0x12345678, KCODE, KDATA, 0, KSTACK - 24]);
-    expect([0, 4, 8, 12, 16, 20].map((i) => b.r32(KSTACK - 24 + i))).toEqual([0x5007, UCODE, 0x111, 0x222, USTACK, UDATA]);
+    expect([cpu.eip, cpu.segSelector(CS), cpu.segSelector(SS), cpu.cpl, cpu.reg(ESP)]).toEqual([
+      0x12345678,
+      KCODE,
+      KDATA,
+      0,
+      KSTACK - 24,
+    ]);
+    expect([0, 4, 8, 12, 16, 20].map((i) => b.r32(KSTACK - 24 + i))).toEqual([
+      0x5007,
+      UCODE,
+      0x111,
+      0x222,
+      USTACK,
+      UDATA,
+    ]);
     cpu.setSeg(ES, KDATA, 0, 0xffffffff, 0xc09300);
     farRet(cpu, 4, 8);
-    expect([cpu.eip, cpu.cpl, cpu.reg(ESP), cpu.segSelector(SS), cpu.segSelector(ES), cpu.segSelector(DS)]).toEqual([0x5007, 3, USTACK + 8, UDATA, 0, UDATA]);
+    expect([cpu.eip, cpu.cpl, cpu.reg(ESP), cpu.segSelector(SS), cpu.segSelector(ES), cpu.segSelector(DS)]).toEqual([
+      0x5007,
+      3,
+      USTACK + 8,
+      UDATA,
+      0,
+      UDATA,
+    ]);
   });
   it('16-bit gate to level 1', () => {
     const b = protectedBench();
@@ -115,8 +159,25 @@ describe('call gates', () => {
     ['target is data', (b) => b.descriptor(GDT + FREE_SEL, gate(KDATA, 0, CALL32_USER)), 13, KDATA],
     ['target beyond the limit', (b) => b.descriptor(GDT + FREE_SEL, gate(KCODE16, 0x10000, CALL32_USER)), 13, 0],
     ['inner SS null', (b) => b.w32(TSS + 8, 0), 10, 0],
-    ['inner stack full', (b) => { b.w32(TSS + 4, 8); b.w32(TSS + 8, 0x68); b.descriptor(GDT + 0x68, descriptor(0, 0xfff, 0x92, 0)); }, 12, 0x68],
-    ['parameters beyond the caller\'s stack', (b) => { b.descriptor(GDT + FREE_SEL, gate(KCODE, 0, CALL32_USER, 4)); b.cpu.setSeg(SS, UDATA, 0, USTACK + 7, 0x40f300); }, 12, 0],
+    [
+      'inner stack full',
+      (b) => {
+        b.w32(TSS + 4, 8);
+        b.w32(TSS + 8, 0x68);
+        b.descriptor(GDT + 0x68, descriptor(0, 0xfff, 0x92, 0));
+      },
+      12,
+      0x68,
+    ],
+    [
+      "parameters beyond the caller's stack",
+      (b) => {
+        b.descriptor(GDT + FREE_SEL, gate(KCODE, 0, CALL32_USER, 4));
+        b.cpu.setSeg(SS, UDATA, 0, USTACK + 7, 0x40f300);
+      },
+      12,
+      0,
+    ],
   ];
   it.each(rows)('%s', (_, prepare, vector, error) => {
     const b = protectedBench();
@@ -161,11 +222,15 @@ describe('SYSENTER and SYSEXIT', () => {
     cpu.setEnv32(ENV.MSR_SYSENTER_EIP, 0x2222);
     cpu.ei32[ENV.EFLAGS >> 2] |= 0x200;
     sysenter(cpu);
-    expect([cpu.cpl, cpu.segSelector(CS), cpu.segSelector(SS), cpu.reg(ESP), cpu.eip, cpu.eflags()]).toEqual([0, 0x60, 0x68, 0x1111, 0x2222, 2]);
+    expect([cpu.cpl, cpu.segSelector(CS), cpu.segSelector(SS), cpu.reg(ESP), cpu.eip, cpu.eflags()]).toEqual([
+      0, 0x60, 0x68, 0x1111, 0x2222, 2,
+    ]);
     cpu.setReg(1, 0x3333);
     cpu.setReg(2, 0x4444);
     sysexit(cpu);
-    expect([cpu.cpl, cpu.segSelector(CS), cpu.segSelector(SS), cpu.reg(ESP), cpu.eip, cpu.segFlags(CS)]).toEqual([3, 0x73, 0x7b, 0x3333, 0x4444, 0xc0fb00]);
+    expect([cpu.cpl, cpu.segSelector(CS), cpu.segSelector(SS), cpu.reg(ESP), cpu.eip, cpu.segFlags(CS)]).toEqual([
+      3, 0x73, 0x7b, 0x3333, 0x4444, 0xc0fb00,
+    ]);
     expect(b.try(() => sysexit(cpu))).toEqual({ vector: 13, error: 0 });
   });
 });

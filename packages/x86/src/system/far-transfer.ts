@@ -6,10 +6,29 @@
 import type { X86Cpu } from '../cpu.ts';
 import { CS, ESP, EXC, HF_PE, HF_VM, SS } from '../state.ts';
 import {
-  DESC_B, DESC_CODE, DESC_CONFORMING, DESC_DPL_SHIFT, DESC_KEPT, DESC_P, DESC_S, DESC_TYPE_SHIFT, SYS_CALL_GATE16, SYS_CALL_GATE32,
-  SYS_TASK_GATE, SYS_TSS16, SYS_TSS32,
+  DESC_B,
+  DESC_CODE,
+  DESC_CONFORMING,
+  DESC_DPL_SHIFT,
+  DESC_KEPT,
+  DESC_P,
+  DESC_S,
+  DESC_TYPE_SHIFT,
+  SYS_CALL_GATE16,
+  SYS_CALL_GATE32,
+  SYS_TASK_GATE,
+  SYS_TSS16,
+  SYS_TSS32,
 } from './descriptor-bits.ts';
-import { descriptorBase, descriptorLimit, fetchDescriptor, loadReal, loadVm86, markAccessed, withinLimit } from './descriptor.ts';
+import {
+  descriptorBase,
+  descriptorLimit,
+  fetchDescriptor,
+  loadReal,
+  loadVm86,
+  markAccessed,
+  withinLimit,
+} from './descriptor.ts';
 import { fetchInnerStack } from './interrupt.ts';
 import { commitStack, openStack, push } from './stack.ts';
 import { SWITCH_CALL, SWITCH_JMP, taskSwitchTo } from './task-switch.ts';
@@ -45,7 +64,14 @@ function transfer(cpu: X86Cpu, selector: number, offset: number, size: number, n
   return 0;
 }
 
-function transferReal(cpu: X86Cpu, selector: number, offset: number, size: number, nextEip: number, call: boolean): void {
+function transferReal(
+  cpu: X86Cpu,
+  selector: number,
+  offset: number,
+  size: number,
+  nextEip: number,
+  call: boolean,
+): void {
   const vm = (cpu.hflags & HF_VM) !== 0;
   if (!withinLimit(cpu.segFlags(CS), vm ? 0xffff : cpu.segLimit(CS), offset, 1)) cpu.raise(EXC.GP, 0);
   if (call) {
@@ -82,7 +108,12 @@ function transferSystem(cpu: X86Cpu, selector: number, nextEip: number, call: bo
   const error = selector & 0xfffc;
   const type = (hi >>> DESC_TYPE_SHIFT) & 15;
   const dpl = (hi >>> DESC_DPL_SHIFT) & 3;
-  const known = type === SYS_CALL_GATE16 || type === SYS_CALL_GATE32 || type === SYS_TASK_GATE || type === SYS_TSS16 || type === SYS_TSS32;
+  const known =
+    type === SYS_CALL_GATE16 ||
+    type === SYS_CALL_GATE32 ||
+    type === SYS_TASK_GATE ||
+    type === SYS_TSS16 ||
+    type === SYS_TSS32;
   if (!known || dpl < cpl || dpl < (selector & 3)) cpu.raise(EXC.GP, error);
   if (type === SYS_TSS16 || type === SYS_TSS32) {
     // A TSS selector must be global. SDM Vol. 3A §7.2.2.

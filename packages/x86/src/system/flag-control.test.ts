@@ -1,6 +1,36 @@
 import { describe, expect, it } from 'vitest';
-import { Bench, CONFORMING, FREE_SEL, GDT, KDATA, LDT_SEL, TR_SEL, TSS, UCODE, UDATA, descriptor, protectedBench } from '../../test/fake-host.ts';
-import { EAX, ECX, ENV, FLAG_AC, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_VIF, FLAG_VIP, FLAG_VM, FLAG_ZF, HF_INHIBIT_IRQ, SEG_BASE, SEG_LIMIT, SEG_SELECTOR } from '../state.ts';
+import {
+  type Bench,
+  CONFORMING,
+  FREE_SEL,
+  GDT,
+  KDATA,
+  LDT_SEL,
+  TR_SEL,
+  TSS,
+  UCODE,
+  UDATA,
+  descriptor,
+  protectedBench,
+} from '../../test/fake-host.ts';
+import {
+  EAX,
+  ECX,
+  ENV,
+  FLAG_AC,
+  FLAG_IF,
+  FLAG_IOPL,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_VIF,
+  FLAG_VIP,
+  FLAG_VM,
+  FLAG_ZF,
+  HF_INHIBIT_IRQ,
+  SEG_BASE,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+} from '../state.ts';
 import { lgdt, lidt, lldt, ltr } from './descriptor-tables.ts';
 import { cli, popf, pushfValue, sti } from './flag-control.ts';
 import { fpuFerr } from './fpu-error.ts';
@@ -40,7 +70,10 @@ describe('CLI and STI', () => {
     [3, FLAG_VM, PVI, null, null],
   ];
   it.each(rows)('CPL %i EFLAGS %i CR4 %i', (cpl, f, cr4, afterCli, afterSti) => {
-    for (const [go, after] of [[cli, afterCli], [sti, afterSti]] as const) {
+    for (const [go, after] of [
+      [cli, afterCli],
+      [sti, afterSti],
+    ] as const) {
       const b = at(cpl, f, cr4);
       const raised = b.try(() => go(b.cpu, 0x5001));
       expect(raised).toEqual(after === null ? GP0 : null);
@@ -129,17 +162,28 @@ describe('LLDT, LTR, LGDT, LIDT', () => {
     const b = protectedBench();
     lgdt(b.cpu, 0x12345, -4);
     lidt(b.cpu, 7, 0x1000);
-    expect([b.cpu.env32(ENV.GDT_LIMIT), b.cpu.env32(ENV.GDT_BASE), b.cpu.env32(ENV.IDT_LIMIT)]).toEqual([0x2345, 0xfffffffc, 7]);
+    expect([b.cpu.env32(ENV.GDT_LIMIT), b.cpu.env32(ENV.GDT_BASE), b.cpu.env32(ENV.IDT_LIMIT)]).toEqual([
+      0x2345, 0xfffffffc, 7,
+    ]);
     const c = protectedBench();
     c.descriptor(GDT + FREE_SEL, descriptor(TSS, 0x67, 0x89, 0));
     ltr(c.cpu, FREE_SEL);
-    expect([c.cpu.env32(ENV.TR + SEG_SELECTOR), c.cpu.env32(ENV.TR + SEG_BASE), c.host.physRead8(GDT + FREE_SEL + 5)]).toEqual([FREE_SEL, TSS, 0x8b]);
+    expect([
+      c.cpu.env32(ENV.TR + SEG_SELECTOR),
+      c.cpu.env32(ENV.TR + SEG_BASE),
+      c.host.physRead8(GDT + FREE_SEL + 5),
+    ]).toEqual([FREE_SEL, TSS, 0x8b]);
     lldt(c.cpu, 0);
     expect(c.cpu.env32(ENV.LDTR + SEG_LIMIT)).toBe(0);
   });
   it.each([
-    ['LTR null', ltr, 0, 13, 0], ['LTR local', ltr, FREE_SEL | 4, 13, FREE_SEL | 4], ['LTR busy', ltr, TR_SEL, 13, TR_SEL], ['LTR data', ltr, KDATA, 13, KDATA],
-    ['LTR not present', ltr, FREE_SEL, 11, FREE_SEL], ['LLDT local', lldt, LDT_SEL | 4, 13, LDT_SEL | 4], ['LLDT of a TSS', lldt, TR_SEL, 13, TR_SEL],
+    ['LTR null', ltr, 0, 13, 0],
+    ['LTR local', ltr, FREE_SEL | 4, 13, FREE_SEL | 4],
+    ['LTR busy', ltr, TR_SEL, 13, TR_SEL],
+    ['LTR data', ltr, KDATA, 13, KDATA],
+    ['LTR not present', ltr, FREE_SEL, 11, FREE_SEL],
+    ['LLDT local', lldt, LDT_SEL | 4, 13, LDT_SEL | 4],
+    ['LLDT of a TSS', lldt, TR_SEL, 13, TR_SEL],
     ['LLDT beyond', lldt, 0x200, 13, 0x200],
   ] as const)('%s', (_, load, selector, vector, error) => {
     const b = protectedBench();

@@ -4,8 +4,24 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import {
-  ENV, EXC, FLAGS_ARITH, FLAG_AC, FLAG_DF, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VIP, FLAG_VM, HF_CPL,
-  HF_INHIBIT_IRQ, HF_PE, HF_VM,
+  ENV,
+  EXC,
+  FLAGS_ARITH,
+  FLAG_AC,
+  FLAG_DF,
+  FLAG_ID,
+  FLAG_IF,
+  FLAG_IOPL,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_TF,
+  FLAG_VIF,
+  FLAG_VIP,
+  FLAG_VM,
+  HF_CPL,
+  HF_INHIBIT_IRQ,
+  HF_PE,
+  HF_VM,
 } from '../state.ts';
 import { CR4_PVI, CR4_VME } from './cr-bits.ts';
 import { SHADOW_STI } from './load-seg.ts';

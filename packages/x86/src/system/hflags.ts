@@ -5,9 +5,45 @@
 import type { X86Cpu } from '../cpu.ts';
 import { withSseFast } from '../fpu/mxcsr.ts';
 import {
-  CS, DS, ENV, ES, FLAG_AC, FLAG_IOPL, FLAG_RF, FLAG_TF, FLAG_VM, FS, GS, HF_ADDSEG, HF_ALIGN, HF_CPL, HF_CS32, HF_DEBUG,
-  HF_EM, HF_FGCHECK, HF_FPU_ES, HF_FPU_UNMASKED, HF_INHIBIT_IRQ, HF_IOPL_OK, HF_MP, HF_OSFXSR, HF_OSXMMEXCPT, HF_PE, HF_RF, HF_SEGCHECK,
-  HF_SS32, HF_SSE_FAST, HF_TF, HF_TOP, HF_TS, HF_VM, SEG_BASE, SEG_FLAGS, SEG_LIMIT, SEG_STRIDE, SS,
+  CS,
+  DS,
+  ENV,
+  ES,
+  FLAG_AC,
+  FLAG_IOPL,
+  FLAG_RF,
+  FLAG_TF,
+  FLAG_VM,
+  FS,
+  GS,
+  HF_ADDSEG,
+  HF_ALIGN,
+  HF_CPL,
+  HF_CS32,
+  HF_DEBUG,
+  HF_EM,
+  HF_FGCHECK,
+  HF_FPU_ES,
+  HF_FPU_UNMASKED,
+  HF_INHIBIT_IRQ,
+  HF_IOPL_OK,
+  HF_MP,
+  HF_OSFXSR,
+  HF_OSXMMEXCPT,
+  HF_PE,
+  HF_RF,
+  HF_SEGCHECK,
+  HF_SS32,
+  HF_SSE_FAST,
+  HF_TF,
+  HF_TOP,
+  HF_TS,
+  HF_VM,
+  SEG_BASE,
+  SEG_FLAGS,
+  SEG_LIMIT,
+  SEG_STRIDE,
+  SS,
 } from '../state.ts';
 import { CR0_AM, CR0_EM, CR0_MP, CR0_PE, CR0_TS, CR4_OSFXSR, CR4_OSXMMEXCPT } from './cr-bits.ts';
 import { DESC_B, DESC_CODE, DESC_EXPAND_DOWN, DESC_P, DESC_RW } from './descriptor-bits.ts';
@@ -45,7 +81,8 @@ export function computeHflags(cpu: X86Cpu): number {
     h |= HF_IOPL_OK;
   } else {
     h |= HF_PE;
-    if ((eflags & FLAG_VM) !== 0) h |= HF_VM | HF_CPL; // VM86: IN/OUT look at the bitmap at any IOPL, so never HF_IOPL_OK
+    if ((eflags & FLAG_VM) !== 0)
+      h |= HF_VM | HF_CPL; // VM86: IN/OUT look at the bitmap at any IOPL, so never HF_IOPL_OK
     else if ((h & HF_CPL) <= (eflags & FLAG_IOPL) >> 12) h |= HF_IOPL_OK;
   }
   const csFlags = e[fieldIndex(CS, SEG_FLAGS)];

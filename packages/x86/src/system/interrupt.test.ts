@@ -1,9 +1,47 @@
 import { describe, expect, it } from 'vitest';
 import {
-  Bench, CONFORMING, FREE_SEL, GDT, IDT, KCODE, KCODE16, KDATA, KSTACK, R1CODE, R1DATA, TR_SEL, TSS, UCODE, UDATA, USTACK, descriptor,
-  gate, protectedBench, segments, toUser,
+  Bench,
+  CONFORMING,
+  FREE_SEL,
+  GDT,
+  IDT,
+  KCODE,
+  KCODE16,
+  KDATA,
+  KSTACK,
+  R1CODE,
+  R1DATA,
+  TR_SEL,
+  TSS,
+  UCODE,
+  UDATA,
+  USTACK,
+  descriptor,
+  gate,
+  protectedBench,
+  segments,
+  toUser,
 } from '../../test/fake-host.ts';
-import { CS, DS, ENV, ES, ESP, FLAG_AC, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VM, FS, GS, HF_INHIBIT_IRQ, HF_VM, SS } from '../state.ts';
+import {
+  CS,
+  DS,
+  ENV,
+  ES,
+  ESP,
+  FLAG_AC,
+  FLAG_IF,
+  FLAG_IOPL,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_TF,
+  FLAG_VIF,
+  FLAG_VM,
+  FS,
+  GS,
+  HF_INHIBIT_IRQ,
+  HF_VM,
+  SS,
+} from '../state.ts';
 import { iret } from './iret.ts';
 import { softInterrupt } from './soft-interrupt.ts';
 
@@ -31,7 +69,9 @@ describe('real mode', () => {
     eflags(b, FLAG_IF | FLAG_TF);
     cpu.setEnv32(ENV.CC_SRC, 0x41);
     softInterrupt(cpu, 0x21, 0x112, 0);
-    expect([cpu.eip, cpu.segSelector(CS), cpu.segBase(CS), cpu.env32(ENV.CS_BASE), cpu.reg(ESP)]).toEqual([0x789, 0x456, 0x4560, 0x4560, 0xffa]);
+    expect([cpu.eip, cpu.segSelector(CS), cpu.segBase(CS), cpu.env32(ENV.CS_BASE), cpu.reg(ESP)]).toEqual([
+      0x789, 0x456, 0x4560, 0x4560, 0xffa,
+    ]);
     expect([b.r16(0x2ffa), b.r16(0x2ffc), b.r16(0x2ffe)]).toEqual([0x112, 0x300, 0x343]);
     expect(cpu.eflags() & (FLAG_IF | FLAG_TF)).toBe(0);
     iret(cpu, 2, 0);
@@ -61,7 +101,10 @@ describe('real mode', () => {
 
 describe('protected mode gates', () => {
   it('same privilege: interrupt gate clears IF, trap gate does not', () => {
-    for (const [type, flag] of [[INT32, 0], [TRAP32, FLAG_IF]] as const) {
+    for (const [type, flag] of [
+      [INT32, 0],
+      [TRAP32, FLAG_IF],
+    ] as const) {
       const b = protectedBench();
       setGate(b, 0x30, gate(KCODE, 0x12345678, type));
       eflags(b, FLAG_IF | FLAG_NT | FLAG_TF);
@@ -79,7 +122,13 @@ describe('protected mode gates', () => {
     eflags(b, FLAG_IF);
     const before = segments(b);
     softInterrupt(cpu, 0x80, 0x5002, 0);
-    expect([cpu.eip, cpu.segSelector(CS), cpu.segSelector(SS), cpu.cpl, cpu.reg(ESP)]).toEqual([0x8000, KCODE, KDATA, 0, KSTACK - 20]);
+    expect([cpu.eip, cpu.segSelector(CS), cpu.segSelector(SS), cpu.cpl, cpu.reg(ESP)]).toEqual([
+      0x8000,
+      KCODE,
+      KDATA,
+      0,
+      KSTACK - 20,
+    ]);
     expect(stack(b, 5)).toEqual([0x5002, UCODE, 2 | FLAG_IF, USTACK, UDATA]);
     cpu.setSeg(FS, KDATA, 0, 0xffffffff, 0xc09300);
     iret(cpu, 4, 0);
@@ -134,24 +183,152 @@ describe('protected mode gates', () => {
     ['beyond the IDT limit', (b) => b.cpu.setEnv32(ENV.IDT_LIMIT, 0x30 * 8 + 6), 0, 13, 0x182],
     ['type of the gate', (b) => setGate(b, 0x30, [0, 0x00008c00]), 0, 13, 0x182],
     ['code segment type in a gate', (b) => setGate(b, 0x30, gate(KCODE, 0, 0x9e)), 0, 13, 0x182],
-    ['gate DPL < CPL', (b) => { setGate(b, 0x30, gate(KCODE, 0, INT32)); toUser(b); }, 0, 13, 0x182],
-    ['gate DPL < CPL, INT3', (b) => { setGate(b, 0x30, gate(KCODE, 0, INT32)); toUser(b); }, 1, 13, 0x182],
+    [
+      'gate DPL < CPL',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, INT32));
+        toUser(b);
+      },
+      0,
+      13,
+      0x182,
+    ],
+    [
+      'gate DPL < CPL, INT3',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, INT32));
+        toUser(b);
+      },
+      1,
+      13,
+      0x182,
+    ],
     ['gate not present', (b) => setGate(b, 0x30, gate(KCODE, 0, 0x0e)), 0, 11, 0x182],
     ['null code selector', (b) => setGate(b, 0x30, gate(0, 0, INT32)), 0, 13, 0],
     ['code selector beyond the GDT', (b) => setGate(b, 0x30, gate(0x100, 0, INT32)), 0, 13, 0x100],
     ['not a code segment', (b) => setGate(b, 0x30, gate(KDATA, 0, INT32)), 0, 13, KDATA],
     ['code DPL > CPL', (b) => setGate(b, 0x30, gate(UCODE, 0, INT32)), 0, 13, UCODE & ~3],
-    ['code not present', (b) => { setGate(b, 0x30, gate(FREE_SEL, 0, INT32)); b.descriptor(GDT + FREE_SEL, descriptor(0, 1, 0x1a, 4)); }, 0, 11, FREE_SEL],
-    ['offset beyond the code limit', (b) => { setGate(b, 0x30, gate(KCODE16, 0x10000, INT32)); }, 0, 13, 0],
-    ['TSS too short for the stack', (b) => { setGate(b, 0x30, gate(KCODE, 0, 0xee)); b.cpu.setSegCache(ENV.TR, TR_SEL, TSS, 8, 0x8b00); toUser(b); }, 0, 10, TR_SEL],
-    ['null inner SS', (b) => { setGate(b, 0x30, gate(KCODE, 0, 0xee)); b.w32(TSS + 8, 0); toUser(b); }, 0, 10, 0],
-    ['inner SS beyond the GDT', (b) => { setGate(b, 0x30, gate(KCODE, 0, 0xee)); b.w32(TSS + 8, 0x100); toUser(b); }, 0, 10, 0x100],
-    ['inner SS RPL', (b) => { setGate(b, 0x30, gate(KCODE, 0, 0xee)); b.w32(TSS + 8, KDATA | 1); toUser(b); }, 0, 10, KDATA],
-    ['inner SS DPL', (b) => { setGate(b, 0x30, gate(KCODE, 0, 0xee)); b.w32(TSS + 8, R1DATA & ~3); toUser(b); }, 0, 10, R1DATA & ~3],
-    ['inner SS is code', (b) => { setGate(b, 0x30, gate(KCODE, 0, 0xee)); b.w32(TSS + 8, KCODE); toUser(b); }, 0, 10, KCODE],
-    ['inner SS not present', (b) => { setGate(b, 0x30, gate(KCODE, 0, 0xee)); b.w32(TSS + 8, FREE_SEL); b.descriptor(GDT + FREE_SEL, descriptor(0, 1, 0x12, 0)); toUser(b); }, 0, 12, FREE_SEL],
-    ['inner stack too small', (b) => { setGate(b, 0x30, gate(KCODE, 0, 0xee)); b.w32(TSS + 8, FREE_SEL); b.w32(TSS + 4, 8); b.descriptor(GDT + FREE_SEL, descriptor(0, 0xfff, 0x92, 0)); toUser(b); }, 0, 12, FREE_SEL],
-    ['stack too small at the same level', (b) => { setGate(b, 0x30, gate(KCODE, 0, INT32)); b.cpu.setSeg(SS, KDATA16_, 0, 0xff, 0x9300); b.cpu.setReg(ESP, 4); }, 0, 12, 0],
+    [
+      'code not present',
+      (b) => {
+        setGate(b, 0x30, gate(FREE_SEL, 0, INT32));
+        b.descriptor(GDT + FREE_SEL, descriptor(0, 1, 0x1a, 4));
+      },
+      0,
+      11,
+      FREE_SEL,
+    ],
+    [
+      'offset beyond the code limit',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE16, 0x10000, INT32));
+      },
+      0,
+      13,
+      0,
+    ],
+    [
+      'TSS too short for the stack',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, 0xee));
+        b.cpu.setSegCache(ENV.TR, TR_SEL, TSS, 8, 0x8b00);
+        toUser(b);
+      },
+      0,
+      10,
+      TR_SEL,
+    ],
+    [
+      'null inner SS',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, 0xee));
+        b.w32(TSS + 8, 0);
+        toUser(b);
+      },
+      0,
+      10,
+      0,
+    ],
+    [
+      'inner SS beyond the GDT',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, 0xee));
+        b.w32(TSS + 8, 0x100);
+        toUser(b);
+      },
+      0,
+      10,
+      0x100,
+    ],
+    [
+      'inner SS RPL',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, 0xee));
+        b.w32(TSS + 8, KDATA | 1);
+        toUser(b);
+      },
+      0,
+      10,
+      KDATA,
+    ],
+    [
+      'inner SS DPL',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, 0xee));
+        b.w32(TSS + 8, R1DATA & ~3);
+        toUser(b);
+      },
+      0,
+      10,
+      R1DATA & ~3,
+    ],
+    [
+      'inner SS is code',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, 0xee));
+        b.w32(TSS + 8, KCODE);
+        toUser(b);
+      },
+      0,
+      10,
+      KCODE,
+    ],
+    [
+      'inner SS not present',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, 0xee));
+        b.w32(TSS + 8, FREE_SEL);
+        b.descriptor(GDT + FREE_SEL, descriptor(0, 1, 0x12, 0));
+        toUser(b);
+      },
+      0,
+      12,
+      FREE_SEL,
+    ],
+    [
+      'inner stack too small',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, 0xee));
+        b.w32(TSS + 8, FREE_SEL);
+        b.w32(TSS + 4, 8);
+        b.descriptor(GDT + FREE_SEL, descriptor(0, 0xfff, 0x92, 0));
+        toUser(b);
+      },
+      0,
+      12,
+      FREE_SEL,
+    ],
+    [
+      'stack too small at the same level',
+      (b) => {
+        setGate(b, 0x30, gate(KCODE, 0, INT32));
+        b.cpu.setSeg(SS, KDATA16_, 0, 0xff, 0x9300);
+        b.cpu.setReg(ESP, 4);
+      },
+      0,
+      12,
+      0,
+    ],
   ];
   const KDATA16_ = 0x40;
   it.each(rows)('%s faults with the right code and changes nothing', (_, prepare, kind, vector, error) => {
@@ -201,11 +378,23 @@ describe('virtual-8086 mode', () => {
     const b = vm86(3);
     const { cpu } = b;
     expect(cpu.hflags & HF_VM).toBe(HF_VM);
-    expect(segments(b)).toEqual([0x600, 0x6000, 0x222, 0x2220, 0x500, 0x5000, 0x700, 0x7000, 0x800, 0x8000, 0x900, 0x9000]);
+    expect(segments(b)).toEqual([
+      0x600, 0x6000, 0x222, 0x2220, 0x500, 0x5000, 0x700, 0x7000, 0x800, 0x8000, 0x900, 0x9000,
+    ]);
     expect([cpu.eip, cpu.reg(ESP), cpu.cpl]).toEqual([0x111, 0x800, 3]);
     softInterrupt(cpu, 0x30, 0x113, 0);
     expect([cpu.cpl, cpu.reg(ESP), cpu.hflags & HF_VM, cpu.segSelector(CS)]).toEqual([0, KSTACK - 36, 0, KCODE]);
-    expect(stack(b, 9)).toEqual([0x113, 0x222, 2 | FLAG_VM | FLAG_IF | FLAG_IOPL, 0x800, 0x500, 0x600, 0x700, 0x800, 0x900]);
+    expect(stack(b, 9)).toEqual([
+      0x113,
+      0x222,
+      2 | FLAG_VM | FLAG_IF | FLAG_IOPL,
+      0x800,
+      0x500,
+      0x600,
+      0x700,
+      0x800,
+      0x900,
+    ]);
     expect([DS, ES, FS, GS].map((s) => cpu.segFlags(s))).toEqual([0, 0, 0, 0]);
   });
   it('INT n with IOPL < 3 is #GP(0), INT3 is not', () => {
@@ -232,7 +421,11 @@ describe('virtual-8086 mode', () => {
     expect([b.r16(0x57fa), b.r16(0x57fc), b.r16(0x57fe)]).toEqual([0x113, 0x222, 2 | FLAG_IF | FLAG_IOPL]);
     expect(cpu.eflags() & (FLAG_VIF | FLAG_IF)).toBe(FLAG_IF);
     iret(cpu, 2, 0);
-    expect([cpu.eip, cpu.reg(ESP), cpu.eflags() & (FLAG_VIF | FLAG_IOPL | FLAG_IF)]).toEqual([0x113, 0x800, FLAG_VIF | FLAG_IF]);
+    expect([cpu.eip, cpu.reg(ESP), cpu.eflags() & (FLAG_VIF | FLAG_IOPL | FLAG_IF)]).toEqual([
+      0x113,
+      0x800,
+      FLAG_VIF | FLAG_IF,
+    ]);
     b.host.ram.setUint8(TSS + 0x68 + 6, 1); // bit 30H of the redirection map
     expect(b.try(() => softInterrupt(cpu, 0x30, 0x113, 0))).toEqual({ vector: 13, error: 0 });
   });
@@ -242,7 +435,12 @@ describe('virtual-8086 mode', () => {
     b.w16(0x5802, 0x888);
     b.w16(0x5804, 0x0040);
     iret(b.cpu, 2, 0);
-    expect([b.cpu.eip, b.cpu.segBase(CS), b.cpu.reg(ESP), b.cpu.eflags()]).toEqual([0x777, 0x8880, 0x806, 2 | FLAG_VM | FLAG_IOPL | 0x40]);
+    expect([b.cpu.eip, b.cpu.segBase(CS), b.cpu.reg(ESP), b.cpu.eflags()]).toEqual([
+      0x777,
+      0x8880,
+      0x806,
+      2 | FLAG_VM | FLAG_IOPL | 0x40,
+    ]);
     b.cpu.ei32[ENV.EFLAGS >> 2] &= ~FLAG_IOPL;
     expect(b.try(() => iret(b.cpu, 2, 0))).toEqual({ vector: 13, error: 0 });
   });

@@ -7,15 +7,57 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import {
-  CS, DS, ENV, ES, ESP, EXC, FLAG_AC, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VM, FS, GS, HF_PE, HF_VM,
-  SEG_FLAGS, SEG_LIMIT, SEG_BASE, SEG_SELECTOR, SS,
+  CS,
+  DS,
+  ENV,
+  ES,
+  ESP,
+  EXC,
+  FLAG_AC,
+  FLAG_IF,
+  FLAG_IOPL,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_TF,
+  FLAG_VIF,
+  FLAG_VM,
+  FS,
+  GS,
+  HF_PE,
+  HF_VM,
+  SEG_FLAGS,
+  SEG_LIMIT,
+  SEG_BASE,
+  SEG_SELECTOR,
+  SS,
 } from '../state.ts';
 import { CR4_VME } from './cr-bits.ts';
 import {
-  DESC_CODE, DESC_CONFORMING, DESC_DPL_SHIFT, DESC_KEPT, DESC_P, DESC_RW, DESC_S, DESC_TYPE_SHIFT, SYS_INT_GATE16, SYS_INT_GATE32,
-  SYS_TASK_GATE, SYS_TRAP_GATE16, SYS_TRAP_GATE32, SYS_TSS32,
+  DESC_CODE,
+  DESC_CONFORMING,
+  DESC_DPL_SHIFT,
+  DESC_KEPT,
+  DESC_P,
+  DESC_RW,
+  DESC_S,
+  DESC_TYPE_SHIFT,
+  SYS_INT_GATE16,
+  SYS_INT_GATE32,
+  SYS_TASK_GATE,
+  SYS_TRAP_GATE16,
+  SYS_TRAP_GATE32,
+  SYS_TSS32,
 } from './descriptor-bits.ts';
-import { descriptorBase, descriptorLimit, fetchDescriptor, loadNull, loadReal, loadVm86, markAccessed, withinLimit } from './descriptor.ts';
+import {
+  descriptorBase,
+  descriptorLimit,
+  fetchDescriptor,
+  loadNull,
+  loadReal,
+  loadVm86,
+  markAccessed,
+  withinLimit,
+} from './descriptor.ts';
 import { commitStack, openNewStack, openStack, push, push16 } from './stack.ts';
 import { interruptTask } from './task-switch.ts';
 
@@ -100,7 +142,14 @@ function redirectionBit(cpu: X86Cpu, vector: number): boolean {
   return ((cpu.readSys8(base + at) >>> (vector & 7)) & 1) !== 0;
 }
 
-function enterProtected(cpu: X86Cpu, vector: number, kind: number, error: number, flags: number, returnEip: number): void {
+function enterProtected(
+  cpu: X86Cpu,
+  vector: number,
+  kind: number,
+  error: number,
+  flags: number,
+  returnEip: number,
+): void {
   const e = cpu.e32;
   const { ext } = cpu;
   const gateError = (vector << 3) | 2 | ext;
@@ -109,12 +158,19 @@ function enterProtected(cpu: X86Cpu, vector: number, kind: number, error: number
   const lo = cpu.readSys32(at);
   const hi = cpu.readSys32(at + 4);
   const type = (hi >>> DESC_TYPE_SHIFT) & 31;
-  if (type !== SYS_INT_GATE32 && type !== SYS_TRAP_GATE32 && type !== SYS_INT_GATE16 && type !== SYS_TRAP_GATE16 && type !== SYS_TASK_GATE) {
+  if (
+    type !== SYS_INT_GATE32 &&
+    type !== SYS_TRAP_GATE32 &&
+    type !== SYS_INT_GATE16 &&
+    type !== SYS_TRAP_GATE16 &&
+    type !== SYS_TASK_GATE
+  ) {
     cpu.raise(EXC.GP, gateError);
   }
   const h = cpu.hflags;
   const cpl = h & 3;
-  if ((kind === EVENT_INT_N || kind === EVENT_INT3) && ((hi >>> DESC_DPL_SHIFT) & 3) < cpl) cpu.raise(EXC.GP, gateError);
+  if ((kind === EVENT_INT_N || kind === EVENT_INT3) && ((hi >>> DESC_DPL_SHIFT) & 3) < cpl)
+    cpu.raise(EXC.GP, gateError);
   if ((hi & DESC_P) === 0) cpu.raise(EXC.NP, gateError);
   if (type === SYS_TASK_GATE) {
     interruptTask(cpu, lo >>> 16, error, flags, returnEip);
@@ -171,7 +227,15 @@ function pushReturn(cpu: X86Cpu, size: number, error: number, flags: number, ret
 }
 
 /** Stack switch to privilege `dpl`: push the old stack and the return frame, then load SS:ESP. */
-function enterInner(cpu: X86Cpu, dpl: number, vm: boolean, size: number, error: number, flags: number, returnEip: number): void {
+function enterInner(
+  cpu: X86Cpu,
+  dpl: number,
+  vm: boolean,
+  size: number,
+  error: number,
+  flags: number,
+  returnEip: number,
+): void {
   const ss = fetchInnerStack(cpu, dpl);
   const { descLo: ssLo, descHi: ssHi } = cpu;
   const oldEsp = cpu.reg(ESP);

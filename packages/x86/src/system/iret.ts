@@ -4,8 +4,30 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import {
-  CS, DS, ENV, ES, ESP, EXC, FLAGS_ARITH, FLAG_AC, FLAG_DF, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VIF,
-  FLAG_VIP, FLAG_VM, FS, GS, HF_CPL, HF_PE, HF_VM, SS,
+  CS,
+  DS,
+  ENV,
+  ES,
+  ESP,
+  EXC,
+  FLAGS_ARITH,
+  FLAG_AC,
+  FLAG_DF,
+  FLAG_ID,
+  FLAG_IF,
+  FLAG_IOPL,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_TF,
+  FLAG_VIF,
+  FLAG_VIP,
+  FLAG_VM,
+  FS,
+  GS,
+  HF_CPL,
+  HF_PE,
+  HF_VM,
+  SS,
 } from '../state.ts';
 import { CR4_VME } from './cr-bits.ts';
 import { loadReal, loadVm86, withinLimit } from './descriptor.ts';

@@ -1,8 +1,34 @@
 import { describe, expect, it } from 'vitest';
 import {
-  Bench, CONFORMING, FREE_SEL, GDT, KCODE, KDATA, LDT, LDT_SEL, R1DATA, UDATA, descriptor, protectedBench, toUser,
+  Bench,
+  CONFORMING,
+  FREE_SEL,
+  GDT,
+  KCODE,
+  KDATA,
+  LDT,
+  LDT_SEL,
+  R1DATA,
+  UDATA,
+  descriptor,
+  protectedBench,
+  toUser,
 } from '../../test/fake-host.ts';
-import { CS, DS, ENV, ES, FS, GS, HF_ADDSEG, HF_CPL, HF_FGCHECK, HF_INHIBIT_IRQ, HF_SEGCHECK, HF_SS32, SS } from '../state.ts';
+import {
+  CS,
+  DS,
+  ENV,
+  ES,
+  FS,
+  GS,
+  HF_ADDSEG,
+  HF_CPL,
+  HF_FGCHECK,
+  HF_INHIBIT_IRQ,
+  HF_SEGCHECK,
+  HF_SS32,
+  SS,
+} from '../state.ts';
 import { LOAD_SEG_NO_SHADOW, loadSeg } from './load-seg.ts';
 
 const GP = 13;

@@ -21,7 +21,8 @@ export function mtrrOffset(msr: number): number {
 }
 
 /** UC 0, WC 1, WT 4, WP 5, WB 6; UC- 7 in the PAT only. */
-const validType = (type: number, pat: boolean): boolean => type === 0 || type === 1 || (type >= 4 && type <= 6) || (pat && type === 7);
+const validType = (type: number, pat: boolean): boolean =>
+  type === 0 || type === 1 || (type >= 4 && type <= 6) || (pat && type === 7);
 
 /** Four types, one a byte. */
 export function validMemoryTypes(dword: number, pat: boolean): boolean {

@@ -74,24 +74,44 @@ const slot = (n: number): number => ENV.MSR_EXTRA + n * 8;
 function storage(cpu: X86Cpu, msr: number): number {
   const { edx1, edxExt } = cpu.features;
   switch (msr) {
-    case MSR_APIC_BASE: return (edx1 & F_APIC) !== 0 ? ENV.MSR_APIC_BASE : -1;
-    case MSR_SYSENTER_CS: return (edx1 & F_SEP) !== 0 ? ENV.MSR_SYSENTER_CS : -1;
-    case MSR_SYSENTER_ESP: return (edx1 & F_SEP) !== 0 ? ENV.MSR_SYSENTER_ESP : -1;
-    case MSR_SYSENTER_EIP: return (edx1 & F_SEP) !== 0 ? ENV.MSR_SYSENTER_EIP : -1;
-    case MSR_PAT: return (edx1 & F_PAT) !== 0 ? ENV.MSR_PAT : -1;
-    case MSR_EFER: return (edxExt & (F_NX | F_SYSCALL)) !== 0 ? ENV.MSR_EFER : -1;
-    case MSR_STAR: return (edxExt & F_SYSCALL) !== 0 ? ENV.MSR_STAR : -1;
-    case MSR_TSC_AUX: return (edxExt & F_RDTSCP) !== 0 ? ENV.MSR_TSC_AUX : -1;
-    case MSR_MISC_ENABLE: return ENV.MSR_MISC_ENABLE;
-    case MSR_MCG_STATUS: return (edx1 & F_MCA) !== 0 ? ENV.MSR_MCG_STATUS : -1;
-    case MSR_MCG_CTL: return (edx1 & F_MCA) !== 0 ? slot(SLOT_MCG_CTL) : -1;
-    case MSR_DEBUGCTL: return slot(SLOT_DEBUGCTL);
-    case MSR_EBL_CR_POWERON: return slot(SLOT_EBL_CR_POWERON);
-    case MSR_BBL_CR_CTL: return slot(SLOT_BBL_CR_CTL);
-    case MSR_BIOS_SIGN_ID: return slot(SLOT_UCODE_HIGH);
-    case MSR_PERFCTR0: case MSR_PERFCTR0 + 1: return slot(SLOT_PERF_COUNTER + msr - MSR_PERFCTR0);
-    case MSR_EVNTSEL0: case MSR_EVNTSEL0 + 1: return slot(SLOT_EVENT_SELECT + msr - MSR_EVNTSEL0);
-    default: return (edx1 & F_MTRR) !== 0 ? mtrrOffset(msr) : -1;
+    case MSR_APIC_BASE:
+      return (edx1 & F_APIC) !== 0 ? ENV.MSR_APIC_BASE : -1;
+    case MSR_SYSENTER_CS:
+      return (edx1 & F_SEP) !== 0 ? ENV.MSR_SYSENTER_CS : -1;
+    case MSR_SYSENTER_ESP:
+      return (edx1 & F_SEP) !== 0 ? ENV.MSR_SYSENTER_ESP : -1;
+    case MSR_SYSENTER_EIP:
+      return (edx1 & F_SEP) !== 0 ? ENV.MSR_SYSENTER_EIP : -1;
+    case MSR_PAT:
+      return (edx1 & F_PAT) !== 0 ? ENV.MSR_PAT : -1;
+    case MSR_EFER:
+      return (edxExt & (F_NX | F_SYSCALL)) !== 0 ? ENV.MSR_EFER : -1;
+    case MSR_STAR:
+      return (edxExt & F_SYSCALL) !== 0 ? ENV.MSR_STAR : -1;
+    case MSR_TSC_AUX:
+      return (edxExt & F_RDTSCP) !== 0 ? ENV.MSR_TSC_AUX : -1;
+    case MSR_MISC_ENABLE:
+      return ENV.MSR_MISC_ENABLE;
+    case MSR_MCG_STATUS:
+      return (edx1 & F_MCA) !== 0 ? ENV.MSR_MCG_STATUS : -1;
+    case MSR_MCG_CTL:
+      return (edx1 & F_MCA) !== 0 ? slot(SLOT_MCG_CTL) : -1;
+    case MSR_DEBUGCTL:
+      return slot(SLOT_DEBUGCTL);
+    case MSR_EBL_CR_POWERON:
+      return slot(SLOT_EBL_CR_POWERON);
+    case MSR_BBL_CR_CTL:
+      return slot(SLOT_BBL_CR_CTL);
+    case MSR_BIOS_SIGN_ID:
+      return slot(SLOT_UCODE_HIGH);
+    case MSR_PERFCTR0:
+    case MSR_PERFCTR0 + 1:
+      return slot(SLOT_PERF_COUNTER + msr - MSR_PERFCTR0);
+    case MSR_EVNTSEL0:
+    case MSR_EVNTSEL0 + 1:
+      return slot(SLOT_EVENT_SELECT + msr - MSR_EVNTSEL0);
+    default:
+      return (edx1 & F_MTRR) !== 0 ? mtrrOffset(msr) : -1;
   }
 }
 
@@ -121,7 +141,8 @@ export function rdmsr(cpu: X86Cpu): number {
   cpu.raise(EXC.GP, 0);
 }
 
-const isBank = (cpu: X86Cpu, msr: number): boolean => (cpu.features.edx1 & F_MCA) !== 0 && msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MCE_BANKS;
+const isBank = (cpu: X86Cpu, msr: number): boolean =>
+  (cpu.features.edx1 & F_MCA) !== 0 && msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MCE_BANKS;
 
 export function wrmsr(cpu: X86Cpu): number {
   const msr = cpu.reg(ECX);
@@ -151,11 +172,15 @@ export function wrmsr(cpu: X86Cpu): number {
 
 function validWrite(cpu: X86Cpu, msr: number, low: number, high: number): boolean {
   switch (msr) {
-    case MSR_PAT: return validMemoryTypes(low, true) && validMemoryTypes(high, true);
+    case MSR_PAT:
+      return validMemoryTypes(low, true) && validMemoryTypes(high, true);
     // Reserved bits, and no change of the BSP bit's meaning: bits 7:0, 9; x2APIC (10) is absent.
-    case MSR_APIC_BASE: return (low & 0x6ff) === 0 && (high & ~15) === 0;
-    case MSR_MCG_STATUS: return high === 0;
-    default: return validMtrr(msr, low, high);
+    case MSR_APIC_BASE:
+      return (low & 0x6ff) === 0 && (high & ~15) === 0;
+    case MSR_MCG_STATUS:
+      return high === 0;
+    default:
+      return validMtrr(msr, low, high);
   }
 }
 

@@ -99,44 +99,65 @@ describe('PAE', () => {
 
 describe('random tables against the reference walker', () => {
   // Frames stay below 64K so that walks meet each other's tables; flags are dense in interesting bits.
-  const entry = fc.record({ frame: fc.nat(15), flags: fc.constantFrom(0, 1, 3, 5, 7, 0x27, 0x67, 0x87, 0xe7, 0x187, 0x1e7, 0x107), odd: fc.nat(40), high: fc.nat(30) });
+  const entry = fc.record({
+    frame: fc.nat(15),
+    flags: fc.constantFrom(0, 1, 3, 5, 7, 0x27, 0x67, 0x87, 0xe7, 0x187, 0x1e7, 0x107),
+    odd: fc.nat(40),
+    high: fc.nat(30),
+  });
   const setup = fc.record({
     entries: fc.array(entry, { minLength: 64, maxLength: 64 }),
-    cr0: fc.constantFrom(PG, PG | WP), cr4: fc.constantFrom(0, PSE, PSE | PGE, PAE, PAE | PGE, PAE | PSE), efer: fc.constantFrom(0, NXE),
+    cr0: fc.constantFrom(PG, PG | WP),
+    cr4: fc.constantFrom(0, PSE, PSE | PGE, PAE, PAE | PGE, PAE | PSE),
+    efer: fc.constantFrom(0, NXE),
     model: fc.constantFrom('max', 'pentium', 'pentium3'),
-    probes: fc.array(fc.tuple(fc.nat(3), fc.nat(7), fc.nat(7), fc.nat(4095), fc.nat(2), fc.boolean()), { minLength: 12, maxLength: 12 }),
+    probes: fc.array(fc.tuple(fc.nat(3), fc.nat(7), fc.nat(7), fc.nat(4095), fc.nat(2), fc.boolean()), {
+      minLength: 12,
+      maxLength: 12,
+    }),
     a20: fc.boolean(),
   });
   it('agrees in result, rights, fault code and table bytes', () => {
-    fc.assert(fc.property(setup, (s) => {
-      const pae = (s.cr4 & PAE) !== 0;
-      const make = (): Bench => {
-        const b = paging(s.cr0, s.cr4, s.efer, 0x1000, s.model);
-        if (!s.a20) b.cpu.setA20(false);
-        // Tables 1-7: each holds 8 entries at its start and, for PAE, its upper halves.
-        s.entries.forEach((e, i) => {
-          const at = 0x1000 * (1 + (i >> 3)) + (i & 7) * (pae ? 8 : 4);
-          const odd = e.odd === 0 ? 0x00200000 : e.odd === 1 ? 0x2000 : e.odd === 2 ? 0x20000 : 0;
-          b.w32(at, (e.frame << 12) | e.flags | odd);
-          if (pae) b.w32(at + 4, e.high === 0 ? 0x80000000 : e.high === 1 ? 0x10 : e.high === 2 ? 0x3 : 0);
-        });
-        if (pae) for (let i = 0; i < 4; i++) b.w32(0x1000 + 8 * i, b.r32(0x1000 + 8 * i) & 0xf001);
-        if (pae) for (let i = 0; i < 4; i++) b.w32(0x1004 + 8 * i, 0);
-        readPdptes(b.cpu, 0x1000);
-        return b;
-      };
-      const ours = make();
-      const theirs = make();
-      for (const [top, mid, low, offset, access, user] of s.probes) {
-        const lin = (pae ? top * 2 ** 30 + mid * 2 ** 21 + low * 4096 + offset : mid * 2 ** 22 + low * 4096 + offset) >>> 0;
-        const expected = referenceWalk(theirs, lin, access, user);
-        const ok = ours.cpu.walk(lin, access, user);
-        const got = ok
-          ? { phys: ours.cpu.walkPhys, prot: ours.cpu.walkProt, bits: ours.cpu.walkPageBits, global: ours.cpu.walkGlobal }
-          : { fault: ours.cpu.faultError };
-        expect(got).toEqual(expected);
-      }
-      expect(Buffer.compare(Buffer.from(ours.host.memory, 0x10000), Buffer.from(theirs.host.memory, 0x10000))).toBe(0);
-    }), { numRuns: 1500, seed: 4 });
+    fc.assert(
+      fc.property(setup, (s) => {
+        const pae = (s.cr4 & PAE) !== 0;
+        const make = (): Bench => {
+          const b = paging(s.cr0, s.cr4, s.efer, 0x1000, s.model);
+          if (!s.a20) b.cpu.setA20(false);
+          // Tables 1-7: each holds 8 entries at its start and, for PAE, its upper halves.
+          s.entries.forEach((e, i) => {
+            const at = 0x1000 * (1 + (i >> 3)) + (i & 7) * (pae ? 8 : 4);
+            const odd = e.odd === 0 ? 0x00200000 : e.odd === 1 ? 0x2000 : e.odd === 2 ? 0x20000 : 0;
+            b.w32(at, (e.frame << 12) | e.flags | odd);
+            if (pae) b.w32(at + 4, e.high === 0 ? 0x80000000 : e.high === 1 ? 0x10 : e.high === 2 ? 0x3 : 0);
+          });
+          if (pae) for (let i = 0; i < 4; i++) b.w32(0x1000 + 8 * i, b.r32(0x1000 + 8 * i) & 0xf001);
+          if (pae) for (let i = 0; i < 4; i++) b.w32(0x1004 + 8 * i, 0);
+          readPdptes(b.cpu, 0x1000);
+          return b;
+        };
+        const ours = make();
+        const theirs = make();
+        for (const [top, mid, low, offset, access, user] of s.probes) {
+          const lin =
+            (pae ? top * 2 ** 30 + mid * 2 ** 21 + low * 4096 + offset : mid * 2 ** 22 + low * 4096 + offset) >>> 0;
+          const expected = referenceWalk(theirs, lin, access, user);
+          const ok = ours.cpu.walk(lin, access, user);
+          const got = ok
+            ? {
+                phys: ours.cpu.walkPhys,
+                prot: ours.cpu.walkProt,
+                bits: ours.cpu.walkPageBits,
+                global: ours.cpu.walkGlobal,
+              }
+            : { fault: ours.cpu.faultError };
+          expect(got).toEqual(expected);
+        }
+        expect(Buffer.compare(Buffer.from(ours.host.memory, 0x10000), Buffer.from(theirs.host.memory, 0x10000))).toBe(
+          0,
+        );
+      }),
+      { numRuns: 1500, seed: 4 },
+    );
   });
 });

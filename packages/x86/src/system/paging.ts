@@ -48,7 +48,9 @@ export function walk(cpu: X86Cpu, lin: number, access: number, user: number): bo
     cpu.walkGlobal = false;
     return true;
   }
-  return (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PAE) !== 0 ? walkPae(cpu, lin, access, user, true) : walk32(cpu, lin, access, user, true);
+  return (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PAE) !== 0
+    ? walkPae(cpu, lin, access, user, true)
+    : walk32(cpu, lin, access, user, true);
 }
 
 /** Translation without rights, side effects or results in cpu.walk*: -1 if not mapped. */
@@ -71,7 +73,8 @@ function fault(cpu: X86Cpu, access: number, user: number, bits: number): boolean
   if (access === 1) code |= PF_W;
   if (user !== 0) code |= PF_U;
   // I/D only with PAE and NXE. SDM Vol. 3A §4.7.
-  if (access === 2 && (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PAE) !== 0 && (cpu.e32[ENV.MSR_EFER >> 2] & EFER_NXE) !== 0) code |= PF_I;
+  if (access === 2 && (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PAE) !== 0 && (cpu.e32[ENV.MSR_EFER >> 2] & EFER_NXE) !== 0)
+    code |= PF_I;
   cpu.faultError = code;
   return false;
 }
@@ -136,7 +139,10 @@ function walkPae(cpu: X86Cpu, lin: number, access: number, user: number, commit:
   const pdpte = cpu.pdptes[slot];
   if ((pdpte & PTE_P) === 0) return fault(cpu, access, user, 0);
 
-  const pdeAt = maskA20(cpu, (cpu.pdptes[slot + 1] & 15) * TWO32 + ((pdpte & 0xfffff000) >>> 0) + (((lin >>> 21) & 0x1ff) << 3));
+  const pdeAt = maskA20(
+    cpu,
+    (cpu.pdptes[slot + 1] & 15) * TWO32 + ((pdpte & 0xfffff000) >>> 0) + (((lin >>> 21) & 0x1ff) << 3),
+  );
   const pde = host.physRead32(pdeAt);
   if ((pde & PTE_P) === 0) return fault(cpu, access, user, 0);
   const pdeHigh = host.physRead32(pdeAt + 4);

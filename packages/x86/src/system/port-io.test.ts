@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Bench, IDT, KCODE, TSS, gate, protectedBench, toUser } from '../../test/fake-host.ts';
+import { type Bench, IDT, KCODE, TSS, gate, protectedBench, toUser } from '../../test/fake-host.ts';
 import { DS, ECX, EDI, EDX, ENV, ES, ESI, FLAG_DF, FLAG_IOPL, FLAG_TF, FLAG_VM } from '../state.ts';
 import { REP_IO_CHUNK, insOuts, portIn, portOut } from './port-io.ts';
 
@@ -15,7 +15,10 @@ describe('I/O permission', () => {
     b.host.portValue = 0x12345678;
     expect(portIn(b.cpu, 0xffff0070, 4)).toBe(0x12345678);
     portOut(b.cpu, 0x70, 1, 0xabc);
-    expect(b.host.ports).toEqual([{ port: 0x70, size: 4, value: -1 }, { port: 0x70, size: 1, value: 0xbc }]);
+    expect(b.host.ports).toEqual([
+      { port: 0x70, size: 4, value: -1 },
+      { port: 0x70, size: 1, value: 0xbc },
+    ]);
     toUser(b);
     b.cpu.ei32[ENV.EFLAGS >> 2] |= FLAG_IOPL;
     b.cpu.updateHflags();
@@ -66,7 +69,9 @@ describe('INS and OUTS', () => {
   it('REP INSW stores, counts and moves on', () => {
     const b = strings();
     insOuts(b.cpu, INS, 2, ADDRESS32 | REP, 0x5003);
-    expect([b.r32(0x6000), b.r32(0x6004), b.cpu.reg(ECX), b.cpu.reg(EDI), b.cpu.eip]).toEqual([0xa1b2a1b2, 0xa1b2, 0, 0x6006, 0x5003]);
+    expect([b.r32(0x6000), b.r32(0x6004), b.cpu.reg(ECX), b.cpu.reg(EDI), b.cpu.eip]).toEqual([
+      0xa1b2a1b2, 0xa1b2, 0, 0x6006, 0x5003,
+    ]);
   });
   it('INSB without REP leaves ECX; DF goes down; 16-bit addressing wraps DI alone', () => {
     const b = strings();

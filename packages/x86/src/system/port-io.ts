@@ -4,7 +4,24 @@
  * instruction with ECX, ESI, EDI exact, so that interrupts get in.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { ECX, EDI, EDX, ENV, ES, ESI, EXC, FLAG_DF, HF_IOPL_OK, HF_SEGCHECK, HF_FGCHECK, HF_TF, SEG_BASE, SEG_FLAGS, SEG_LIMIT, SS } from '../state.ts';
+import {
+  ECX,
+  EDI,
+  EDX,
+  ENV,
+  ES,
+  ESI,
+  EXC,
+  FLAG_DF,
+  HF_IOPL_OK,
+  HF_SEGCHECK,
+  HF_FGCHECK,
+  HF_TF,
+  SEG_BASE,
+  SEG_FLAGS,
+  SEG_LIMIT,
+  SS,
+} from '../state.ts';
 import { notePortAccess } from './debug-registers.ts';
 import { DESC_CODE, DESC_P, DESC_RW, DESC_TYPE_SHIFT } from './descriptor-bits.ts';
 import { withinLimit } from './descriptor.ts';
@@ -102,8 +119,11 @@ function checkSegment(cpu: X86Cpu, seg: number, offset: number, size: number, wr
   const flags = cpu.segFlags(seg);
   const readable = (flags & (DESC_CODE | DESC_RW)) !== DESC_CODE;
   const writable = (flags & (DESC_CODE | DESC_RW)) === DESC_RW;
-  if ((flags & DESC_P) === 0 || !(write ? writable : readable) || !withinLimit(flags, cpu.segLimit(seg), offset, size)) {
+  if (
+    (flags & DESC_P) === 0 ||
+    !(write ? writable : readable) ||
+    !withinLimit(flags, cpu.segLimit(seg), offset, size)
+  ) {
     cpu.raise(seg === SS ? EXC.SS : EXC.GP, 0);
   }
 }
-

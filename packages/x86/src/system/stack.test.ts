@@ -6,7 +6,9 @@ import { commitStack, openStack, pop16, pop32, push16, push32 } from './stack.ts
 
 describe('descriptor fields', () => {
   it('base and limit are put together', () => {
-    expect([descriptorBase(0x56781234, 0x9a0c_be34 | 0), descriptorLimit(0x56781234, 0x9a0cbe34)]).toEqual([0x9a345678, 0xc1234]);
+    expect([descriptorBase(0x56781234, 0x9a0c_be34 | 0), descriptorLimit(0x56781234, 0x9a0cbe34)]).toEqual([
+      0x9a345678, 0xc1234,
+    ]);
     expect(descriptorLimit(0x56781234, 0x9a8cbe34)).toBe(0xc1234fff);
     expect(descriptorLimit(0xffff, 0x8f0000)).toBe(0xffffffff);
   });

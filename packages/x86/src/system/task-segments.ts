@@ -4,7 +4,18 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { CS, DS, ENV, ES, EXC, FS, GS, SS } from '../state.ts';
-import { DESC_CODE, DESC_CONFORMING, DESC_DPL_SHIFT, DESC_KEPT, DESC_P, DESC_RW, DESC_S, DESC_TYPE, DESC_TYPE_SHIFT, SYS_LDT } from './descriptor-bits.ts';
+import {
+  DESC_CODE,
+  DESC_CONFORMING,
+  DESC_DPL_SHIFT,
+  DESC_KEPT,
+  DESC_P,
+  DESC_RW,
+  DESC_S,
+  DESC_TYPE,
+  DESC_TYPE_SHIFT,
+  SYS_LDT,
+} from './descriptor-bits.ts';
 import { descriptorBase, descriptorLimit, fetchDescriptor, loadCache, loadVm86, markAccessed } from './descriptor.ts';
 import { dataSegmentAllowed } from './load-seg.ts';
 

@@ -1,6 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import {
-  Bench, FREE_SEL, GDT, IDT, KCODE, KCODE16, KDATA, KDATA16, KSTACK, LDT_SEL, TR_SEL, TSS, UCODE, UDATA, descriptor, gate, protectedBench, segments,
+  type Bench,
+  FREE_SEL,
+  GDT,
+  IDT,
+  KCODE,
+  KCODE16,
+  KDATA,
+  KDATA16,
+  KSTACK,
+  LDT_SEL,
+  TR_SEL,
+  TSS,
+  UCODE,
+  UDATA,
+  descriptor,
+  gate,
+  protectedBench,
+  segments,
 } from '../../test/fake-host.ts';
 import { CS, EAX, ENV, ESP, FLAG_NT, FLAG_TF, FLAG_VM, HF_CPL, HF_TS, HF_VM, SEG_SELECTOR } from '../state.ts';
 import { farCall, farJmp } from './far-transfer.ts';
@@ -39,9 +56,21 @@ describe('task switch', () => {
     const { cpu } = b;
     cpu.setReg(EAX, 0xcafe);
     farJmp(cpu, FREE_SEL, 0, 4, 0x5007);
-    expect([cpu.eip, cpu.reg(EAX), cpu.reg(ESP), cpu.eflags(), trSelector(b)]).toEqual([0x7000, 0x1000, NEW_STACK, 0x202, FREE_SEL]);
+    expect([cpu.eip, cpu.reg(EAX), cpu.reg(ESP), cpu.eflags(), trSelector(b)]).toEqual([
+      0x7000,
+      0x1000,
+      NEW_STACK,
+      0x202,
+      FREE_SEL,
+    ]);
     expect([access(b, TR_SEL), access(b, FREE_SEL)]).toEqual([0x89, 0x8b]);
-    expect([b.r32(TSS + 0x20), b.r32(TSS + 0x28), b.r32(TSS + 0x24), b.r32(TSS + 0x38), b.r16(TSS + 0x4c)]).toEqual([0x5007, 0xcafe, 2, KSTACK, KCODE]);
+    expect([b.r32(TSS + 0x20), b.r32(TSS + 0x28), b.r32(TSS + 0x24), b.r32(TSS + 0x38), b.r16(TSS + 0x4c)]).toEqual([
+      0x5007,
+      0xcafe,
+      2,
+      KSTACK,
+      KCODE,
+    ]);
     expect(cpu.hflags & HF_TS).toBe(HF_TS);
     expect(b.r16(NEW)).toBe(0);
   });
@@ -50,10 +79,21 @@ describe('task switch', () => {
     const { cpu } = b;
     const before = segments(b);
     farCall(cpu, FREE_SEL, 0, 4, 0x5007);
-    expect([b.r16(NEW), cpu.eflags(), access(b, TR_SEL), access(b, FREE_SEL)]).toEqual([TR_SEL, 0x202 | FLAG_NT, 0x8b, 0x8b]);
+    expect([b.r16(NEW), cpu.eflags(), access(b, TR_SEL), access(b, FREE_SEL)]).toEqual([
+      TR_SEL,
+      0x202 | FLAG_NT,
+      0x8b,
+      0x8b,
+    ]);
     cpu.setReg(EAX, 77);
     iret(cpu, 4, 0x7001);
-    expect([cpu.eip, cpu.reg(ESP), trSelector(b), access(b, TR_SEL), access(b, FREE_SEL)]).toEqual([0x5007, KSTACK, TR_SEL, 0x8b, 0x89]);
+    expect([cpu.eip, cpu.reg(ESP), trSelector(b), access(b, TR_SEL), access(b, FREE_SEL)]).toEqual([
+      0x5007,
+      KSTACK,
+      TR_SEL,
+      0x8b,
+      0x89,
+    ]);
     expect([b.r32(NEW + 0x20), b.r32(NEW + 0x24), b.r32(NEW + 0x28)]).toEqual([0x7001, 0x202, 77]);
     expect(segments(b)).toEqual(before);
   });
@@ -71,7 +111,13 @@ describe('task switch', () => {
     tss16(b, NEW);
     farJmp(b.cpu, FREE_SEL, 0, 4, 0x5007);
     const { cpu } = b;
-    expect([cpu.eip, cpu.reg(EAX), cpu.reg(ESP), cpu.segSelector(CS), cpu.segSelector(4)]).toEqual([0x7000, 0xffff2000, 0xffff0000 + NEW_STACK, KCODE16, 0]);
+    expect([cpu.eip, cpu.reg(EAX), cpu.reg(ESP), cpu.segSelector(CS), cpu.segSelector(4)]).toEqual([
+      0x7000,
+      0xffff2000,
+      0xffff0000 + NEW_STACK,
+      KCODE16,
+      0,
+    ]);
     farJmp(cpu, TR_SEL, 0, 2, 0x7004);
     expect([b.r16(NEW + 0x0e), b.r16(NEW + 0x12), b.r16(NEW + 0x1a)]).toEqual([0x7004, 0x2000, NEW_STACK]);
     expect(cpu.eip).toBe(0x5007);
@@ -81,7 +127,12 @@ describe('task switch', () => {
     b.w32(NEW + 0x24, FLAG_VM | 2);
     for (let i = 0; i < 6; i++) b.w32(NEW + 0x48 + 4 * i, 0x100 * i);
     farJmp(b.cpu, FREE_SEL, 0, 4, 0x5007);
-    expect([b.cpu.hflags & HF_VM, b.cpu.hflags & HF_CPL, b.cpu.segBase(CS), b.cpu.eip]).toEqual([HF_VM, 3, 0x1000, 0x7000]);
+    expect([b.cpu.hflags & HF_VM, b.cpu.hflags & HF_CPL, b.cpu.segBase(CS), b.cpu.eip]).toEqual([
+      HF_VM,
+      3,
+      0x1000,
+      0x7000,
+    ]);
   });
   it('loads CR3 with paging on and flushes', () => {
     const b = twoTasks();
@@ -125,13 +176,53 @@ describe('task switch', () => {
     ['CS null', (b) => b.w32(NEW + 0x4c, 0), 10, 0],
     ['CS is data', (b) => b.w32(NEW + 0x4c, KDATA), 10, KDATA],
     ['CS DPL != RPL', (b) => b.w32(NEW + 0x4c, UCODE & ~3), 10, UCODE & ~3],
-    ['CS not present', (b) => { b.w32(NEW + 0x4c, 0x68); b.descriptor(GDT + 0x68, descriptor(0, 0xfffff, 0x1a, 0xc)); }, 11, 0x68],
+    [
+      'CS not present',
+      (b) => {
+        b.w32(NEW + 0x4c, 0x68);
+        b.descriptor(GDT + 0x68, descriptor(0, 0xfffff, 0x1a, 0xc));
+      },
+      11,
+      0x68,
+    ],
     ['SS null', (b) => b.w32(NEW + 0x50, 0), 10, 0],
     ['SS DPL', (b) => b.w32(NEW + 0x50, UDATA), 10, UDATA & ~3],
-    ['SS not present', (b) => { b.w32(NEW + 0x50, 0x68); b.descriptor(GDT + 0x68, descriptor(0, 0xfffff, 0x12, 0xc)); }, 12, 0x68],
-    ['DS execute-only', (b) => { b.w32(NEW + 0x54, 0x68); b.descriptor(GDT + 0x68, descriptor(0, 0xfffff, 0x98, 0xc)); }, 10, 0x68],
-    ['ES not present', (b) => { b.w32(NEW + 0x48, 0x68); b.descriptor(GDT + 0x68, descriptor(0, 0xfffff, 0x12, 0xc)); }, 11, 0x68],
-    ['EIP beyond the limit', (b) => { b.w32(NEW + 0x4c, KCODE16); b.w32(NEW + 0x20, 0x10000); }, 13, 0],
+    [
+      'SS not present',
+      (b) => {
+        b.w32(NEW + 0x50, 0x68);
+        b.descriptor(GDT + 0x68, descriptor(0, 0xfffff, 0x12, 0xc));
+      },
+      12,
+      0x68,
+    ],
+    [
+      'DS execute-only',
+      (b) => {
+        b.w32(NEW + 0x54, 0x68);
+        b.descriptor(GDT + 0x68, descriptor(0, 0xfffff, 0x98, 0xc));
+      },
+      10,
+      0x68,
+    ],
+    [
+      'ES not present',
+      (b) => {
+        b.w32(NEW + 0x48, 0x68);
+        b.descriptor(GDT + 0x68, descriptor(0, 0xfffff, 0x12, 0xc));
+      },
+      11,
+      0x68,
+    ],
+    [
+      'EIP beyond the limit',
+      (b) => {
+        b.w32(NEW + 0x4c, KCODE16);
+        b.w32(NEW + 0x20, 0x10000);
+      },
+      13,
+      0,
+    ],
   ];
   it.each(late)('%s faults in the new task', (_, prepare, vector, error) => {
     const b = twoTasks();
@@ -151,7 +242,13 @@ describe('task switch', () => {
     const b = twoTasks();
     b.descriptor(IDT + 13 * 8, gate(FREE_SEL, 0, 0x85));
     b.exec(() => b.cpu.raise(13, 0x1238));
-    expect([b.cpu.eip, b.r32(NEW_STACK - 4), b.cpu.reg(ESP), b.r16(NEW), b.r32(TSS + 0x20)]).toEqual([0x7000, 0x1238, NEW_STACK - 4, TR_SEL, 0x5000]);
+    expect([b.cpu.eip, b.r32(NEW_STACK - 4), b.cpu.reg(ESP), b.r16(NEW), b.r32(TSS + 0x20)]).toEqual([
+      0x7000,
+      0x1238,
+      NEW_STACK - 4,
+      TR_SEL,
+      0x5000,
+    ]);
     expect(b.cpu.eflags() & FLAG_NT).toBe(FLAG_NT);
   });
   it('INT n through a task gate returns behind the instruction', () => {

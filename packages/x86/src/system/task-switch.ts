@@ -6,11 +6,33 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import {
-  CS, EAX, ENV, ES, EXC, FLAG_NT, FLAG_RF, FLAG_VM, FS, GS, HF_CPL, SEG_BASE, SEG_FLAGS, SEG_SELECTOR,
+  CS,
+  EAX,
+  ENV,
+  ES,
+  EXC,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_VM,
+  FS,
+  GS,
+  HF_CPL,
+  SEG_BASE,
+  SEG_FLAGS,
+  SEG_SELECTOR,
 } from '../state.ts';
 import { CR0_PG, CR0_TS } from './cr-bits.ts';
 import { DR6_BT } from './debug-registers.ts';
-import { DESC_KEPT, DESC_P, DESC_TSS_BUSY, DESC_TYPE_SHIFT, SYS_TSS16, SYS_TSS16_BUSY, SYS_TSS32, SYS_TSS32_BUSY } from './descriptor-bits.ts';
+import {
+  DESC_KEPT,
+  DESC_P,
+  DESC_TSS_BUSY,
+  DESC_TYPE_SHIFT,
+  SYS_TSS16,
+  SYS_TSS16_BUSY,
+  SYS_TSS32,
+  SYS_TSS32_BUSY,
+} from './descriptor-bits.ts';
 import { descriptorBase, descriptorLimit, fetchDescriptor, withinLimit } from './descriptor.ts';
 import { CPU_FAULT } from './fault.ts';
 import { loadPdptes } from './paging.ts';
@@ -23,7 +45,16 @@ export const SWITCH_IRET = 2;
 export const SWITCH_INT = 3;
 
 /** Fields of the two TSS formats. SDM Figures 7-2 and 7-10. Segments: ES CS SS DS (FS GS). */
-const TSS32 = { limit: 0x67, cr3: 0x1c, eip: 0x20, eflags: 0x24, regs: 0x28, segs: 0x48, ldt: 0x60, trap: 0x64 } as const;
+const TSS32 = {
+  limit: 0x67,
+  cr3: 0x1c,
+  eip: 0x20,
+  eflags: 0x24,
+  regs: 0x28,
+  segs: 0x48,
+  ldt: 0x60,
+  trap: 0x64,
+} as const;
 const TSS16 = { limit: 0x2b, eip: 0x0e, eflags: 0x10, regs: 0x12, segs: 0x22, ldt: 0x2a } as const;
 /** DR7: L0-L3 and LE, cleared by every task switch. SDM Vol. 3B §18.2.4. */
 const DR7_LOCAL = 0x155;
@@ -52,7 +83,13 @@ export function returnToPreviousTask(cpu: X86Cpu, nextEip: number): void {
 }
 
 /** Through a task gate of the IDT. cpu.ext is set by the caller; faults after the commit are its business too. */
-export function interruptTask(cpu: X86Cpu, selector: number, errorCode: number, flags: number, returnEip: number): void {
+export function interruptTask(
+  cpu: X86Cpu,
+  selector: number,
+  errorCode: number,
+  flags: number,
+  returnEip: number,
+): void {
   const { ext } = cpu;
   const error = (selector & 0xfffc) | ext;
   if ((selector & 4) !== 0 || (selector & 0xfffc) === 0 || !fetchDescriptor(cpu, selector)) cpu.raise(EXC.GP, error);
