@@ -4,7 +4,7 @@ import { createPc } from '@emkit/pc';
 const [,, kernel, initrd, append, cpu='qemu32', mem='256'] = process.argv;
 const t0 = performance.now();
 let first = 0; let acc = '';
-const pc = await createPc({ memorySize: +mem << 20, cpu, kernel: { name: kernel, bytes: fs.readFileSync(kernel) }, modules: initrd && initrd!=='-' ? [{ bytes: fs.readFileSync(initrd), commandLine: '' }] : [], append,
+const pc = await createPc({ memorySize: +mem << 20, cpu: cpu, kernel: { name: kernel, bytes: fs.readFileSync(kernel) }, modules: initrd && initrd!=='-' ? [{ bytes: fs.readFileSync(initrd), commandLine: '' }] : [], append,
   serial: [{ write: (b) => { if (!first) first = performance.now()-t0; process.stdout.write(b); if (process.env.STOP) { acc += String.fromCharCode(...b); if (acc.includes(process.env.STOP)) pc.quit(); acc = acc.slice(-40); } }, read: () => new Uint8Array(0), onReadable: undefined, onBreak: undefined }], tier: (process.env.TIER ?? 'auto') as 'auto', warn: (t)=>console.error(t) });
 setTimeout(() => pc.quit(), +(process.env.LIMIT ?? 30) * 1000);
 const e = await pc.run();

@@ -196,8 +196,9 @@ describe('reports', () => {
       samples: [1, 2, 3, 2],
       timeDeltas: [1000, 1000, 1000, 1000],
     };
-    expect(hottest(profile, 9)).toEqual([
-      { name: '(generated WebAssembly)', selfMs: 3, share: 0.75 },
+    expect(hottest(profile, 2)).toEqual([
+      { name: 'all WebAssembly', selfMs: 3, share: 0.75 },
+      { name: 'wasm-function[3] of wasm 1', selfMs: 2, share: 0.5 },
       { name: 'translate tb.ts:7', selfMs: 1, share: 0.25 },
     ]);
   });

@@ -115,7 +115,7 @@ export function v86(): Emulator {
         );
       return {
         program: process.execPath,
-        args: [join(HERE, 'run-v86.mjs'), JSON.stringify({ library, guest, memoryMib: MEMORY_MIB, firmware })],
+        args: [join(HERE, 'run-v86.mjs'), JSON.stringify({ guest, memoryMib: MEMORY_MIB, firmware })],
       };
     },
   };

@@ -28,7 +28,7 @@ async function emulatorsFor(options: CommonOptions): Promise<Emulator[]> {
   const peers = choosePeers(options.peers, note);
   const profileDir = options.cpuProf === undefined ? undefined : resolve(options.cpuProf);
   const commit = gitCommit();
-  const own = emkit(await bundleRunner(), commit === undefined ? '(unknown version)' : commit, {
+  const own = emkit(await bundleRunner(profileDir), commit === undefined ? '(unknown version)' : commit, {
     tier: options.tier,
     ...(profileDir === undefined ? {} : { profileDir }),
   });
@@ -53,7 +53,7 @@ function finish(
 ): number {
   console.log(textTable(result.table));
   for (const error of result.errors) console.log(`ERROR ${error}`);
-  console.log(result.summary.join('\n'));
+  for (const line of result.summary) console.log(line);
   if (options.json !== undefined) {
     const { errors, summary } = result;
     mkdirSync(dirname(resolve(options.json)), { recursive: true });

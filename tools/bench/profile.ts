@@ -1,4 +1,4 @@
-/** Self time per function of a V8 CPU profile (`--cpu-prof`). Compiled guest code shows as wasm-function. */
+/** Self time per function of a V8 CPU profile (`--cpu-prof`). The cold tier and compiled guest code are WebAssembly. */
 export interface CpuProfile {
   readonly nodes: readonly { readonly id: number; readonly callFrame: CallFrame }[];
   readonly samples: readonly number[];
@@ -17,26 +17,35 @@ export interface HotFunction {
   readonly share: number;
 }
 
-/** Regions are many and their names mean nothing: all functions of generated modules count as one. */
-function label({ functionName, url, lineNumber }: CallFrame): string {
-  if (url.startsWith('wasm:'))
-    return functionName.startsWith('wasm-function') ? '(generated WebAssembly)' : `${functionName} (WebAssembly)`;
-  const place = url === '' ? '' : ` ${url.slice(url.lastIndexOf('/') + 1)}:${lineNumber + 1}`;
+const isWasm = ({ url }: CallFrame): boolean => url.startsWith('wasm:');
+
+/** WebAssembly modules have no names but their hash; the cold tier's is the one that `--tier cold` shows too. */
+function label(frame: CallFrame): string {
+  const { functionName, url, lineNumber } = frame;
+  const file = url.slice(url.lastIndexOf('/') + 1);
+  if (isWasm(frame)) return `${functionName} of wasm ${file}`;
+  const place = url === '' ? '' : ` ${file}:${lineNumber + 1}`;
   return `${functionName === '' ? '(anonymous)' : functionName}${place}`;
 }
 
+/** The functions with the most self time; the first row is the sum of all WebAssembly. */
 export function hottest(profile: CpuProfile, most: number): HotFunction[] {
   const labels = new Map(profile.nodes.map((node) => [node.id, label(node.callFrame)]));
+  const wasm = new Set(profile.nodes.filter((node) => isWasm(node.callFrame)).map((node) => node.id));
   const self = new Map<string, number>();
   let total = 0;
+  let wasmMs = 0;
   profile.samples.forEach((id, n) => {
     const name = labels.get(id) ?? '?';
     const time = profile.timeDeltas[n] / 1000;
     total += time;
+    if (wasm.has(id)) wasmMs += time;
     self.set(name, (self.get(name) ?? 0) + time);
   });
-  return [...self]
-    .map(([name, selfMs]) => ({ name, selfMs, share: total === 0 ? 0 : selfMs / total }))
-    .sort((a, b) => b.selfMs - a.selfMs)
-    .slice(0, most);
+  const rows = [...self].sort((a, b) => b[1] - a[1]).slice(0, most);
+  return [['all WebAssembly', wasmMs] as const, ...rows].map(([name, selfMs]) => ({
+    name,
+    selfMs,
+    share: total === 0 ? 0 : selfMs / total,
+  }));
 }

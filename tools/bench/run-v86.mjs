@@ -1,10 +1,10 @@
-/** v86 as one process of the benchmark: `{ library, guest, memoryMib, firmware }` as JSON, serial port on standard output. */
+/** v86 as one process of the benchmark: `{ guest, memoryMib, firmware }` as JSON, serial port on standard output. */
 import { readFileSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { V86 } from 'v86';
 
-const { library, guest, memoryMib, firmware } = JSON.parse(process.argv[2]);
-const { V86 } = await import(pathToFileURL(library).href);
+const { guest, memoryMib, firmware } = JSON.parse(process.argv[2]);
 
 const image = (name) => {
   const bytes = readFileSync(name);
@@ -12,7 +12,7 @@ const image = (name) => {
 };
 const [bios, vgaBios] = firmware;
 const emulator = new V86({
-  wasm_path: join(dirname(library), 'v86.wasm'),
+  wasm_path: join(dirname(createRequire(import.meta.url).resolve('v86')), 'v86.wasm'),
   memory_size: memoryMib * 2 ** 20,
   vga_memory_size: 8 * 2 ** 20,
   ...(bios === undefined ? {} : { bios: image(bios), vga_bios: image(vgaBios) }),

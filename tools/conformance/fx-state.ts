@@ -20,6 +20,7 @@ export function loadFx(cpu: X86Cpu, s: FxState): void {
   const fast = (s.mxcsr & 0xffe0 & ~0x3f) === 0x1f80 && (s.mxcsr & 0x40) === 0 && (s.mxcsr & 0x20) !== 0;
   const pending = (s.fsw & ~s.fcw & 0x3f) !== 0;
   cpu.hflags = (cpu.hflags & ~(HF_TOP | HF_SSE_FAST | HF_FPU_ES)) | (top << HF_TOP_SHIFT) | (fast ? HF_SSE_FAST : 0) | (pending ? HF_FPU_ES : 0);
+  cpu.updateHflags(); // HF_FPU_UNMASKED from FCW
 }
 
 export function readFx(cpu: X86Cpu): FxState {

@@ -17,6 +17,12 @@ const MAX_INSNS = 64;
 /** Code space for the one block that is not kept, and for the copy of code that lies outside RAM. */
 const ALONE_BYTES = 0x10000;
 const BOUNCE_BYTES = 0x1000;
+/** A block overwritten so often is translated with its immediates left in memory. */
+const VOLATILE_AFTER = 4;
+/** Rewrites before that is tried again where it did not help. */
+const VOLATILE_RETRY = 1000;
+/** Addresses whose overwriting is remembered. */
+const MAX_REWRITES = 4096;
 /** Longest instruction of any target, with room. */
 const FETCH_BYTES = 32;
 
@@ -46,10 +52,12 @@ export class BlockCache {
   readonly #encoder: ColdEncoder;
   readonly #builder: IrBuilder;
   readonly #request: TranslateRequest;
-  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: -1, exitCcOp: -1, callReturn: -1, fault: false };
+  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: -1, exitCcOp: -1, callReturn: -1, volatileOffsets: [], fault: false };
   readonly #pc: number;
   readonly #flags: number;
   readonly #cs: number;
+  /** How often the block at a host address has been overwritten. */
+  readonly #rewrites = new Map<number, number>();
   #codeEnd: number = CODE.BASE + ALONE_BYTES + BOUNCE_BYTES;
   #crossPage = -1;
   /** The fetch just made was from device memory: its block is not kept. */
@@ -67,7 +75,7 @@ export class BlockCache {
     this.#encoder = new ColdEncoder(memory, target.globals);
     this.#builder = new IrBuilder(target.globals);
     this.#request = {
-      eip: 0, csBase: 0, flags: 0, maxInsns: MAX_INSNS, endEip: -1, hot: false, entryCcOp: -1,
+      eip: 0, csBase: 0, flags: 0, maxInsns: MAX_INSNS, endEip: -1, hot: false, entryCcOp: -1, volatileCode: false,
       code: { u8: this.#u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },
     };
   }
@@ -169,6 +177,7 @@ export class BlockCache {
     r.flags = flags;
     r.maxInsns = alone ? 1 : MAX_INSNS;
     r.endEip = this.#o.endBefore((pc + csBase) | 0, csBase);
+    r.volatileCode = (this.#rewrites.get(host) ?? 0) >= VOLATILE_AFTER;
     r.code.offset = host;
     r.code.available = 4096 - (host & 4095);
     this.#crossPage = -1;
@@ -188,6 +197,7 @@ export class BlockCache {
     const tb = new Tb(pc, csBase, flags, host, out.bytes, spans ? this.#crossPage : -1, out.insns);
     tb.exitFlags = out.exitFlags;
     tb.callReturn = out.callReturn;
+    if (out.volatileOffsets.length > 0) tb.holes = [...out.volatileOffsets];
     describe(tb, block);
     const bound = ColdEncoder.bound(block.count);
     if (keep && this.#codeEnd + bound > CODE.LIMIT) this.flush();
@@ -212,6 +222,14 @@ export class BlockCache {
   /** A jump inside the block's own linear page needs no look at the mapping. */
   #linkable(tb: Tb, target: number): boolean {
     return tb.secondPage < 0 && (((tb.pc + tb.csBase) ^ (target + tb.csBase)) & ~4095) === 0 && this.#o.mayLink();
+  }
+
+  /** A block's code bytes have been overwritten. */
+  rewritten(tb: Tb): void {
+    if (this.#rewrites.size >= MAX_REWRITES) this.#rewrites.clear();
+    // if leaving immediates out did not help, it is not tried again soon
+    this.#rewrites.set(tb.host, tb.holes.length > 0 ? -VOLATILE_RETRY : (this.#rewrites.get(tb.host) ?? 0) + 1);
+    this.invalidate(tb);
   }
 
   invalidate(tb: Tb): void {

@@ -31,6 +31,8 @@ export class Tb {
   /** Addresses of the cold stream's header and of its terminator. */
   header = 0;
   terminator = 0;
+  /** Block-relative offsets of 4-byte immediates that the translation reads from memory: writing them changes nothing. */
+  holes: readonly number[] = [];
   /** Flags at the terminator, -1 unknown; return pc of a call, -1 none. */
   exitFlags = -1;
   callReturn = -1;
@@ -147,7 +149,7 @@ export class CodeMap {
     return p.tbs.filter((tb) => {
       const offset = tb.host & 4095;
       const first = Math.min(tb.bytes, 4096 - offset);
-      if (tb.host >>> 12 === host >>> 12 && tb.host < host + length && host < tb.host + first) return true;
+      if (tb.host >>> 12 === host >>> 12 && tb.host < host + length && host < tb.host + first) return !inHole(tb, host - tb.host, length);
       return tb.secondPage >= 0 && tb.secondPage >>> 12 === host >>> 12 && (host & 4095) < tb.bytes - first;
     });
   }
@@ -199,4 +201,10 @@ export class CodeMap {
     this.#pages.clear();
     this.count = 0;
   }
+}
+
+/** Does a write at a block-relative offset lie wholly in an immediate that the block reads when it runs? */
+function inHole(tb: Tb, offset: number, length: number): boolean {
+  for (const hole of tb.holes) if (offset >= hole && offset + length <= hole + 4) return true;
+  return false;
 }

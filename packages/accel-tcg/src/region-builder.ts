@@ -53,7 +53,7 @@ export class RegionBuilder {
   readonly #i32: Int32Array;
   readonly #u16: Uint16Array;
   readonly #request: TranslateRequest;
-  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: -1, exitCcOp: -1, callReturn: -1, fault: false };
+  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: -1, exitCcOp: -1, callReturn: -1, volatileOffsets: [], fault: false };
   /** Blocks of IR are reused from region to region. */
   readonly #builders: IrBuilder[] = [];
   #pageOfRequest = 0;
@@ -63,7 +63,7 @@ export class RegionBuilder {
     this.#i32 = new Int32Array(host.memory);
     this.#u16 = new Uint16Array(host.memory);
     this.#request = {
-      eip: 0, csBase: 0, flags: 0, maxInsns: 64, endEip: -1, hot: true, entryCcOp: -1,
+      eip: 0, csBase: 0, flags: 0, maxInsns: 64, endEip: -1, hot: true, entryCcOp: -1, volatileCode: false,
       code: { u8: new Uint8Array(host.memory), offset: 0, available: 0, nextPage: () => host.nextPage(this.#pageOfRequest) },
     };
   }
@@ -174,6 +174,7 @@ export class RegionBuilder {
     r.csBase = tb.csBase;
     r.flags = tb.flags;
     r.endEip = leaders.find((pc) => pc > tb.pc >>> 0 && pc < (tb.pc >>> 0) + tb.bytes) ?? -1;
+    r.volatileCode = tb.holes.length > 0;
     r.code.offset = tb.host;
     r.code.available = 4096 - (tb.host & 4095);
     this.#pageOfRequest = (((tb.pc + tb.csBase) & ~4095) + 4096) | 0;

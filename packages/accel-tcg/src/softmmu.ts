@@ -33,6 +33,8 @@ export class SoftMmu {
   readonly #codePages: Uint8Array;
   readonly #page = createPageInfo();
   readonly #global = new Uint8Array(TLB.ENTRIES * TLB.MODES);
+  /** Entries whose page may be written, whatever their write tag says: the tag is withheld for pages with code. */
+  readonly #writable = new Uint8Array(TLB.ENTRIES * TLB.MODES);
   readonly #log = new Int32Array(FILL_LOG);
   #logged = 0;
   #overflow = true;
@@ -69,6 +71,7 @@ export class SoftMmu {
 
   #miss(lin: number, kind: number, user: number, e: number): number {
     const target = this.#target;
+    if (kind === WRITE && this.#i32[e] === (lin & ~4095) && this.#writable[(e - BASE_WORD) / ENTRY_WORDS] !== 0) return this.#codePage(lin, e);
     if (!target.walk(lin, kind, user !== 0)) return ACCESS_FAULT;
     const phys = target.walkPhys;
     const info = this.#page;
@@ -99,6 +102,7 @@ export class SoftMmu {
     i32[e + (TLB.ADDEND >> 2)] = (host - page) | 0;
     i32[e + (TLB.PHYS_PAGE >> 2)] = host >>> 12;
     this.#global[index] = target.walkGlobal ? 1 : 0;
+    this.#writable[index] = (prot & 2) !== 0 && !isRom ? 1 : 0;
     if (this.#logged < FILL_LOG) this.#log[this.#logged++] = index;
     else this.#overflow = true;
     if (kind === WRITE && (isRom || isCode)) {
@@ -107,6 +111,18 @@ export class SoftMmu {
       return ACCESS_CODE;
     }
     return host + (lin & 4095);
+  }
+
+  /** Write to a page that is mapped writable, but holds (or held) code: no walk is needed. */
+  #codePage(lin: number, e: number): number {
+    const host = (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0;
+    if (this.#codePages[host >>> 12] === 0) {
+      this.#i32[e + 2] = lin & ~4095;
+      return host;
+    }
+    this.ramHost = host;
+    this.rom = false;
+    return ACCESS_CODE;
   }
 
   /** A page begins to hold code: no entry may allow plain stores to it any more. */

@@ -24,6 +24,8 @@ export interface TranslateRequest {
   endEip: number;
   hot: boolean;
   entryCcOp: number;
+  /** Keep immediates that the guest rewrites out of the translation, if the target can. */
+  volatileCode: boolean;
   code: CodeSource;
 }
 
@@ -36,6 +38,8 @@ export interface TranslateResult {
   exitCcOp: number;
   /** Return pc when the block ends in a call, else -1. */
   callReturn: number;
+  /** Block-relative offsets of 4-byte immediates that the translation does not depend on. */
+  volatileOffsets: readonly number[];
   /** The first instruction could not be fetched. */
   fault: boolean;
 }

@@ -377,7 +377,7 @@ export class Tcg {
     if (mayDefer && !this.#alone) {
       for (const tb of hit) if (tb.insns > 1 && this.blocks.isCurrent(tb)) return true;
     }
-    for (const tb of hit) this.blocks.invalidate(tb);
+    for (const tb of hit) this.blocks.rewritten(tb);
     return false;
   }
 

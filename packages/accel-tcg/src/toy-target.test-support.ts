@@ -49,6 +49,7 @@ export class ToyTarget implements Target {
     let at = r.code.offset;
     let left = r.code.available;
     out.fault = false;
+    out.volatileOffsets = [];
     out.exitFlags = r.flags;
     out.exitCcOp = -1;
     out.callReturn = -1;

@@ -56,8 +56,16 @@ export class ColdEncoder {
   #slot = new Int32Array(1024);
   /** For a value: the set that names the global it is computed into, or -1. */
   #direct = new Int32Array(1024);
+  /** For a get or set: the next op that changes its global. */
+  #change = new Int32Array(1024);
+  /** By global: scratch of the two passes. */
+  readonly #nextChange: Int32Array;
+  readonly #busyUntil: Int32Array;
+  readonly #lastSet: Int32Array;
   readonly #free = new Int32Array(TEMP_COUNT);
   #freeCount = 0;
+  /** First temporary that the block has not touched. */
+  #fresh = TEMP_BASE;
   /** Address of the last block's terminator. */
   terminator = 0;
   #at = 0;
@@ -68,6 +76,9 @@ export class ColdEncoder {
     this.#u8 = new Uint8Array(memory);
     this.#u16 = new Uint16Array(memory);
     this.#i32 = new Int32Array(memory);
+    this.#nextChange = new Int32Array(globals.length);
+    this.#busyUntil = new Int32Array(globals.length);
+    this.#lastSet = new Int32Array(globals.length);
     this.#globalSlot = Int32Array.from(globals, (g) => ENV_BASE + g.offset);
   }
 
@@ -285,8 +296,11 @@ export class ColdEncoder {
 
   // --- slots --------------------------------------------------------------------------------------------------
   #alloc(_v: number): number {
-    if (this.#freeCount === 0) throw new Error('cold encoder: too many live values in one block');
-    return this.#free[--this.#freeCount];
+    if (this.#freeCount > 0) return this.#free[--this.#freeCount];
+    const slot = this.#fresh;
+    if (slot === TEMP_BASE + TEMP_STRIDE * TEMP_COUNT) throw new Error('cold encoder: too many live values in one block');
+    this.#fresh = slot + TEMP_STRIDE;
+    return slot;
   }
   #release(slot: number): void {
     if (slot >= TEMP_BASE) this.#free[this.#freeCount++] = slot;
@@ -317,6 +331,7 @@ export class ColdEncoder {
       this.#uses = new Int32Array(n);
       this.#slot = new Int32Array(n);
       this.#direct = new Int32Array(n);
+      this.#change = new Int32Array(n);
     }
     const lastUse = this.#lastUse;
     const uses = this.#uses;
@@ -326,15 +341,24 @@ export class ColdEncoder {
     uses.fill(0, 0, count);
     slot.fill(0, 0, count);
     direct.fill(-1, 0, count);
-    this.#freeCount = TEMP_COUNT;
-    for (let k = 0; k < TEMP_COUNT; k++) this.#free[k] = TEMP_BASE + TEMP_STRIDE * (TEMP_COUNT - 1 - k);
+    this.#freeCount = 0;
+    this.#fresh = TEMP_BASE;
 
+    // Backwards: uses, and for each get and set the next op at which its global changes.
+    const change = this.#change;
+    const next = this.#nextChange;
+    next.fill(count);
     for (let i = count - 1; i >= 0; i--) {
       const o = op[i];
       const kind = KIND[o];
       if (kind === K.SKIP || kind === K.INSN) continue;
       // a value nobody uses (its only use was folded into an address) has no uses of its own
       if (kind === K.PURE && uses[i] === 0) continue;
+      if (kind === K.GET) change[i] = next[imm[i]];
+      else if (kind === K.SET) {
+        change[i] = next[imm[i]];
+        next[imm[i]] = i;
+      } else if (IS_CALLJ[o] !== 0) next.fill(i);
       const n = INS[o];
       for (let k = 0; k < n; k++) {
         let v = block.operand(i, k);
@@ -343,53 +367,42 @@ export class ColdEncoder {
         if (lastUse[v] < i) lastUse[v] = i;
       }
     }
-    this.#aliases(block, lastUse, slot);
-    // A set takes its value in place if between definition and set nothing can leave or touch the global.
-    for (let s = 0; s < count; s++) {
-      if (KIND[op[s]] !== K.SET) continue;
-      const v = a[s];
-      const kind = KIND[op[v]];
-      if (kind !== K.PURE || INS[op[v]] === 0 || direct[v] >= 0) continue;
-      const g = imm[s];
-      if (this.#blocked(block, v, s, g)) continue;
-      direct[v] = this.#globalSlot[g];
-    }
+    this.#place(block);
   }
 
-  /** A `get` that is dead before its global changes needs no copy: it is the global's slot. */
-  #aliases(block: IrBlock, lastUse: Int32Array, slot: Int32Array): void {
-    const { count, op, imm } = block;
+  /**
+   * Forwards: a `get` that is dead before its global changes is the global's slot. A set takes its value in place if
+   * between definition and set nothing can leave or touch the global, and nobody reads the old or the later contents
+   * of the slot as if it were the other.
+   */
+  #place(block: IrBlock): void {
+    const { count, op, a, imm } = block;
+    const lastUse = this.#lastUse;
+    const change = this.#change;
+    const busy = this.#busyUntil;
+    const lastSet = this.#lastSet;
+    busy.fill(-1);
+    lastSet.fill(-1);
+    let lastLeave = -1;
     for (let i = 0; i < count; i++) {
-      if (KIND[op[i]] !== K.GET) continue;
-      const g = imm[i];
-      let clear = true;
-      for (let j = i + 1; j < lastUse[i]; j++) {
-        if ((KIND[op[j]] === K.SET && imm[j] === g) || IS_CALLJ[op[j]] !== 0) {
-          clear = false;
-          break;
+      const o = op[i];
+      const kind = KIND[o];
+      if (kind === K.GET) {
+        const g = imm[i];
+        // a value computed earlier and set later must not be in the slot yet
+        if (busy[g] < i) busy[g] = i;
+        if (lastUse[i] > change[i]) continue;
+        this.#slot[i] = this.#globalSlot[g];
+        if (busy[g] < lastUse[i]) busy[g] = lastUse[i];
+      } else if (kind === K.SET) {
+        const g = imm[i];
+        const v = a[i];
+        if (KIND[op[v]] === K.PURE && INS[op[v]] !== 0 && this.#direct[v] < 0 && lastLeave < v && lastSet[g] < v && busy[g] <= v && lastUse[v] <= change[i]) {
+          this.#direct[v] = this.#globalSlot[g];
+          busy[g] = lastUse[v];
         }
-      }
-      if (clear) slot[i] = this.#globalSlot[g];
+        lastSet[g] = i;
+      } else if (CAN_LEAVE[o] !== 0) lastLeave = i;
     }
-  }
-
-  #blocked(block: IrBlock, v: number, s: number, g: number): boolean {
-    const { count, op, imm } = block;
-    const target = this.#globalSlot[g];
-    for (let j = v + 1; j < s; j++) {
-      if (CAN_LEAVE[op[j]] !== 0) return true;
-      // a get in between wants the old value (the new one would not have been asked of the global)
-      if ((KIND[op[j]] === K.SET || KIND[op[j]] === K.GET) && imm[j] === g) return true;
-    }
-    // old value of g still read after v is computed?
-    for (let j = 0; j < s; j++) {
-      if (KIND[op[j]] === K.GET && imm[j] === g && this.#slot[j] === target && this.#lastUse[j] > v) return true;
-      if (j < v && this.#direct[j] === target && this.#lastUse[j] > v) return true;
-    }
-    // v read after g changes again?
-    for (let j = s + 1; j < count && j < this.#lastUse[v]; j++) {
-      if ((KIND[op[j]] === K.SET && imm[j] === g) || IS_CALLJ[op[j]] !== 0) return true;
-    }
-    return false;
   }
 }

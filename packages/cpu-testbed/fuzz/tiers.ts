@@ -24,7 +24,7 @@ const RAM_BYTES = 1 << 20;
 /** Instructions after which a program counts as endless. */
 const MAX_INSNS = 12_000;
 const HOT_ROUNDS = 3;
-const MAX_SHRINK_RUNS = 600;
+const MAX_SHRINK_RUNS = 150;
 
 interface Outcome {
   readonly stop: string;
@@ -76,8 +76,9 @@ export class TierComparison {
     this.#baseline = this.#benches.cold.ram.slice();
   }
 
-  /** Empty items while the difference stays. */
+  /** Empty items while the difference stays. Processors are reused on the way, since new ones cost more than a run. */
   shrink(c: Case): Case {
+    this.reset();
     let best = c;
     let runs = 0;
     for (let size = Math.ceil(c.program.items.length / 2); size >= 1; size = size > 1 ? Math.ceil(size / 2) : 0) {
@@ -86,10 +87,10 @@ export class TierComparison {
         if (items.slice(at, at + size).every((i) => i.bytes.length === 0)) continue;
         const program = { ...best.program, items: items.map((i, n) => (n >= at && n < at + size ? { bytes: [] } : i)) };
         runs++;
-        if (this.checkFresh({ ...best, program }).length > 0) best = { ...best, program };
+        if (this.check({ ...best, program }).length > 0) best = { ...best, program };
       }
     }
-    return best;
+    return this.checkFresh(best).length > 0 ? best : c;
   }
 
   #start(cold: CpuBench, c: Case): { ram: Uint8Array; env: Uint8Array } {

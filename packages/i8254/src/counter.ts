@@ -193,15 +193,15 @@ export function statusAt(c: CounterState, tick: number): number {
   return (output << 7) | (isNull ? 1 << 6 : 0) | (c.access << 4) | (c.mode << 1) | (c.bcd ? 1 : 0);
 }
 
-/** The first tick after `tick` at which OUT rises; NEVER when it will not by itself. */
-export function nextRise(c: CounterState, tick: number): number {
+/** The first tick after `tick` at which OUT rises; NEVER when it will not by itself. A periodic one may be asked for after `earliest`. */
+export function nextRise(c: CounterState, tick: number, earliest = tick): number {
   syncCounter(c, tick);
   if (c.start === NEVER || c.pausedAt !== NEVER) return NEVER;
   const n = c.count;
   if (isPeriodic(c)) {
     if (n === 1) return NEVER;
     if (c.reloadAt !== NEVER) return riseWithReload(c, tick);
-    return c.start + n * (Math.floor(Math.max(tick - c.start, 0) / n) + 1);
+    return c.start + n * (Math.floor(Math.max(earliest - c.start, 0) / n) + 1);
   }
   const rise = c.mode === 0 || c.mode === 1 ? c.start + n : c.start + n + 1;
   return rise > tick ? rise : NEVER;

@@ -212,8 +212,7 @@ export class I8254 extends Device {
     const c = counters[0];
     const tick = this.#tick();
     this.#irq.set(c.mode >= 2 ? 1 : outputAt(c, tick)); // the low parts of other modes are sent by #onEdge
-    const isTooFast = (c.mode === 2 || c.mode === 3) && c.count < MIN_EDGE_TICKS;
-    const rise = nextRise(c, isTooFast ? tick + MIN_EDGE_TICKS : tick);
+    const rise = nextRise(c, tick, c.count < MIN_EDGE_TICKS ? tick + MIN_EDGE_TICKS : tick);
     if (rise === NEVER) edge.del();
     else edge.mod(ticksToNs(rise));
   }

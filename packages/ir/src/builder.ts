@@ -61,6 +61,26 @@ const STORE: Readonly<Record<StoreKind, readonly [number, number]>> = {
   st8: memIds('st8'), st16: memIds('st16'), st32: memIds('st32'), st64: memIds('st64'), st128: memIds('st128'),
 };
 
+/** The op table again, as typed arrays for the paths that run for every op. */
+const INS = Uint8Array.from(OPS, (o) => o.ins.length);
+const OUT = Uint8Array.from(OPS, (o) => o.out);
+const COMMUTATIVE = Uint8Array.from(OPS, (o) => (o.commutative ? 1 : 0));
+/** What dead-code removal does with an op. */
+const KEEP = 0;
+const DROP_IF_UNUSED = 1;
+const GETS = 2;
+const SETS = 3;
+const LEAVES = 4;
+const SWEEP = Uint8Array.from(OPS, (o) => {
+  switch (o.effect) {
+    case 'pure': case 'envld': return DROP_IF_UNUSED;
+    case 'get': return GETS;
+    case 'set': return SETS;
+    case 'load': case 'store': case 'guard': case 'callj': case 'term': return LEAVES;
+    default: return KEEP;
+  }
+});
+
 const CSE_BITS = 9;
 const CSE_SIZE = 1 << CSE_BITS;
 
@@ -72,6 +92,7 @@ export class IrBuilder {
   /** Hash of recent pure ops -> value id + 1 (0 = free); stale entries are told by comparing. */
   readonly #cse = new Int32Array(CSE_SIZE);
   readonly #overwritten: Uint8Array;
+  #live = new Uint8Array(1024);
   #terminated = false;
 
   constructor(globals: readonly GlobalDef[], block: IrBlock = new IrBlock()) {
@@ -95,7 +116,7 @@ export class IrBuilder {
   }
 
   typeOf(v: Value): IrType {
-    return OPS[this.block.op[v]]!.out;
+    return OUT[this.block.op[v]!] as IrType;
   }
   isConst(v: Value): boolean {
     return this.block.op[v] === I32_CONST;
@@ -261,28 +282,32 @@ export class IrBuilder {
     const { op, a, imm } = block;
     const over = this.#overwritten;
     over.fill(0);
-    const live = new Uint8Array(block.count);
+    if (this.#live.length < block.count) this.#live = new Uint8Array(block.op.length);
+    const live = this.#live;
+    live.fill(0, 0, block.count);
     for (let i = block.count - 1; i >= 0; i--) {
-      const def = OPS[op[i]!]!;
-      switch (def.effect) {
-        case 'pure':
-        case 'envld':
+      const o = op[i]!;
+      switch (SWEEP[o]) {
+        case DROP_IF_UNUSED:
           if (live[i] === 0) { op[i] = NOP; continue; }
           break;
-        case 'get':
+        case GETS:
           if (live[i] === 0) { op[i] = NOP; continue; }
           over[imm[i]!] = 0;
           break;
-        case 'set':
+        case SETS:
           if (over[imm[i]!] !== 0) { op[i] = NOP; a[i] = -1; continue; }
           over[imm[i]!] = 1;
           break;
-        case 'load': case 'store': case 'guard': case 'callj': case 'term':
+        case LEAVES:
           over.fill(0);
           break;
         default:
       }
-      for (let n = 0; n < def.ins.length; n++) live[block.operand(i, n)] = 1;
+      const n = INS[o]!;
+      if (n > 0) live[a[i]!] = 1;
+      if (n > 1) live[block.b[i]!] = 1;
+      if (n > 2) for (let k = 2; k < n; k++) live[block.operand(i, k)] = 1;
     }
     return block;
   }
@@ -310,7 +335,7 @@ export class IrBuilder {
             return this.#pure(ADD32, block.a[a]!, this.i32(block.imm[block.b[a]!]! + k), -1, 0, 0);
           }
         }
-      } else if (aConst && OPS[op]!.commutative) return this.#pure(op, b, a, c, imm, imm2);
+      } else if (aConst && COMMUTATIVE[op] !== 0) return this.#pure(op, b, a, c, imm, imm2);
     }
     let h = Math.imul(op + 1, 0x9e3779b1) ^ Math.imul(a + 7, 0x85ebca6b) ^ Math.imul(b + 13, 0xc2b2ae35) ^ Math.imul(c + 3, 0x27d4eb2f) ^ Math.imul(imm, 0x165667b1);
     h = (h ^ (h >>> 15)) & (CSE_SIZE - 1);

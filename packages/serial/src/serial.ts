@@ -196,6 +196,7 @@ export class Serial extends Device {
         s.mcr = value & MCR_MASK;
         this.#updateModemLines();
         this.#update();
+        this.#fill(); // out of loopback
         return;
       case Reg.SCR:
         s.scr = value;

@@ -54,7 +54,7 @@ export class IrMachine implements X86Host {
   readonly #helpers: Helper[];
   readonly #builder = new IrBuilder(GLOBALS_32);
   readonly #translator = new BlockTranslator(ALL_FEATURES);
-  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: 0, exitCcOp: 0, callReturn: 0, fault: false };
+  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: 0, exitCcOp: 0, callReturn: 0, volatileOffsets: [], fault: false };
 
   constructor(pages: number) {
     this.memory = new ArrayBuffer(ENV_BYTES + pages * PAGE);
@@ -160,7 +160,7 @@ export class IrMachine implements X86Host {
     const page = this.pages.get(lin >>> 12);
     const user = (cpu.hflags & HF_CPL) === 3 ? 1 : 0;
     const request: TranslateRequest = {
-      eip, csBase, flags: cpu.hflags, maxInsns: this.maxInsns, endEip: -1, hot: this.hot, entryCcOp: -1,
+      eip, csBase, flags: cpu.hflags, maxInsns: this.maxInsns, endEip: -1, hot: this.hot, entryCcOp: -1, volatileCode: false,
       code: {
         u8: this.u8, offset: page === undefined ? 0 : page + (lin & (PAGE - 1)), available: page === undefined ? 0 : PAGE - (lin & (PAGE - 1)),
         nextPage: () => this.pages.get(((lin >>> 12) + 1) & 0xfffff) ?? -1,

@@ -1,5 +1,5 @@
 /**
- * ===== FRAMEWORK, part 1: opcode rows =====
+ * Opcode rows, and how instructions are added.
  * One row per instruction form, in the notation of the SDM's opcode maps (Vol. 2D Appendix A.2 "Key to Abbreviations"):
  *
  *   row('ADD', 'Ev,Gv', '01 /r', { fn: 'alu', arg: 0, lock: true })
@@ -25,7 +25,7 @@
  * Options: fn = handler name (default: mnemonic in lower case), arg = number for the handler (t.insn.row.arg),
  *   feature (a name of models/features.ts, e.g. 'sse2'; #UD without it), lock: LOCK allowed when operand 0 is memory, mem / reg: only the memory / register form.
  *
- * ===== FRAMEWORK, part 2: handlers =====
+ * Handlers.
  * A handler translates one decoded instruction: (t: Translator, i: Insn) => void. Tables of handlers are records
  * name -> Handler (type HandlerTable in translate/translator.ts); translate/handlers.ts merges
  *   INTEGER handlers, and FPU_HANDLERS from ../fpu/handlers.ts.

@@ -87,7 +87,7 @@ function place87(cpu: X86Cpu, kind: number, flags: number, descriptor: number, a
       break;
     case COMMIT_STORE: {
       const size = (descriptor >> SIZE_SHIFT) & 15;
-      if (stackFault) storeIndefinite(cpu, size, descriptor >> FOP_SHIFT);
+      if (stackFault) storeIndefinite(cpu, size, (descriptor >> FOP_SHIFT) & 0x7ff);
       writeMemory(cpu, address, size);
       break;
     }

@@ -71,6 +71,20 @@ describe.each(TIERS)('x87, %s tier', (tier) => {
     expect([m.peek32(DATA), m.top, m.fsw & 0xff]).toEqual([0x3eaaaaab, 0, 0xa0]);
   });
 
+  it('a masked underflow of a store gives the format\'s indefinite, also while another exception is unmasked', () => {
+    for (const fcw of [0x37f, 0x37b]) {
+      for (const [code, bytes] of [
+        ['D913', [0, 0, 0xc0, 0xff]], ['DD13', [0, 0, 0, 0, 0, 0, 0xf8, 0xff]], ['DB13', [0, 0, 0, 0x80]], ['DF13', [0, 0x80]],
+        ['DF3B', [0, 0, 0, 0, 0, 0, 0, 0x80]], ['DD0B', [0, 0, 0, 0, 0, 0, 0, 0x80]], ['DB3B', [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff]], ['DF33', [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff]],
+      ] as const) {
+        m.reset();
+        m.words(fcw, 0, 0x1f80);
+        m.cpu.setReg(EBX, DATA);
+        expect([m.run(code).vector, m.peek(DATA, bytes.length), m.fsw & 0x2ff], code).toEqual([3, bytes, 0x41]);
+      }
+    }
+  });
+
   it('FLDCW that unmasks a flagged exception makes it pending; FNCLEX takes it back', () => {
     m.reset();
     m.words(0x37f, 0x04, 0x1f80);

@@ -40,6 +40,8 @@ export interface TranslateRequest {
   hot: boolean;
   /** CC_OP at entry when it is known, else -1. */
   entryCcOp: number;
+  /** Keep 32-bit immediates out of the translation: the guest rewrites them. Only for blocks inside one page. */
+  volatileCode: boolean;
   code: CodeSource;
 }
 
@@ -53,6 +55,8 @@ export interface TranslateResult {
   exitCcOp: number;
   /** Return EIP when the block ends in a near call, else -1. */
   callReturn: number;
+  /** Block-relative offsets of 4-byte immediates that the translation reads when it runs (`volatileCode`). */
+  volatileOffsets: readonly number[];
   /** The first instruction could not be fetched: the caller raises #PF. Nothing was emitted. */
   fault: boolean;
 }
@@ -66,7 +70,9 @@ export class BlockTranslator {
   readonly #insn = new Insn();
   /** An instruction that spans two pages, put together. */
   readonly #spanning = new Uint8Array(MAX_INSN_LENGTH + 1);
-  #t: Translator | undefined;
+  /** One translator for each builder that comes along: the accelerator has one for each block of a region. */
+  readonly #translators = new WeakMap<IrBuilder, Translator>();
+  #last: Translator | undefined;
 
   constructor(features: CpuFeatures) {
     this.#features = decodeFeatures(features);
@@ -74,11 +80,15 @@ export class BlockTranslator {
 
   /** Translate one block into `b` (reset by the caller, finished by the caller). Hot path of cold code. */
   translate(b: IrBuilder, req: TranslateRequest, out: TranslateResult): void {
-    const t = this.#t !== undefined && this.#t.b === b ? this.#t : (this.#t = new Translator(b));
+    const t = this.#translatorFor(b);
     const insn = this.#insn;
     const { code, flags } = req;
     const mode = ((flags & HF_CS32) !== 0 ? DECODE_32 : 0) | ((flags & (HF_PE | HF_VM)) === HF_PE ? DECODE_VEX : 0);
     t.begin(flags, req.csBase, req.hot, this.#features, req.entryCcOp);
+    t.volatileCode = req.volatileCode && code.available >= MAX_INSN_LENGTH;
+    t.volatileOffsets.length = 0;
+    t.blockEip = req.eip;
+    out.volatileOffsets = t.volatileOffsets;
     out.fault = false;
     out.exitFlags = -1;
     out.exitCcOp = -1;
@@ -131,6 +141,13 @@ export class BlockTranslator {
     out.exitFlags = t.flagsKnown ? t.flags : -1;
     out.exitCcOp = t.ccOp;
     out.callReturn = t.callReturn;
+  }
+
+  #translatorFor(b: IrBuilder): Translator {
+    if (this.#last !== undefined && this.#last.b === b) return this.#last;
+    let t = this.#translators.get(b);
+    if (t === undefined) this.#translators.set(b, (t = new Translator(b)));
+    return (this.#last = t);
   }
 
   #decodeSpanning(code: CodeSource, mode: number): number {

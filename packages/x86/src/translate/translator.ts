@@ -1,5 +1,5 @@
 /**
- * ===== FRAMEWORK, part 3: what a handler sees =====
+ * What an instruction handler sees.
  * One `Translator` per code cache, reset for every block. A handler is `(t, i) => void`, `i` the decoded instruction
  * (same as t.insn), `t.b` the IrBuilder. Values are SSA snapshots. Integer values narrower than 32 bits are i32 and
  * ZERO-EXTENDED everywhere in this API (`read*`), and may carry garbage above their width when written (`write*` cut).
@@ -29,7 +29,7 @@
  *   t.features           CPU features (t.has(FEATURE.x), decode/features.ts)
  *   lazy flags (lazy-flags.ts): t.setEflags(v) stores all six arithmetic flags as EFLAGS bits (COMISS, FCOMI, PTEST:
  *   free when dead), t.condition(cc) = condition cc (0-15 as in Jcc) as 0/1, t.carry(), t.zero(), ...
- *   x87 and SSE mode checks (CR0.TS/EM, OSFXSR) are the FPU author's, from t.flags.
+ *   x87 and SSE mode checks (CR0.TS/EM, OSFXSR) are done by the FPU handlers, from t.flags.
  *   ending: t.stop() = end the block after this instruction; t.exit() = helper has set EIP (and mode).
  */
 import type { Value } from '@emkit/ir';
@@ -48,6 +48,12 @@ export type HandlerTable = Readonly<Record<string, Handler>>;
 export { ACCESS_READ, ACCESS_RMW, ACCESS_WRITE };
 
 export class Translator extends MachineState {
+  /** The block's code is rewritten again and again: 32-bit immediates are read from memory when it runs. */
+  volatileCode = false;
+  /** Block-relative offsets of the 4-byte immediates that the block does not depend on. */
+  readonly volatileOffsets: number[] = [];
+  /** EIP of the block's first instruction. */
+  blockEip = 0;
   hot = false;
   /** By `FEATURE` index, 1 = present. */
   features!: Uint8Array;
@@ -118,7 +124,7 @@ export class Translator extends MachineState {
       case OP_G: return this.reg(i.reg, size);
       case OP_Z: return this.reg(i.opcode & 7, size);
       case OP_B: return this.reg(i.vexV & 7, size);
-      case OP_I: return this.b.i32(i.imm);
+      case OP_I: return this.volatileCode && size === 2 && i.size === 2 ? this.#immediateFromCode(i) : this.b.i32(i.imm);
       // an immediate narrower than the operation comes out in the operation's width
       case OP_SI: return this.b.i32(this.size(0) === 1 ? i.imm & 0xffff : i.imm);
       case OP_J: return this.b.i32(i.imm);
@@ -229,5 +235,12 @@ export class Translator extends MachineState {
     if (ended !== 0) b.set(G.HFLAGS, b.and(b.get(G.HFLAGS), b.i32(~ended)));
     this.envStore(ENV.EIP, b.i32(this.next));
     this.exit(lookForWork, trap);
+  }
+
+  /** An immediate that ends the instruction, as a load from the instruction stream. */
+  #immediateFromCode(i: Insn): Value {
+    const at = (this.eip + i.length - 4) | 0;
+    this.volatileOffsets.push(at - this.blockEip);
+    return this.b.load('ld32', this.b.i32(at + this.csBase));
   }
 }
