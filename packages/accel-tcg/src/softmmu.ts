@@ -69,6 +69,12 @@ export class SoftMmu {
     return this.#miss(lin, kind, user, e);
   }
 
+  /** As `access`, but -1 when the TLB does not know. */
+  hit(lin: number, kind: number, user: number): number {
+    const e = BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS;
+    return this.#i32[e + kind * 2] === (lin & ~4095) ? (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0 : -1;
+  }
+
   #miss(lin: number, kind: number, user: number, e: number): number {
     const target = this.#target;
     if (kind === WRITE && this.#i32[e] === (lin & ~4095) && this.#writable[(e - BASE_WORD) / ENTRY_WORDS] !== 0) return this.#codePage(lin, e);

@@ -4,7 +4,7 @@ import type { TargetHost } from './target.ts';
 import type { Tcg, TcgOptions } from './tcg.ts';
 
 export function targetHost(tcg: Tcg, o: TcgOptions): TargetHost {
-  const { access, space } = tcg;
+  const { access, mmu, space } = tcg;
   return {
     memory: tcg.memory.buffer,
     envBase: ENV_BASE,
@@ -16,6 +16,7 @@ export function targetHost(tcg: Tcg, o: TcgOptions): TargetHost {
     write16: (lin, v, user) => access.write16(lin, v, user),
     write32: (lin, v, user) => access.write32(lin, v, user),
     pointer: (lin, kind, user) => access.pointer(lin, kind, user),
+    tlbHit: (lin, kind, user) => mmu.hit(lin, kind, user),
     physRead8: (pa) => space.read8(pa),
     physRead16: (pa) => space.read16(pa),
     physRead32: (pa) => space.read32(pa),

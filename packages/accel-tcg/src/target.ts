@@ -104,6 +104,8 @@ export interface TargetHost {
   write16(lin: number, v: number, user: number): void;
   write32(lin: number, v: number, user: number): void;
   pointer(lin: number, access: number, user: number): number;
+  /** Host offset of plain RAM when the TLB knows the page for that access, else -1. */
+  tlbHit(lin: number, access: number, user: number): number;
   physRead8(pa: number): number;
   physRead16(pa: number): number;
   physRead32(pa: number): number;

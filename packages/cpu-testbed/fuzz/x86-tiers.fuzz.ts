@@ -8,7 +8,7 @@ import { Random } from './random.ts';
 import { describeCase, TierComparison } from './tiers.ts';
 import type { Case } from './tiers.ts';
 
-function randomCase(seed: number): Case {
+export function randomCase(seed: number): Case {
   const r = new Random(seed);
   const mode = r.pick([...MODES, 'flat32', 'flat32'] as const);
   const program = randomProgram(r, contextOf(mode));

@@ -26,6 +26,8 @@ const PROPERTIES = {
 } satisfies PropertySpecs;
 
 const SECOND_NS = 1e9;
+/** A pause between save and load beyond this (three and a half years) is not believed. */
+const MAX_GAP_NS = 1e17;
 const ENABLES = B_PIE | B_AIE | B_UIE; // the same bits as their flags in register C
 
 interface Mc146818State {
@@ -35,6 +37,8 @@ interface Mc146818State {
   flags: number;
   /** Time of the last update, ns of the driving clock. */
   updated: number;
+  /** What `updated` counts from: ms since 1970 of the host clock's zero; 0 for the virtual clock. */
+  clockEpochMs: number;
   /** 32.768 kHz ticks up to which the periodic flag has been looked at. */
   periodicTicks: number;
   timer: DeviceTimer;
@@ -44,7 +48,7 @@ const VMSTATE = defineVmState<Mc146818State>({
   name: 'mc146818', version: 1,
   fields: [
     field.u8('index', { max: CMOS_SIZE - 1 }), field.buffer('cmos', CMOS_SIZE), field.u8('flags', { max: C_SOURCES }), field.i64('updated', { min: -(2 ** 52), max: 2 ** 52 }),
-    field.u64('periodicTicks', { max: 2 ** 42 }), field.timer('timer'),
+    field.f64('clockEpochMs', { min: 0, max: MAX_START_MS }), field.u64('periodicTicks', { max: 2 ** 42 }), field.timer('timer'),
   ],
 });
 
@@ -53,6 +57,7 @@ export class Mc146818 extends Device {
   override readonly state: Mc146818State;
   readonly #region: MemoryRegion;
   readonly #clock: DeviceClock;
+  readonly #clockEpochMs: number;
   readonly #iobase: number;
   readonly #irqNumber: number;
   #irq: Irq | null = null;
@@ -65,7 +70,10 @@ export class Mc146818 extends Device {
     this.#iobase = iobase;
     this.#irqNumber = irq;
     this.#clock = clock === 'vm' ? this.env.clock : this.env.hostClock;
-    this.state = { index: 0, cmos: new Uint8Array(CMOS_SIZE), flags: 0, updated: 0, periodicTicks: 0, timer: this.#clock.createTimer(() => this.#update()) };
+    this.#clockEpochMs = clock === 'vm' ? 0 : this.env.hostClock.epochMs;
+    this.state = {
+      index: 0, cmos: new Uint8Array(CMOS_SIZE), flags: 0, updated: 0, clockEpochMs: this.#clockEpochMs, periodicTicks: 0, timer: this.#clock.createTimer(() => this.#update()),
+    };
     this.state.cmos[Reg.A] = A_DIVIDER_RUN | 6; // 1024 Hz, as firmware sets it
     this.state.cmos[Reg.B] = B_24H;
     const { hostClock } = this.env;
@@ -107,7 +115,16 @@ export class Mc146818 extends Device {
     this.#update();
   }
 
+  /** A wall clock has gone on since the state was saved, perhaps in another process with another zero: so does the guest's. */
   override onPostLoad(): void {
+    const s = this.state;
+    if (s.clockEpochMs !== this.#clockEpochMs) {
+      const now = this.#clock.now();
+      const updated = Math.floor(s.updated + (s.clockEpochMs - this.#clockEpochMs) * 1e6);
+      s.updated = Math.abs(now - updated) < MAX_GAP_NS ? updated : now;
+      s.clockEpochMs = this.#clockEpochMs;
+      s.periodicTicks = nsToTimeBase(now);
+    }
     this.#update();
   }
 

@@ -56,6 +56,8 @@ export interface X86Host {
    * -1 if it is not plain RAM (MMIO, watched, page holding translated code on write). Faults throw.
    */
   pointer(lin: number, access: number, user: number): number;
+  /** Host offset of plain RAM behind lin when the TLB knows the page for that access, else -1. Never faults. */
+  tlbHit?(lin: number, access: number, user: number): number;
   /** Physical access (page tables, debugger): no faults, open bus reads all ones. */
   physRead8(pa: number): number;
   physRead16(pa: number): number;

@@ -122,7 +122,8 @@ export function scalarFast(b: IrBuilder, type: FloatType, op: Arithmetic, a: Val
   if (op === 'sqrt') {
     const r = b.emit(l.scalar['sqrt']!, c);
     const m = magnitude2(b, l, r);
-    b.bailIf(orAll(b, denormal(b, l, c), b.and(notNormal(b, l, r), b.ne(m, b.int(b.typeOf(m), 0)))));
+    b.bailIf(orAll(b, denormal(b, l, c)));
+    b.bailIf(b.and(notNormal(b, l, r), b.ne(m, b.int(b.typeOf(m), 0))));
     return r;
   }
   const r = b.emit(l.scalar[op]!, a, c);
@@ -133,7 +134,9 @@ export function scalarFast(b: IrBuilder, type: FloatType, op: Arithmetic, a: Val
   const zeroBits = b.int(b.typeOf(m), 0);
   if (op === 'mul') inexact = b.or(m, b.select(isZero(b, magnitude2(b, l, a)), zeroBits, magnitude2(b, l, c)));
   if (op === 'div') inexact = b.or(m, magnitude2(b, l, a));
-  b.bailIf(orAll(b, denormal(b, l, a), a === c ? -1 : denormal(b, l, c), b.and(notNormal(b, l, r), b.ne(inexact, zeroBits))));
+  b.bailIf(orAll(b, denormal(b, l, a), a === c ? -1 : denormal(b, l, c)));
+  // a guard of its own: the hot tier then looks at the rare second half only when the first half holds
+  b.bailIf(b.and(notNormal(b, l, r), b.ne(inexact, zeroBits)));
   return r;
 }
 

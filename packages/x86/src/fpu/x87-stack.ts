@@ -125,6 +125,8 @@ export interface StatusRule {
   /** `clear` is for stack faults only; otherwise the condition bits stay. */
   readonly onlyOnFault?: true;
   readonly faultFlags?: Value;
+  /** The destination is no operand and may be empty. */
+  readonly newRegister?: true;
 }
 const PLAIN: StatusRule = { kind: COMMIT_REG, clear: FSW_C1 };
 
@@ -145,7 +147,7 @@ export function toRegister(t: Translator, dst: number, pops: number, fault: Valu
     indefiniteIf(t, fault, slot);
     updateStatus(t, b.select(fault, faultFlags, flags), rule.clear, rule.onlyOnFault === true ? fault : -1);
   }
-  setTag(t, dst, 0);
+  if (!t.hot || rule.newRegister === true) setTag(t, dst, 0);
   pop(t, pops);
 }
 

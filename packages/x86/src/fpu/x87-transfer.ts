@@ -7,7 +7,7 @@ import type { LoadKind, StoreKind, Value } from '@emkit/ir';
 import { opId } from '@emkit/ir';
 import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
-import { COMMIT_STORE, COMMIT_XCHG, STACK_OVERFLOW, STACK_UNDERFLOW } from './x87-bits.ts';
+import { COMMIT_REG, COMMIT_STORE, COMMIT_XCHG, FSW_C1, STACK_OVERFLOW, STACK_UNDERFLOW } from './x87-bits.ts';
 import {
   INDEFINITE_EXPONENT, INDEFINITE_HIGH, X87_OPERAND, X87_RESULT, bailUnmasked, commitByHelper, copy, empty, fcw, full, load16,
   load64, needsHelper, pop, push, setTag, st, store16, toRegister, updateStatus, x87Ready,
@@ -134,7 +134,7 @@ const storeTen = (helper: string): Handler => (t) => {
 const storeRegister = (pops: number): Handler => (t, i) => {
   if (!x87Ready(t)) return;
   const from = st(t, 0);
-  toRegister(t, i.rm, pops, empty(t, 0), (slot) => copy(t, from, slot));
+  toRegister(t, i.rm, pops, empty(t, 0), (slot) => copy(t, from, slot), { kind: COMMIT_REG, clear: FSW_C1, newRegister: true });
 };
 
 const fxch: Handler = (t, i) => {
@@ -159,6 +159,7 @@ const fxch: Handler = (t, i) => {
   t.envStore(y, lowX);
   store16(t, y + 8, highX);
   updateStatus(t, t.hot ? b.i32(0) : b.select(fault, b.i32(STACK_UNDERFLOW), b.i32(0)));
+  if (t.hot) return; // both were full
   setTag(t, 0, 0);
   setTag(t, i.rm, 0);
 };

@@ -15,7 +15,7 @@ import {
 import { REP_ADDRESS_32, REP_SEGMENT_SHIFT, REP_SIZE, REP_UNTIL_EQUAL } from './string.ts';
 
 /** Bytes that one call moves at most before interrupts are looked at. */
-export const REP_BUDGET = 1 << 16;
+export const REP_BUDGET = 1 << 18;
 const PAGE = 4096;
 
 /** State of one repeated instruction while its helper runs; one per CPU, reused. */
@@ -141,8 +141,9 @@ class RepString {
         const from = cpu.host.pointer((cpu.segBase(this.segment) + si) >>> 0, 0, this.user);
         const to = cpu.host.pointer((cpu.segBase(ES) + di) >>> 0, 1, this.user);
         if (from >= 0 && to >= 0) {
-          this.copy(from, to, n);
-          this.advance(n, true, true);
+          const all = this.extend(n, si, from, di, to);
+          this.copy(from, to, all);
+          this.advance(all, true, true);
           continue;
         }
       }
@@ -151,6 +152,28 @@ class RepString {
       this.advance(1, true, true);
     }
     return this.end(this.count === 0, nextEip);
+  }
+  /**
+   * A piece of n elements made longer by the pages after it, as far as the TLB knows them and they follow each other in
+   * the host: one long copy in place of many. Nothing here can fault. si -1: there is no source.
+   */
+  extend(n: number, si: number, from: number, di: number, to: number): number {
+    const { cpu, bytes, user } = this;
+    const { tlbHit } = cpu.host;
+    if (tlbHit === undefined || this.step < 0) return n;
+    const limit = Math.min(this.count, this.budget);
+    let all = n;
+    while (all < limit) {
+      const done = all * bytes;
+      let more = Math.min(this.run(ES, di + done, true), limit - all);
+      if (more <= 0 || tlbHit((cpu.segBase(ES) + di + done) | 0, 1, user) !== to + done) break;
+      if (si >= 0) {
+        more = Math.min(more, this.run(this.segment, si + done, false));
+        if (more <= 0 || tlbHit((cpu.segBase(this.segment) + si + done) | 0, 0, user) !== from + done) break;
+      }
+      all += more;
+    }
+    return all;
   }
   /** n elements as if one after the other; from, to: host offsets of the first element in step order. */
   copy(from: number, to: number, n: number): void {
@@ -194,8 +217,9 @@ class RepString {
       if (n > 0) {
         const to = cpu.host.pointer((cpu.segBase(ES) + di) >>> 0, 1, this.user);
         if (to >= 0) {
-          this.fill(this.step > 0 ? to : to - (n - 1) * this.bytes, n * this.bytes, v);
-          this.advance(n, false, true);
+          const all = this.extend(n, -1, 0, di, to);
+          this.fill(this.step > 0 ? to : to - (all - 1) * this.bytes, all * this.bytes, v);
+          this.advance(all, false, true);
           continue;
         }
       }
@@ -209,6 +233,10 @@ class RepString {
     const byte = v & 0xff;
     if (this.size === 0 || (this.size === 1 ? (v & 0xffff) === byte * 0x101 : v >>> 0 === (byte * 0x01010101) >>> 0)) {
       u8.fill(byte, to, to + length);
+      return;
+    }
+    if (this.size === 2 && (to & 3) === 0) {
+      this.cpu.i32.fill(v | 0, to >> 2, (to + length) >> 2);
       return;
     }
     for (let k = 0; k < this.bytes; k++) u8[to + k] = v >>> (8 * k);
