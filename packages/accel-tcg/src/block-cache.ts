@@ -6,7 +6,8 @@ import { CODE, ColdEncoder, COLD, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codeg
 import { IrBuilder, OPS } from '@emkit/ir';
 import type { IrBlock } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
-import { CodeMap, Tb } from './code-map.ts';
+import { Tb } from './code-map.ts';
+import type { CodeMap } from './code-map.ts';
 import type { HotTier } from './hot-tier.ts';
 import { ACCESS_FAULT, ACCESS_IO, EXEC } from './softmmu.ts';
 import type { SoftMmu } from './softmmu.ts';

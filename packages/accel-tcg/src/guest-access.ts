@@ -7,7 +7,8 @@
  */
 import { CTL } from '@emkit/codegen';
 import type { AddressSpace } from '@emkit/memory';
-import { ACCESS_CODE, ACCESS_FAULT, ACCESS_IO, ACCESS_WATCH, READ, SoftMmu, WRITE } from './softmmu.ts';
+import { ACCESS_CODE, ACCESS_FAULT, ACCESS_IO, ACCESS_WATCH, READ, WRITE } from './softmmu.ts';
+import type { SoftMmu } from './softmmu.ts';
 import type { Target } from './target.ts';
 
 export const DONE = 0;

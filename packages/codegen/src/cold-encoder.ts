@@ -5,7 +5,7 @@
  */
 import { I64, MEM_RMW, OPS, V128, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
-import { COLD, COLD_OPS, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
+import { COLD, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
 import { ENV_BASE, TARGET_HISTORY, TEMP_BASE, TEMP_COUNT, TEMP_STRIDE } from './layout.ts';
 
 const I32_CONST = opId('i32_const');
@@ -44,7 +44,6 @@ const CAN_LEAVE = Uint8Array.from(OPS, (o) => (['load', 'store', 'guard', 'callj
 /** Byte and word env ops have opcodes of their own; the others are slot moves. */
 const ENV_PLAIN = Uint8Array.from(OPS, (o) => ((o.effect === 'envld' || o.effect === 'envst') && COLD_RR[o.id] < 0 ? 1 : 0));
 const IS_REPLACE_LANE = Uint8Array.from(OPS, (o) => (o.name.includes('replace_lane') ? 1 : 0));
-const WORDS = Uint8Array.from(COLD_OPS, (o) => o.words);
 
 export class ColdEncoder {
   readonly #u16: Uint16Array;

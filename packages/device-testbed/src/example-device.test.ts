@@ -1,6 +1,6 @@
 /** The example of docs/devices.md, kept true by running it. */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, Device, type DeviceInit, type DeviceTimer, field, IsaBus, type Irq, property, type PropertySpecs } from '@emkit/qdev';
+import { defineDevice, defineVmState, Device, type DeviceInit, type DeviceTimer, field, type IsaBus, type Irq, property, type PropertySpecs } from '@emkit/qdev';
 import { describe, expect, it } from 'vitest';
 import { checkRoundTrip, createFakeBus, fuzzDevice } from './index.ts';
 

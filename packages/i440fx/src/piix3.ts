@@ -5,7 +5,7 @@
  * Intel 82371SB data sheet (290550-002).
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, type DeviceInit, field, Irq, IsaBus, orIrqs, property, type PropertySpecs } from '@emkit/qdev';
+import { defineDevice, defineVmState, type DeviceInit, field, type Irq, IsaBus, orIrqs, property, type PropertySpecs } from '@emkit/qdev';
 import { PCI_FIELDS, PCI_PROPERTIES, PciDevice, PciReg, type PciState, setLe16 } from '@emkit/pci';
 import { ISA_IRQS, PIRQ_LINES } from './limits.ts';
 

@@ -98,10 +98,9 @@ export class Machine {
     this.aio = options.aio ?? new AioContext();
     this.aio.clocks.stop();
     this.systemBus = new SystemBus('main-system-bus', options.memory, options.io, options.memorySpace);
-    const { epochMs } = this.aio.clocks.host;
     this.env = {
-      clock: this.#clock('virtual', 0),
-      hostClock: Object.assign(this.#clock('host', epochMs * 1e6), { epochMs }),
+      clock: this.#clock('virtual'),
+      hostClock: Object.assign(this.#clock('host'), { epochMs: this.aio.clocks.host.epochMs }),
       trace: options.trace ?? NO_TRACE,
       system: {
         reset: (cause) => this.requestReset(cause),
@@ -114,18 +113,18 @@ export class Machine {
     };
   }
 
-  /** A device's view of one clock; `offset` ns is added to what it reads. */
-  #clock(type: ClockType, offset: number): DeviceClock {
+  /** A device's view of one clock. */
+  #clock(type: ClockType): DeviceClock {
     const { aio } = this;
     return {
-      now: () => aio.now(type) + offset,
+      now: () => aio.now(type),
       createTimer: (callback): DeviceTimer => {
         const timer = aio.timer(type, callback);
         return {
-          mod: (deadline) => timer.mod(Math.max(0, Math.round(deadline - offset))),
+          mod: (deadline) => timer.mod(Math.max(0, Math.round(deadline))),
           del: () => timer.del(),
           get deadline() {
-            return timer.pending ? timer.expireNs + offset : -1;
+            return timer.pending ? timer.expireNs : -1;
           },
         };
       },

@@ -23,8 +23,9 @@ export function setCmosMemory(rtc: CmosMemory, ramSize: number): void {
   rtc.setCmos(0x5f, 0); // processors - 1
 }
 
+/** `-rtc` as properties of the clock: a start time given by the user is the guest's own, in whatever zone. */
 export function rtcProperties(rtc: RtcOptions | undefined): Readonly<Record<string, unknown>> {
   if (rtc === undefined) return {};
-  const zone = rtc.zone === 'localtime' && rtc.startMs === undefined ? -new Date().getTimezoneOffset() * 60_000 : 0;
-  return { clock: rtc.clock, 'zone-offset-ms': zone, ...(rtc.startMs !== undefined ? { 'start-ms': rtc.startMs } : {}) };
+  if (rtc.startMs !== undefined) return { clock: rtc.clock, base: 'fixed', 'start-ms': rtc.startMs };
+  return { clock: rtc.clock, 'zone-offset': rtc.zone === 'localtime' ? -new Date().getTimezoneOffset() : 0 };
 }
