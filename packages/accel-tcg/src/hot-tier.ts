@@ -215,6 +215,12 @@ export class HotTier {
     this.#arm(region);
   }
 
+  /** Pc of the head of the region that a record belongs to. For profiles. */
+  regionOf(record: number): string | undefined {
+    const region = this.#regionOfRecord.get(record);
+    return region === undefined ? undefined : `0x${(region.head.pc >>> 0).toString(16)}`;
+  }
+
   /** An exit record has been taken very often: a region that groups checks is compiled without, once. */
   reconsider(record: number): void {
     const at = EXIT_RECORDS.BASE + record * EXIT_RECORDS.SIZE;

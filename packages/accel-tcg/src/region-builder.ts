@@ -18,7 +18,7 @@ const MAX_INSNS = 320;
 /** A successor joins when it ran at least 1/WARM_SHARE as often as makes a block hot. */
 const WARM_SHARE = 32;
 /** Most return sites or remembered targets that one indirect jump compares with. */
-const MAX_TARGETS = 10;
+const MAX_TARGETS = 16;
 
 const JMP = opId('jmp');
 const BR = opId('br');
@@ -90,7 +90,8 @@ export class RegionBuilder {
       if (tb.callReturn >= 0) follow(tb.callReturn, fn, false);
       if (tb.taken !== -1) follow(tb.taken, tb.callReturn >= 0 ? tb.taken : fn, true);
       if (tb.notTaken !== -1) follow(tb.notTaken, fn, false);
-      if (tb.indirect && !tb.isReturn) for (const pc of this.#targets(tb)) follow(pc, tb.callReturn >= 0 ? pc : fn, false);
+      // a return goes on in a caller that was seen; which function that is, nobody knows
+      if (tb.indirect) for (const pc of this.#targets(tb)) follow(pc, tb.callReturn >= 0 || tb.isReturn ? pc : fn, false);
     }
     return { head, nodes, group };
   }
@@ -158,8 +159,11 @@ export class RegionBuilder {
       if (t.stopAt >= 0) successors = [];
       else if (t.ir.op[last] === JMP) successors = [find(t.ir.imm[last])];
       else if (t.ir.op[last] === BR) successors = [find(t.ir.imm[last]), find(t.ir.imm2[last])];
-      else if (node.tb.isReturn) successors = [...new Set(returnSites.get(node.fn) ?? [])].filter((s) => translated[s] !== null && nodes[s].tb.flags === flags).slice(0, MAX_TARGETS);
-      else successors = this.#targets(node.tb).map(find).filter((s) => s >= 0).slice(0, MAX_TARGETS);
+      else if (node.tb.isReturn) {
+        const sites = (returnSites.get(node.fn) ?? []).filter((s) => translated[s] !== null && nodes[s].tb.flags === flags);
+        const seen = this.#targets(node.tb).map(find).filter((s) => s >= 0);
+        successors = [...new Set([...sites, ...seen])].slice(0, MAX_TARGETS);
+      } else successors = this.#targets(node.tb).map(find).filter((s) => s >= 0).slice(0, MAX_TARGETS);
       return { pc: node.tb.pc, ir: t.ir, successors, stopAt: t.stopAt };
     });
     return { blocks, user: (plan.head.flags & target.userMask) === target.userValue, group: plan.group };

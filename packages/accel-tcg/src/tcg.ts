@@ -245,7 +245,10 @@ export class Tcg {
           this.#promote();
           break;
         case LEAVE.BUDGET:
-          if (!this.#kicked) return EXIT.SLICE;
+          if (this.#kicked) break;
+          // a slice shorter than the next block must get somewhere too: an instruction alone
+          if (i32[CTL.BUDGET >> 2] < this.#sliceStart || this.#sliceStart === 0) return EXIT.SLICE;
+          this.#runAlone = true;
           break;
         case LEAVE.ALONE:
           this.#runAlone = true;

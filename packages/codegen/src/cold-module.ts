@@ -209,6 +209,7 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   // compiled region: returns its exit record
   f.i32Const(0).get(ip).load(OP.i32_load, 2, HEADER.ENTRY).callIndirect(callees.regionType, callees.regionTable).tee(code);
   f.i32Const(4).op(OP.i32_shl).i32Const(EXIT_RECORDS.BASE).op(OP.i32_add).set(record);
+  f.get(record).get(record).load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN).i32Const(1).op(OP.i32_sub).store(OP.i32_store, 2, EXIT_RECORDS.COUNTDOWN);
   f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.INSNS).op(OP.i32_sub).store(OP.i32_store, 2, 0);
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq).brIf(outer);
   f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
@@ -227,8 +228,7 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   f.i32Const(LEAVE.BUDGET).return_();
   f.end();
   // COLD: run the block at the pc in the interpreter, past its header
-  f.get(record).get(record).load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN).i32Const(1).op(OP.i32_sub).tee(code).store(OP.i32_store, 2, EXIT_RECORDS.COUNTDOWN);
-  f.get(code).op(OP.i32_eqz);
+  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN).op(OP.i32_eqz);
   f.if_();
   f.i32Const(LEAVE.RECONSIDER).return_();
   f.end();

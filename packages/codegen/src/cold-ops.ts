@@ -5,6 +5,7 @@
  */
 import { F32, F64, I32, I64, OPS, V128 } from '@emkit/ir';
 import type { OpDef } from '@emkit/ir';
+import { TARGET_HISTORY } from './layout.ts';
 
 export type ColdForm =
   /** Stream control, moves and constants. */
@@ -89,7 +90,7 @@ for (const o of OPS) {
       break;
     case 'term': {
       const form: ColdForm = o.name === 'jmp' ? 'jmp' : o.name === 'br' ? 'br' : o.name === 'exit' ? 'exit' : 'jmpind';
-      rr.set(o.id, make(main, form, o.id, form === 'br' || form === 'jmpind' ? 3 : 1));
+      rr.set(o.id, make(main, form, o.id, form === 'br' ? 3 : form === 'jmpind' ? 1 + TARGET_HISTORY / 4 : 1));
       break;
     }
     default:

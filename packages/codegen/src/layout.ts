@@ -74,8 +74,8 @@ export const HEADER = { OP: 0, INSNS: 2, COUNTER: 4, PC: 8, FLAGS: 12, SIZE: 16,
 /** Fields of every other cold op. */
 export const FIELD = { OP: 0, DST: 2, A: 4, B: 6, LINK: 4, IMM: 8, PC_DELTA: 12, INSN: 14, SIZE: 16 } as const;
 
-/** Targets that a cold indirect jump remembers: pcs in the two words after it, counter in its B field. */
-export const TARGET_HISTORY = 8;
+/** Targets that a cold indirect jump remembers: pcs in the words after it, counter in its B field. */
+export const TARGET_HISTORY = 32;
 
 /** Return codes of the interpreter and the dispatcher. */
 export const LEAVE = {

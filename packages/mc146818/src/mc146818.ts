@@ -121,7 +121,7 @@ export class Mc146818 extends Device {
     if (s.clockEpochMs !== this.#clockEpochMs) {
       const now = this.#clock.now();
       const updated = Math.floor(s.updated + (s.clockEpochMs - this.#clockEpochMs) * 1e6);
-      s.updated = Math.abs(now - updated) < MAX_GAP_NS ? updated : now;
+      s.updated = this.#isDividerRunning && Math.abs(now - updated) < MAX_GAP_NS ? updated : now;
       s.clockEpochMs = this.#clockEpochMs;
       s.periodicTicks = nsToTimeBase(now);
     }

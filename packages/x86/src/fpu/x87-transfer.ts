@@ -3,9 +3,9 @@
  * SDM Vol. 2A under each mnemonic. A store converts into scratch first: the guest store may still fault, the flags and
  * the stack follow it.
  */
-import type { LoadKind, StoreKind, Value } from '@emkit/ir';
+import type { LoadKind, StoreKind } from '@emkit/ir';
 import { opId } from '@emkit/ir';
-import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
+import type { Handler, HandlerTable } from '../translate/translator.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
 import { COMMIT_REG, COMMIT_STORE, COMMIT_XCHG, FSW_C1, STACK_OVERFLOW, STACK_UNDERFLOW } from './x87-bits.ts';
 import {

@@ -1,0 +1,38 @@
+/**
+ * What the tier fuzzer has found, kept: each program must behave the same in all ways of running it. Add a row per
+ * finding, with what was wrong.
+ */
+import { describe, expect, it } from 'vitest';
+import type { Mode } from '../fuzz/modes.ts';
+import { TierComparison } from '../fuzz/tiers.ts';
+import type { Case } from '../fuzz/tiers.ts';
+
+interface Finding {
+  readonly wrong: string;
+  readonly mode: Mode;
+  readonly stateSeed: number;
+  readonly entry: number;
+  readonly code: string;
+}
+
+const FINDINGS: readonly Finding[] = [
+  { wrong: 'cold: XCHG after a computed register read the new value (get between definition and set)', mode: 'flat32', stateSeed: 1904171823, entry: 0, code: 'c4e219f7c491' },
+  { wrong: 'the same after STR', mode: 'flat32', stateSeed: 3482373230, entry: 0, code: '0f86000000000f00c892' },
+  { wrong: 'the same after DEC of a byte register', mode: 'flat32', stateSeed: 395337289, entry: 0, code: 'fec991d394cee0ffffff' },
+];
+
+const caseOf = (f: Finding): Case => ({
+  mode: f.mode,
+  stateSeed: f.stateSeed,
+  entry: f.entry,
+  program: { bits: f.mode === 'flat32' || f.mode === 'seg32' || f.mode === 'ring0' ? 32 : 16, items: [{ bytes: (f.code.match(/../g) ?? []).map((x) => parseInt(x, 16)) }], labels: [] },
+});
+
+describe('findings of the tier fuzzer', () => {
+  const comparison = new TierComparison();
+  for (const f of FINDINGS) {
+    it(`${f.wrong} (${f.mode} ${f.code.slice(0, 40)})`, () => {
+      expect(comparison.check(caseOf(f))).toEqual([]);
+    });
+  }
+});
