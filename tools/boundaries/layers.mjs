@@ -28,4 +28,4 @@ export const LAYERS = [
 ];
 
 /** Private packages for tests only; no shipped source may import them. */
-export const TEST_ONLY = ['cpu-testbed', 'device-testbed', 'x86-asm'];
+export const TEST_ONLY = ['cpu-testbed', 'device-testbed'];

@@ -3,7 +3,7 @@
  * Runs recorded tests of real processors against the emulated one. SUITE: native-vectors, 80286, test386. Prints a row
  * per file (passed of total, per tier), and last `N passed, N failed`; exit code 1 when any failed.
  */
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { irRealRig, irUserRig } from './ir-rig.ts';
@@ -52,8 +52,17 @@ function parse(args: readonly string[]): Options {
 }
 
 /** Files of a folder that the filter keeps, sorted. */
-const files = (o: Options, folder: string, ext: string): string[] =>
-  readdirSync(join(o.dir, folder)).filter((f) => f.endsWith(ext) && o.filter.test(f)).sort();
+function files(o: Options, folder: string, ext: string): string[] {
+  const list = readdirSync(dataFolder(o, folder)).filter((f) => f.endsWith(ext));
+  if (list.length === 0) fail(`no *${ext} files in ${dataFolder(o, folder)}`);
+  return list.filter((f) => o.filter.test(f)).sort();
+}
+/** DIR is the suite's folder or its data folder itself. */
+function dataFolder(o: Options, folder: string): string {
+  if (!existsSync(o.dir)) fail(`${o.dir}: no such folder`);
+  const inner = join(o.dir, folder);
+  return existsSync(inner) ? inner : o.dir;
+}
 const load = (...path: string[]): Uint8Array => gunzipSync(readFileSync(join(...path)));
 
 async function userRig(tier: Tier): Promise<UserRig> {
@@ -79,13 +88,13 @@ function jobs(o: Options): Job[] {
     const all = files(o, 'data', '.nv.gz');
     const run = all.filter((f) => !f.startsWith('m64-'));
     if (run.length < all.length) process.stdout.write(`${all.length - run.length} files of 64-bit vectors are not run: long mode is not supported yet\n`);
-    return run.map((f) => [f.replace('.nv.gz', ''), async (tier, report) => runVectorFile(await once(tier, userRig), load(o.dir, 'data', f), report)]);
+    return run.map((f) => [f.replace('.nv.gz', ''), async (tier, report) => runVectorFile(await once(tier, userRig), load(dataFolder(o, 'data'), f), report)]);
   }
   if (o.suite === '80286') {
-    const metadata = JSON.parse(readFileSync(join(o.dir, 'metadata.json'), 'utf8')) as MooMetadata;
+    const metadata = JSON.parse(readFileSync(existsSync(join(o.dir, 'metadata.json')) ? join(o.dir, 'metadata.json') : join(o.dir, '..', 'metadata.json'), 'utf8')) as MooMetadata;
     return files(o, 'moo', '.MOO.gz').map((f) => {
       const name = f.replace('.MOO.gz', '');
-      return [name, async (tier, report) => runMooFile(await once(tier, realRig), name, load(o.dir, 'moo', f), metadata, report)];
+      return [name, async (tier, report) => runMooFile(await once(tier, realRig), name, load(dataFolder(o, 'moo'), f), metadata, report)];
     });
   }
   return [['EE-reference', async (tier, report) => runTest386(await once(tier, userRig), load(o.dir, 'test386-EE-reference.txt.gz'), report)]];

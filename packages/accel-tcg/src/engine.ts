@@ -20,3 +20,7 @@ interface EngineApi {
 }
 
 export const engine = (globalThis as unknown as { readonly WebAssembly: EngineApi }).WebAssembly;
+
+const { performance } = globalThis as unknown as { readonly performance: { now(): number } };
+/** Monotonic ms with a fraction. */
+export const nowMs = (): number => performance.now();

@@ -6,7 +6,7 @@
  */
 import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER } from '@emkit/codegen';
 import type { CodeMap, Region, Tb } from './code-map.ts';
-import { engine } from './engine.ts';
+import { engine, nowMs } from './engine.ts';
 import type { WasmMemory, WasmTable } from './engine.ts';
 import { RegionBuilder } from './region-builder.ts';
 import type { RegionPlan } from './region-builder.ts';
@@ -90,9 +90,9 @@ export class HotTier {
   /** Compile what has been asked for. Returns true when new regions are entered from now on. */
   compilePending(): boolean {
     if (this.#pending.length === 0) return false;
-    const start = Date.now();
+    const start = nowMs();
     while (this.#pending.length > 0) this.#compileBatch(this.#pending.splice(0, BATCH));
-    this.stats.compileMs += Date.now() - start;
+    this.stats.compileMs += nowMs() - start;
     return true;
   }
 

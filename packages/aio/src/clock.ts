@@ -29,6 +29,7 @@ export class VirtualClock implements Clock {
   private readonly realSource: () => number;
   private readonly changed: () => void;
   private source: () => number;
+  private isReal = true;
   private base = 0;
   private origin: number;
   private isRunning: boolean;
@@ -47,7 +48,7 @@ export class VirtualClock implements Clock {
   }
 
   get realTime(): boolean {
-    return this.isRunning && this.source === this.realSource;
+    return this.isRunning && this.isReal;
   }
 
   /** Hot path. */
@@ -86,11 +87,13 @@ export class VirtualClock implements Clock {
 
   /**
    * Let the clock follow `source` (integer ns, never decreasing), for example instructions executed << shift; without
-   * one it follows real time again. The time does not jump by the change.
+   * one it follows real time again. The time does not jump by the change. `isReal` says that the source goes on as real
+   * time passes, if not evenly: sleeping brings its deadlines nearer.
    */
-  setSource(source?: () => number): void {
+  setSource(source?: () => number, isReal = source === undefined): void {
     this.base = this.now();
     this.source = source ?? this.realSource;
+    this.isReal = isReal;
     this.origin = this.source();
     this.changed();
   }

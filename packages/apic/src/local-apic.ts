@@ -6,11 +6,12 @@
  * Intel SDM Vol. 3A, chapter "Advanced Programmable Interrupt Controller (APIC)".
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, Device, type DeviceInit, field, type Irq, property, type PropertySpecs, type SystemBus } from '@emkit/qdev';
-import { type ApicTimerState, armTimer, changeTimer, currentCount, startTimer } from './apic-timer.ts';
+import { defineDevice, Device, type DeviceInit, type Irq, property, type PropertySpecs, type SystemBus } from '@emkit/qdev';
+import { armTimer, changeTimer, currentCount, startTimer } from './apic-timer.ts';
+import { deliverableVector, isDestination, LOCAL_APIC_VMSTATE, type LocalApicState, makeLocalApic, processorPriority, RESET_BASE, resetLocalApic } from './local-apic-state.ts';
 import type { InterruptTarget } from './message.ts';
 import {
-  ApicReg, BASE_BSP, BASE_ENABLE, DEFAULT_BASE, DeliveryMode, ESR_ILLEGAL_REGISTER, ESR_RECEIVE_ILLEGAL, ESR_SEND_ILLEGAL, FIRST_VECTOR, ICR_ASSERT, ICR_LEVEL, ICR_LOGICAL,
+  ApicReg, BASE_BSP, BASE_ENABLE, DeliveryMode, ESR_ILLEGAL_REGISTER, ESR_RECEIVE_ILLEGAL, ESR_SEND_ILLEGAL, FIRST_VECTOR, ICR_ASSERT, ICR_LEVEL, ICR_LOGICAL,
   ICR_LOW_MASK, ICR_SHORTHAND_SHIFT, Lvt, LVT_COUNT, LVT_LEVEL, LVT_MASKED, LVT_PERIODIC, LVT_REMOTE_IRR, LVT_WRITABLE, Shorthand, SVR_ENABLE, SVR_MASK, VERSION,
 } from './registers.ts';
 import { clearVector, hasVector, highestVector, setVector } from './vector-set.ts';
@@ -20,43 +21,8 @@ const PROPERTIES = {
   'virtual-wire': property.bool(true, 'after reset LINT0 is ExtINT and unmasked, as firmware leaves it (MP specification 3.6.2.2)'),
 } satisfies PropertySpecs;
 
-interface LocalApicState {
-  base: number;
-  apicId: number;
-  tpr: number;
-  ldr: number;
-  dfr: number;
-  svr: number;
-  isr: Uint32Array;
-  tmr: Uint32Array;
-  irr: Uint32Array;
-  esr: number;
-  /** Errors since ESR was last written. */
-  errors: number;
-  icrLow: number;
-  icrHigh: number;
-  lvt: Uint32Array;
-  /** Levels of LINT0 and LINT1. */
-  lint: number;
-  /** An ExtINT message from an I/O APIC waits. */
-  extInt: boolean;
-  timer: ApicTimerState;
-}
-
-const VMSTATE = defineVmState<LocalApicState>({
-  name: 'apic', version: 1,
-  fields: [
-    field.u32('base'), field.u8('apicId'), field.u8('tpr'), field.u32('ldr'), field.u32('dfr'), field.u32('svr', { max: SVR_MASK }), field.array('isr', 'u32', 8),
-    field.array('tmr', 'u32', 8), field.array('irr', 'u32', 8), field.u8('esr'), field.u8('errors'), field.u32('icrLow', { max: ICR_LOW_MASK }), field.u32('icrHigh'),
-    field.array('lvt', 'u32', LVT_COUNT, { max: 0x3ffff }), field.u8('lint', { max: 3 }), field.bool('extInt'),
-    field.struct('timer', [
-      field.u32('initial'), field.u8('divide', { max: 0xb }), field.i64('start', { min: -(2 ** 52), max: 2 ** 52 }), field.bool('isPeriodic'), field.timer('deadline'),
-    ]),
-  ],
-});
-
 export class LocalApic extends Device implements InterruptTarget {
-  override readonly vmstate = VMSTATE;
+  override readonly vmstate = LOCAL_APIC_VMSTATE;
   override readonly state: LocalApicState;
   /** Asks the 8259 pair for its vector. Set by the board. */
   onExtInt: (() => number) | null = null;
@@ -80,11 +46,7 @@ export class LocalApic extends Device implements InterruptTarget {
     this.#init = this.defineGpioOut('init', 1)[0] as Irq;
     this.defineGpioIn('lint0', 1, (_index, level) => this.#setLint(0, level));
     this.defineGpioIn('lint1', 1, (_index, level) => this.#setLint(1, level));
-    this.state = {
-      base: (DEFAULT_BASE | BASE_ENABLE | BASE_BSP) >>> 0, apicId: this.#initialId, tpr: 0, ldr: 0, dfr: 0xffffffff, svr: 0xff, isr: new Uint32Array(8), tmr: new Uint32Array(8),
-      irr: new Uint32Array(8), esr: 0, errors: 0, icrLow: 0, icrHigh: 0, lvt: new Uint32Array(LVT_COUNT), lint: 0, extInt: false,
-      timer: { initial: 0, divide: 0, start: 0, isPeriodic: false, deadline: this.env.clock.createTimer(() => this.#onTimer()) },
-    };
+    this.state = makeLocalApic(this.env.clock.createTimer(() => this.#onTimer()));
     this.#resetRegisters();
     this.#region = MemoryRegion.io('apic', 0x1000, {
       read: (offset) => (offset & 0xf ? 0 : this.#read(offset >> 4)),
@@ -107,9 +69,13 @@ export class LocalApic extends Device implements InterruptTarget {
   }
 
   protected override onReset(): void {
-    this.state.base = (DEFAULT_BASE | BASE_ENABLE | BASE_BSP) >>> 0;
+    this.state.base = RESET_BASE;
     this.#resetRegisters();
     this.#updateMapping();
+  }
+
+  #resetRegisters(): void {
+    resetLocalApic(this.state, this.#initialId, this.#isVirtualWire);
   }
 
   protected override onResetExit(): void {
@@ -119,24 +85,6 @@ export class LocalApic extends Device implements InterruptTarget {
   override onPostLoad(): void {
     this.#updateMapping();
     this.#update();
-  }
-
-  /** "Local APIC State After Power-Up or Reset". */
-  #resetRegisters(): void {
-    const s = this.state;
-    s.apicId = this.#initialId;
-    s.tpr = s.ldr = s.esr = s.errors = s.icrLow = s.icrHigh = 0;
-    s.dfr = 0xffffffff;
-    s.svr = 0xff;
-    s.extInt = false;
-    s.isr.fill(0);
-    s.tmr.fill(0);
-    s.irr.fill(0);
-    s.lvt.fill(LVT_MASKED);
-    if (this.#isVirtualWire) s.lvt[Lvt.LINT0] = DeliveryMode.EXTINT << 8;
-    s.timer.initial = s.timer.divide = s.timer.start = 0;
-    s.timer.isPeriodic = false;
-    s.timer.deadline.del();
   }
 
   // --- what the processor sees ---
@@ -166,7 +114,7 @@ export class LocalApic extends Device implements InterruptTarget {
   acknowledge(): number {
     const s = this.state;
     if (this.#isHardwareEnabled) {
-      const vector = this.#deliverable();
+      const vector = deliverableVector(this.state);
       if (vector >= 0) {
         clearVector(s.irr, vector);
         setVector(s.isr, vector);
@@ -196,20 +144,11 @@ export class LocalApic extends Device implements InterruptTarget {
   // --- messages from I/O APICs ---
 
   get processorPriority(): number {
-    const { tpr, isr } = this.state;
-    const serving = Math.max(highestVector(isr), 0) & 0xf0;
-    return (tpr & 0xf0) >= serving ? tpr : serving;
+    return processorPriority(this.state);
   }
 
-  /** "Determining IPI Destination": physical, flat or cluster model. */
   matches(destination: number, isLogical: boolean): boolean {
-    const s = this.state;
-    if (!this.#isHardwareEnabled) return false;
-    if (!isLogical) return destination === s.apicId || destination === 0xff;
-    if (destination === 0xff) return true;
-    const logicalId = s.ldr >>> 24;
-    if (s.dfr >>> 28 === 0xf) return (destination & logicalId) !== 0;
-    return (destination & 0xf0) === (logicalId & 0xf0) && (destination & logicalId & 0x0f) !== 0;
+    return this.#isHardwareEnabled && isDestination(this.state, destination, isLogical);
   }
 
   deliver(mode: number, vector: number, isLevel: boolean): boolean {
@@ -455,14 +394,6 @@ export class LocalApic extends Device implements InterruptTarget {
     if (isNew && (entry & LVT_MASKED) === 0) this.deliver(DeliveryMode.FIXED, entry & 0xff, false);
   }
 
-  /** The highest requested vector above the processor's priority, or -1. */
-  #deliverable(): number {
-    const { irr, svr } = this.state;
-    if ((svr & SVR_ENABLE) === 0) return -1;
-    const vector = highestVector(irr);
-    return vector >= 0 && vector >> 4 > this.processorPriority >> 4 ? vector : -1;
-  }
-
   get #isExtIntRequested(): boolean {
     const s = this.state;
     if (!this.#isHardwareEnabled) return (s.lint & 1) !== 0;
@@ -470,7 +401,7 @@ export class LocalApic extends Device implements InterruptTarget {
   }
 
   #update(): void {
-    this.#int.set(this.#isExtIntRequested || (this.#isHardwareEnabled && this.#deliverable() >= 0));
+    this.#int.set(this.#isExtIntRequested || (this.#isHardwareEnabled && deliverableVector(this.state) >= 0));
   }
 }
 

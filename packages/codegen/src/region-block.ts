@@ -18,6 +18,9 @@ const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
 const I32_ADD = opId('i32_add');
 const I64_ADD = opId('i64_add');
+const I32_AND = opId('i32_and');
+/** Ops whose result is 0 or 1. */
+const IS_BOOLEAN = Uint8Array.from(OPS, (o) => (/^[if](32|64)_(eqz|eq|ne|[lg][te](_[su])?)$/.test(o.name) ? 1 : 0));
 const SHUFFLE = opId('i8x16_shuffle');
 const INSN_START = opId('insn_start');
 const JMP = opId('jmp');
@@ -170,9 +173,7 @@ export class RegionBlockEmitter {
         this.#memory(i);
         break;
       case 'guard':
-        f.i32Const(this.#sideExitId());
-        this.#push(ir.a[i]);
-        f.brIf(this.exit).drop();
+        this.#guard(ir.a[i]);
         break;
       case 'callw':
         for (let n = 0; n < INS[o]; n++) this.#push(ir.operand(i, n));
@@ -183,6 +184,26 @@ export class RegionBlockEmitter {
         return; // terminators: the caller's
     }
     this.#release(i);
+  }
+
+  /** Leaves if `condition` holds. A conjunction of comparisons tests the second only when the first holds. */
+  #guard(condition: number): void {
+    const f = this.#f;
+    const ir = this.#ir;
+    const id = this.#sideExitId();
+    const { op } = ir;
+    if (op[condition] === I32_AND && this.#local[condition] < 0 && IS_BOOLEAN[op[ir.a[condition]]] === 1 && IS_BOOLEAN[op[ir.b[condition]]] === 1) {
+      this.#push(ir.a[condition]);
+      f.if_();
+      f.i32Const(id);
+      this.#push(ir.b[condition]);
+      f.brIf(this.exit).drop();
+      f.end();
+      return;
+    }
+    f.i32Const(id);
+    this.#push(condition);
+    f.brIf(this.exit).drop();
   }
 
   // --- values -------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
  */
 import { EXIT } from '@emkit/accel-tcg';
 import { CpuBench } from '@emkit/cpu-testbed';
-import { ENV, XMM_STRIDE } from '@emkit/x86';
+import { ENV, HF_SSE_FAST, XMM_STRIDE } from '@emkit/x86';
 import { assemble, listing } from './program.ts';
 import type { Program } from './program.ts';
 import { CODE_BYTES, codeOrigin, enter, prepare } from './modes.ts';
@@ -179,7 +179,12 @@ function compare(a: Outcome, b: Outcome): string[] {
   if (a.eflags !== b.eflags) out.push(`eflags ${hex(a.eflags)}/${hex(b.eflags)}`);
   for (let at = 0; at < ENV.SIZE && out.length < 12; at += 4) {
     if (HIDDEN.some(([from, to]) => at >= from && at < to)) continue;
-    const [x, y] = [word(a.env, at), word(b.env, at)];
+    let [x, y] = [word(a.env, at), word(b.env, at)];
+    if (at === ENV.HFLAGS) {
+      if (!fastIsRight(b.env)) out.push('HF_SSE_FAST without its conditions');
+      x &= ~HF_SSE_FAST;
+      y &= ~HF_SSE_FAST;
+    }
     if (x !== y) out.push(`${envName(at)} ${hex(x)}/${hex(y)}`);
   }
   for (let at = 0; at < RAM_BYTES && out.length < 16; at += 4) {
@@ -188,6 +193,9 @@ function compare(a: Outcome, b: Outcome): string[] {
   }
   return out;
 }
+
+/** HF_SSE_FAST is a permission: either tier may be without it, none may have it wrongly (PE sticky, all masked, nearest). */
+const fastIsRight = (env: Uint8Array): boolean => (word(env, ENV.HFLAGS) & HF_SSE_FAST) === 0 || (word(env, ENV.MXCSR) & 0x7fa0) === 0x1fa0;
 
 const word = (u8: Uint8Array, at: number): number => (u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24)) >>> 0;
 

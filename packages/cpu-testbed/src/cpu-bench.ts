@@ -136,7 +136,7 @@ export class CpuBench {
       table = this.#nextTable;
       this.#nextTable += 4096;
       this.#tables.set(linear >>> 22, table);
-      this.poke32(slot, table | 7);
+      this.poke32(slot, table | 0x27);
     }
     this.poke32(table + ((linear >>> 12) & 1023) * 4, physical | bits | 0x60);
   }

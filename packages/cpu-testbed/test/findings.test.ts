@@ -19,6 +19,9 @@ const FINDINGS: readonly Finding[] = [
   { wrong: 'cold: XCHG after a computed register read the new value (get between definition and set)', mode: 'flat32', stateSeed: 1904171823, entry: 0, code: 'c4e219f7c491' },
   { wrong: 'the same after STR', mode: 'flat32', stateSeed: 3482373230, entry: 0, code: '0f86000000000f00c892' },
   { wrong: 'the same after DEC of a byte register', mode: 'flat32', stateSeed: 395337289, entry: 0, code: 'fec991d394cee0ffffff' },
+  { wrong: 'hot: FPREM left a bit of the helper above the status word', mode: 'seg32', stateSeed: 89466190, entry: 0, code: 'ddc4d9f8' },
+  { wrong: 'the same in FPREM1', mode: 'vm86', stateSeed: 2684681430, entry: 0xfe7, code: '66d0dad9f5' },
+  { wrong: 'hot: CVTTPD2PI in a loop, block flags (a permission only) lost', mode: 'ring0', stateSeed: 2508193333, entry: 0xfae, code: '660fdf0560d30020660f2cf40fa10f85ecffffff' },
 ];
 
 const caseOf = (f: Finding): Case => ({

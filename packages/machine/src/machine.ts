@@ -12,6 +12,7 @@ import type { AddressSpace } from '@emkit/memory';
 import { createDevice, DeviceRegistry, formatQtree, loadSections, NO_TRACE, saveSections, SystemBus } from '@emkit/qdev';
 import type { Bus, Device, DeviceClock, DeviceEnv, DeviceTimer, DeviceType, PropertySpecs, StateSection, TraceSink } from '@emkit/qdev';
 import type { ClockType } from '@emkit/aio';
+import { GuestClock } from './guest-clock.ts';
 
 /** The processor as the machine's loop sees it. */
 export interface Vcpu {
@@ -21,6 +22,8 @@ export interface Vcpu {
   stop(): void;
   /** Instructions retired since creation. */
   readonly retired: number;
+  /** Real time that `run` has spent on something that is not the guest's, compilation say, in ns. */
+  readonly overheadNs?: number;
   reset(): void;
 }
 
@@ -87,6 +90,8 @@ export class Machine {
   #budget = FIRST_SLICE;
   /** Instructions per ns of wall time, smoothed. */
   #perNs = FIRST_SLICE / SLICE_NS;
+  /** Undefined with icount. */
+  #guestClock: GuestClock | undefined;
 
   constructor(options: MachineOptions) {
     this.#options = options;
@@ -97,6 +102,7 @@ export class Machine {
     this.portSpace = options.portSpace;
     this.aio = options.aio ?? new AioContext();
     this.aio.clocks.stop();
+    this.aio.clocks.virtual.set(0); // not what has passed since the context was made: that is not repeatable
     this.systemBus = new SystemBus('main-system-bus', options.memory, options.io, options.memorySpace);
     this.env = {
       clock: this.#clock('virtual'),
@@ -109,7 +115,9 @@ export class Machine {
     };
     // A nearer deadline of virtual time ends the slice, so that the timer is not late by its rest.
     this.aio.onDeadlineMoved = (clock) => {
-      if (clock === 'virtual') this.#vcpu?.stop();
+      if (clock !== 'virtual') return;
+      this.#guestClock?.setDeadline(this.#untilDeadline());
+      this.#vcpu?.stop();
     };
   }
 
@@ -137,7 +145,12 @@ export class Machine {
     if (this.#options.icountShift !== undefined) {
       const scale = 2 ** this.#options.icountShift;
       this.aio.clocks.virtual.setSource(() => Math.floor(vcpu.retired * scale));
+      return;
     }
+    const { virtual, virtualRt } = this.aio.clocks;
+    const clock = new GuestClock({ real: () => virtualRt.now(), overhead: () => Math.round(vcpu.overheadNs ?? 0) });
+    this.#guestClock = clock;
+    virtual.setSource(() => clock.now(), true);
   }
 
   /** Create, realize and register a device. Names must be unique, since they name its part of a saved state. */
@@ -226,13 +239,16 @@ export class Machine {
     if (this.#status !== 'running') return 'halted';
     const vcpu = this.#vcpu as Vcpu;
     const budget = this.#sliceBudget();
-    const start = this.aio.host.monotonicNs();
     const before = vcpu.retired;
+    const start = this.aio.host.monotonicNs() - (vcpu.overheadNs ?? 0);
+    this.#guestClock?.enter(this.#untilDeadline());
     const reason = vcpu.run(budget);
+    this.#guestClock?.leave();
+    if (this.#guestClock !== undefined) this.#adapt(vcpu.retired - before, this.aio.host.monotonicNs() - (vcpu.overheadNs ?? 0) - start);
     for (const hook of this.onSliceEnd) hook();
-    if (this.#options.icountShift === undefined) this.#adapt(vcpu.retired - before, this.aio.host.monotonicNs() - start);
     switch (reason) {
       case 'halted':
+        this.#guestClock?.idle(this.#untilDeadline());
         return 'halted';
       case 'debug':
         this.pause();
@@ -250,14 +266,15 @@ export class Machine {
   /** How far to run. With icount a slice ends exactly at the next virtual deadline, so that timers fire at repeatable instructions. */
   #sliceBudget(): number {
     const shift = this.#options.icountShift;
-    const deadline = this.aio.nextDeadlineNs('virtual');
-    if (shift === undefined) {
-      // as many instructions as are likely to fit before the next timer, so that it is not late by a whole slice
-      const left = (deadline - this.aio.now('virtual')) * this.#perNs;
-      return Math.max(MIN_SLICE, Math.min(this.#budget, Math.round(left)));
-    }
-    if (deadline === Infinity) return MAX_SLICE;
-    return Math.max(1, Math.min(MAX_SLICE, Math.ceil((deadline - this.aio.now('virtual')) / 2 ** shift)));
+    const left = this.#untilDeadline();
+    // as many instructions as are likely to fit before the next timer, so that it is not late by a whole slice
+    if (shift === undefined) return Math.max(MIN_SLICE, Math.min(this.#budget, Math.round(left * this.#perNs)));
+    return Math.max(1, Math.min(MAX_SLICE, Math.ceil(left / 2 ** shift)));
+  }
+
+  /** Ns of virtual time; negative when it is past. */
+  #untilDeadline(): number {
+    return this.aio.nextDeadlineNs('virtual') - this.aio.now('virtual');
   }
 
   /** Steer the slice towards SLICE_NS of wall time. */

@@ -192,6 +192,9 @@ function createVcpu(tcg: Tcg, cpu: X86Cpu): Vcpu {
     get retired() {
       return tcg.retired;
     },
+    get overheadNs() {
+      return tcg.hot.stats.compileMs * 1e6;
+    },
     reset: () => {
       cpu.reset();
       tcg.clearShutdown();

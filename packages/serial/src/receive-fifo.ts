@@ -47,6 +47,7 @@ export function takeErrors(fifo: ReceiveFifoState): number {
 }
 
 export function hasErrors(fifo: ReceiveFifoState): boolean {
+  if (fifo.count === 0) return false;
   for (let i = 0; i < FIFO_SIZE; i++) if (fifo.errors[i] !== 0) return true;
   return false;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FpuBench } from './fpu-bench.test-support.ts';
+import { FpuBench } from '../../test/fpu-bench.ts';
 
 /** Interesting f64 values: ordinary, tiny, huge, denormal, special. */
 const f64 = fc.oneof(
@@ -39,6 +39,6 @@ describe('fast SSE arithmetic', () => {
         return [stop.vector, m.xmm(0), m.mxcsr, m.cpu.reg(0), stop.eflags & 0x8d5];
       };
       expect(outcome(hot), code).toEqual(outcome(cold));
-    }), { seed: 20, numRuns: 800 });
+    }), { seed: 20, numRuns: 500 });
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { buildTable } from '../decode/table.ts';
 import { MAP_0F38, MAP_0F3A } from '../decode/row.ts';
 import { EAX, EBX, ECX, EDI, EDX } from '../state.ts';
-import { CODE, DATA, FpuBench } from './fpu-bench.test-support.ts';
+import { CODE, DATA, FpuBench } from '../../test/fpu-bench.ts';
 import { SIMD_ROWS } from './rows-simd.ts';
 
 const rows = buildTable(SIMD_ROWS).rows;
@@ -52,6 +52,6 @@ describe('SIMD instruction streams', () => {
         ];
       };
       expect(outcome(hot), code.join(' ')).toEqual(outcome(cold));
-    }), { seed: 3, numRuns: 600 });
+    }), { seed: 3, numRuns: 400 });
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CR4_OSFXSR, CR4_OSXMMEXCPT } from '../system/cr-bits.ts';
 import { EAX, EBX, ECX, EDI, HF_SSE_FAST } from '../state.ts';
-import { CODE, DATA, DATA_END, FpuBench, TIERS } from './fpu-bench.test-support.ts';
+import { CODE, DATA, DATA_END, FpuBench, TIERS } from '../../test/fpu-bench.ts';
 
 const PATTERN = '0f0e0d0c0b0a09080706050403020100';
 

@@ -6,7 +6,7 @@ import type { Value } from '@emkit/ir';
 import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
 import { ACCESS_READ } from '../translate/translator.ts';
 import { ENV } from '../state.ts';
-import { COMMIT_MOVE, COMMIT_PREM, COMMIT_TRIG, COMMIT_TWO, FSW_C0, FSW_C1, FSW_C2, FSW_C3, FSW_CC, STACK_OVERFLOW, STACK_UNDERFLOW, X87_IE } from './x87-bits.ts';
+import { COMMIT_MOVE, COMMIT_PREM, COMMIT_TRIG, COMMIT_TWO, FSW_C0, FSW_C1, FSW_C2, FSW_C3, FSW_CC, STACK_OVERFLOW, STACK_UNDERFLOW } from './x87-bits.ts';
 import {
   X87_OPERAND, X87_RESULT, X87_RESULT2, bailUnmasked, commitByHelper, copy, empty, fcw, full, load16, load64, moveTop, setTag,
   st, store16, toRegister, updateStatus, x87Ready,
@@ -65,6 +65,8 @@ const two = (helper: string, first: 0 | 1, dst: 0 | 1, pops: number): Handler =>
   toRegister(t, dst, pops, b.or(empty(t, 0), empty(t, 1)), (slot) =>
     t.callw(helper, b.envAddr(slot), b.envAddr(st(t, first)), b.envAddr(st(t, 1 - first)), fcw(t)));
 };
+/** Bit in the result of `f80_prem` and `f80_prem1`: C0 and C3 stay as they were. */
+const NO_QUOTIENT = 0x10000;
 /** FPREM, FPREM1: C0 C3 C1 are quotient bits, C2 says incomplete. An invalid operation keeps C0 and C3 (recorded hardware). */
 const remainder = (helper: string): Handler => (t) => {
   if (!x87Ready(t)) return;
@@ -72,7 +74,7 @@ const remainder = (helper: string): Handler => (t) => {
   const old = b.and(t.envLoad(ENV.FPUS), b.i32(FSW_C0 | FSW_C3));
   toRegister(t, 0, 0, b.or(empty(t, 0), empty(t, 1)), (slot) => {
     const flags = t.callw(helper, b.envAddr(slot), b.envAddr(st(t, 0)), b.envAddr(st(t, 1)), fcw(t));
-    return b.or(flags, b.select(b.and(flags, b.i32(X87_IE)), old, b.i32(0)));
+    return b.or(b.and(flags, b.i32(0xffff)), b.select(b.and(flags, b.i32(NO_QUOTIENT)), old, b.i32(0)));
   }, { kind: COMMIT_PREM, clear: FSW_CC, faultFlags: b.or(old, b.i32(STACK_UNDERFLOW)) });
 };
 /** FSIN, FCOS: out of range sets C2 and changes nothing. */

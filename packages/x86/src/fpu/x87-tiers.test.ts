@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildTable } from '../decode/table.ts';
 import { EBX, ENV } from '../state.ts';
-import { CODE, DATA, FpuBench } from './fpu-bench.test-support.ts';
+import { CODE, DATA, FpuBench } from '../../test/fpu-bench.ts';
 import { X87_ROWS } from './rows-x87.ts';
 
 const rows = buildTable(X87_ROWS).rows;
@@ -39,6 +39,6 @@ describe('x87 instruction streams', () => {
         return [stop.vector, stop.eip - CODE, stop.eflags & 0x8d5, m.fcw, m.fsw, m.tags, m.cpu.reg(0), Array.from({ length: 8 }, (_, i) => m.st(i)), m.peek(DATA, 128), m.cpu.env32(ENV.FIP)];
       };
       expect(outcome(hot), code.join(' ')).toEqual(outcome(cold));
-    }), { seed: 7, numRuns: 800 });
+    }), { seed: 7, numRuns: 500 });
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CR0_NE } from '../system/cr-bits.ts';
 import { EAX, EBX, ENV, HF_FPU_ES, HF_FPU_UNMASKED } from '../state.ts';
-import { CODE, DATA, DATA_END, FpuBench, TIERS } from './fpu-bench.test-support.ts';
+import { CODE, DATA, DATA_END, FpuBench, TIERS } from '../../test/fpu-bench.ts';
 
 const ONE = '3fff8000000000000000';
 const THREE = '4000c000000000000000';

@@ -12,7 +12,7 @@ import { KIND_SUB, ccOp } from '../flags.ts';
 import {
   EAX, ECX, EDI, ENV, ES, ESI, EXC, FLAG_DF, FS, HF_ALIGN, HF_FGCHECK, HF_PE, HF_SEGCHECK, HF_TF, HF_VM, SS,
 } from '../state.ts';
-import { REP_ADDRESS_32, REP_SEGMENT_SHIFT, REP_SIZE, REP_UNTIL_EQUAL } from './string.ts';
+import { REP_ADDRESS_32, REP_SEGMENT_SHIFT, REP_SIZE, REP_UNTIL_EQUAL } from './rep-bits.ts';
 
 /** Bytes that one call moves at most before interrupts are looked at. */
 export const REP_BUDGET = 1 << 18;

@@ -7,15 +7,9 @@ import type { Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import { REP_NE, REP_NONE } from '../decode/insn.ts';
 import { EAX, EDI, ES, ESI, FLAG_DF, G } from '../state.ts';
+import { REP_ADDRESS_32, REP_SEGMENT_SHIFT, REP_UNTIL_EQUAL } from './rep-bits.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
-
-/** Fields of a REP helper's first argument. */
-export const REP_SIZE = 3; // log2 of the element size
-export const REP_ADDRESS_32 = 4;
-export const REP_SEGMENT_SHIFT = 4; // source segment, 3 bits
-/** REPNE of CMPS and SCAS. */
-export const REP_UNTIL_EQUAL = 1 << 8;
 
 function repeated(t: Translator, i: Insn, name: string, size: number): void {
   const bits = size | (i.asize === 2 ? REP_ADDRESS_32 : 0) | (i.segment << REP_SEGMENT_SHIFT) | (i.rep === REP_NE ? REP_UNTIL_EQUAL : 0);

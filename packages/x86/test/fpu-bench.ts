@@ -4,10 +4,10 @@
  */
 import { CpuBench } from '@emkit/cpu-testbed';
 import type { StopInfo } from '@emkit/cpu-testbed';
-import type { X86Cpu } from '../cpu.ts';
-import { ENV, ESP, HF_TOP, HF_TOP_SHIFT, XMM_STRIDE } from '../state.ts';
-import { withSseFast } from './mxcsr.ts';
-import { withX87Flags } from './x87-bits.ts';
+import type { X86Cpu } from '../src/cpu.ts';
+import { ENV, ESP, HF_TOP, HF_TOP_SHIFT, XMM_STRIDE } from '../src/state.ts';
+import { withSseFast } from '../src/fpu/mxcsr.ts';
+import { withX87Flags } from '../src/fpu/x87-bits.ts';
 
 export const CODE = 0x10000000;
 export const DATA = 0x20000000;
