@@ -37,8 +37,12 @@ export interface BlockCacheOptions {
   readonly hotAfter: number;
   /** Pc (in its code segment) that a block starting at the linear address must stop before, or -1. */
   readonly endBefore: (linear: number, csBase: number) => number;
-  /** Blocks may be chained at all. */
-  readonly mayLink: () => boolean;
+  /** A debugger must see every block's start: blocks are neither chained nor compiled. */
+  readonly debugged: () => boolean;
+  /** A debugger must see every instruction's end: blocks of one instruction. */
+  readonly singly: () => boolean;
+  /** Execution stops before this linear pc: its block is looked up each time. */
+  readonly stopsAt: (linear: number) => boolean;
   readonly trace: TcgTrace | undefined;
 }
 
@@ -104,7 +108,7 @@ export class BlockCache {
     const tb = this.#o.codeMap.find(host, pc, flags, csBase) ?? this.#translate(pc, csBase, flags, host, false);
     if (tb === null) return null;
     if (tb.region !== null) this.hot?.revalidate(tb);
-    if (this.#o.trace?.exec === undefined) this.#enterJumpCache(tb);
+    if (this.#o.trace?.exec === undefined && !this.#o.stopsAt((pc + csBase) | 0)) this.#enterJumpCache(tb);
     return tb;
   }
 
@@ -176,7 +180,7 @@ export class BlockCache {
     r.eip = pc;
     r.csBase = csBase;
     r.flags = flags;
-    r.maxInsns = alone ? 1 : MAX_INSNS;
+    r.maxInsns = alone || this.#o.singly() ? 1 : MAX_INSNS;
     r.endEip = this.#o.endBefore((pc + csBase) | 0, csBase);
     r.volatileCode = (this.#rewrites.get(host) ?? 0) >= VOLATILE_AFTER;
     r.code.offset = host;
@@ -204,7 +208,7 @@ export class BlockCache {
     if (keep && this.#codeEnd + bound > CODE.LIMIT) this.flush();
     if (!keep && bound > ALONE_BYTES) throw new Error('one instruction is too large for the translator');
     tb.header = keep ? this.#codeEnd : CODE.BASE;
-    const end = this.#encoder.encode(block, tb.header, pc, flags, tb.coldFirst || !keep ? 0 : this.#o.hotAfter, (to) => keep && this.#linkable(tb, to));
+    const end = this.#encoder.encode(block, tb.header, pc, flags, tb.coldFirst || !keep || this.#o.debugged() ? 0 : this.#o.hotAfter, (to) => keep && this.#linkable(tb, to));
     tb.terminator = this.#encoder.terminator;
     if (trace !== undefined) {
       trace.inAsm?.(pc, csBase, flags, this.#u8.subarray(host, host + Math.min(out.bytes, r.code.available)));
@@ -222,7 +226,7 @@ export class BlockCache {
 
   /** A jump inside the block's own linear page needs no look at the mapping. */
   #linkable(tb: Tb, target: number): boolean {
-    return tb.secondPage < 0 && (((tb.pc + tb.csBase) ^ (target + tb.csBase)) & ~4095) === 0 && this.#o.mayLink();
+    return tb.secondPage < 0 && (((tb.pc + tb.csBase) ^ (target + tb.csBase)) & ~4095) === 0 && !this.#o.debugged();
   }
 
   /** A block's code bytes have been overwritten. */

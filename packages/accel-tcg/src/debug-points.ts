@@ -13,20 +13,14 @@ export class DebugPoints {
   readonly watches: DebugWatch[] = [];
   /** The watch that was hit last. */
   hit: { address: number; write: boolean } | null = null;
-  #skip = -1;
 
-  /** Go on past a breakpoint at this linear pc, once. */
-  skip(linear: number): void {
-    this.#skip = linear >>> 0;
+  get active(): boolean {
+    return this.breakpoints.size > 0 || this.watches.length > 0;
   }
 
   /** Must execution stop before this linear pc? */
   stopsAt(linear: number): boolean {
-    if (this.breakpoints.size === 0) return false;
-    const at = linear >>> 0;
-    const stop = this.breakpoints.has(at) && this.#skip !== at;
-    this.#skip = -1;
-    return stop;
+    return this.breakpoints.size > 0 && this.breakpoints.has(linear >>> 0);
   }
 
   /** The next breakpoint after a linear address as a pc in its code segment, or -1. */

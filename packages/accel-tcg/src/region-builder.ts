@@ -17,6 +17,8 @@ const MAX_BLOCKS = 48;
 const MAX_INSNS = 320;
 /** A successor joins when it ran at least 1/WARM_SHARE as often as makes a block hot. */
 const WARM_SHARE = 32;
+/** A function with more callers than this is not continued in them: it would drag in half the program. */
+const MAX_CALLERS = 2;
 /** Most return sites or remembered targets that one indirect jump compares with. */
 const MAX_TARGETS = 16;
 
@@ -91,7 +93,10 @@ export class RegionBuilder {
       if (tb.taken !== -1) follow(tb.taken, tb.callReturn >= 0 ? tb.taken : fn, true);
       if (tb.notTaken !== -1) follow(tb.notTaken, fn, false);
       // a return goes on in a caller that was seen; which function that is, nobody knows
-      if (tb.indirect) for (const pc of this.#targets(tb)) follow(pc, tb.callReturn >= 0 || tb.isReturn ? pc : fn, false);
+      if (!tb.indirect) continue;
+      const targets = this.#targets(tb);
+      if (tb.isReturn && targets.length > MAX_CALLERS) continue;
+      for (const pc of targets) follow(pc, tb.callReturn >= 0 || tb.isReturn ? pc : fn, false);
     }
     return { head, nodes, group };
   }

@@ -13,6 +13,7 @@ import type { Tb } from './code-map.ts';
 import { instantiateCore } from './core-instance.ts';
 import type { Core } from './core-instance.ts';
 import { DebugPoints } from './debug-points.ts';
+import type { DebugWatch } from './debug-points.ts';
 import { engine } from './engine.ts';
 import type { WasmMemory } from './engine.ts';
 import { DONE, FAULTED, GuestAccess } from './guest-access.ts';
@@ -110,7 +111,9 @@ export class Tcg {
     this.blocks = new BlockCache({
       memory: buffer, target, mmu: this.mmu, space: this.space, codeMap: this.codeMap, hotAfter: this.#hotAfter, trace: options.trace,
       endBefore: (linear, csBase) => this.debug.nextAfter(linear, csBase),
-      mayLink: () => this.debug.breakpoints.size === 0,
+      debugged: () => this.debug.active,
+      singly: () => this.debug.watches.length > 0,
+      stopsAt: (linear) => this.debug.stopsAt(linear),
     });
     this.#core = instantiateCore(this.memory, target, options.helperModule, MAX_REGIONS, {
       slowLoad: (lo, _hi, kind) => this.#slow(this.access.load(lo, kind & 31, (kind & 32) !== 0, this.blocks.user())),
@@ -429,9 +432,16 @@ export class Tcg {
     this.kick();
   }
 
-  /** Go on past the breakpoint at the current pc. */
+  /** Linear ranges at whose access `run` stops, after the instruction; `debug.hit` tells which. */
+  setWatches(watches: readonly DebugWatch[]): void {
+    this.debug.watches.splice(0, Infinity, ...watches);
+    this.updateWatched();
+    this.blocks.flush();
+  }
+
+  /** Go on past the breakpoint at the current pc: its instruction runs by itself. */
   skipBreakpoint(): void {
-    this.debug.skip((this.i32[this.#pc] + this.i32[this.#cs]) | 0);
+    this.#runAlone = true;
   }
 
   #debugStop(): boolean {

@@ -65,9 +65,9 @@ export const EXIT_KIND = {
 } as const;
 
 /** Cold code: streams of 16-byte ops, bump-allocated; full means everything is flushed. */
-export const CODE = { BASE: 0x50_0000, LIMIT: 0x1f0_0000 } as const;
+export const CODE = { BASE: 0x50_0000, LIMIT: 0x3f0_0000 } as const;
 /** First byte of guest RAM. */
-export const RAM_BASE = 0x200_0000;
+export const RAM_BASE = 0x400_0000;
 
 /** Fields of a block header (the first op of a cold stream). */
 export const HEADER = { OP: 0, INSNS: 2, COUNTER: 4, PC: 8, FLAGS: 12, SIZE: 16, ENTRY: 4 } as const;

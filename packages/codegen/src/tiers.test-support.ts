@@ -19,10 +19,10 @@ const { Memory, Table, Module, Instance } = (globalThis as unknown as { WebAssem
 
 const OFFSETS = { pc: 0xf00, flags: 0xf08, csBase: 0xf10 };
 /** Guest page 0 is mapped to this host address for reads and writes; nothing else is mapped. */
-export const GUEST_PAGE = 0x1f00000;
+export const GUEST_PAGE = 0x3f00000;
 
 export class TierRunner {
-  readonly memory = new Memory({ initial: 512, maximum: 512 });
+  readonly memory = new Memory({ initial: 1024, maximum: 1024 });
   readonly view = new DataView(this.memory.buffer);
   readonly u8 = new Uint8Array(this.memory.buffer);
   readonly #globals: readonly GlobalDef[];

@@ -160,9 +160,10 @@ describe('PIIX3', () => {
     const { bus, pci, piix, irq, config } = createBoard();
     const card = bus.add(CARD, { addr: '3' }, pci);
     config(8, PIRQRC + 2, 5);
-    piix.isaBus.irq(5).raise();
+    const isa5 = piix.isaBus.irq(5);
+    isa5.raise();
     card.raise(1);
-    piix.isaBus.irq(5).lower();
+    isa5.lower();
     expect(irq[5]).toBe(1);
     card.raise(0);
     expect(irq[5]).toBe(0);

@@ -20,7 +20,7 @@ export interface GuestClockSources {
 
 const CATCH_UP_RATE = 1.25;
 /** A guest whose timers need more than all of its time would lag without limit. */
-export const MAX_LAG_NS = 1_000_000_000;
+export const MAX_LAG_NS = 30_000_000_000;
 
 export class GuestClock {
   readonly #sources: GuestClockSources;

@@ -14,6 +14,7 @@ import { FW_CFG, FwCfgKey } from '@emkit/fw-cfg';
 import { I440FX_PCIHOST, PIIX3, PORT92 } from '@emkit/i440fx';
 import type { I440fxPciHost, Piix3 } from '@emkit/i440fx';
 import { I8042 } from '@emkit/i8042';
+import type { KeyboardController } from '@emkit/i8042';
 import { I8237 } from '@emkit/i8237';
 import { ISA_PIT } from '@emkit/i8254';
 import { I8259 } from '@emkit/i8259';
@@ -46,6 +47,7 @@ export interface Board {
   readonly host: I440fxPciHost;
   readonly piix3: Piix3;
   readonly pm: AcpiPm;
+  readonly keyboard: KeyboardController;
   readonly serialPorts: number;
 }
 
@@ -145,7 +147,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   fwCfg.addI16(FwCfgKey.NB_CPUS, 1);
   fwCfg.addI16(FwCfgKey.MAX_CPUS, 1);
   fwCfg.addI64(FwCfgKey.RAM_SIZE, memorySize);
-  return { machine, tcg, cpu, ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, memorySize), host, piix3, pm, serialPorts: serial.filter((s) => s !== undefined).length };
+  return { machine, tcg, cpu, ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, memorySize), host, piix3, pm, keyboard, serialPorts: serial.filter((s) => s !== undefined).length };
 }
 
 /** An x87 error with CR0.NE = 0 raises IRQ 13; a write to port F0h takes it back. PC/AT technical reference "Coprocessor". */

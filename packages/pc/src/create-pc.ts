@@ -7,6 +7,8 @@ import type { MachineExit } from '@emkit/machine';
 import { buildBoard, PM_BASE } from './board.ts';
 import type { Board } from './board.ts';
 import { directBoot } from './boot.ts';
+import { attachDebugger } from './gdb-target.ts';
+import type { DebuggerConnection, DebuggerSession } from './gdb-target.ts';
 import { addUserDevices } from './user-devices.ts';
 import { createTrace } from './log.ts';
 import { PcError } from './options.ts';
@@ -27,6 +29,8 @@ export interface Pc {
   reset(): void;
   quit(): void;
   readonly status: 'running' | 'paused' | 'ended';
+  /** A debugger has connected; the machine pauses. At most one at a time. */
+  readonly attachDebugger: (connection: DebuggerConnection) => void;
   /** The parts, for embedders that know them. */
   readonly board: Board;
 }
@@ -45,8 +49,16 @@ export async function createPc(options: PcOptions, aio?: AioContext): Promise<Pc
   };
   machine.reset();
   if (options.startPaused !== true) machine.resume();
+  let debuggerSession: DebuggerSession | undefined;
   return {
-    run: async () => translate(await machine.run()),
+    run: async () => {
+      const exit = await machine.run();
+      debuggerSession?.ended(exit.kind === 'debug-exit' ? exit.code : 0);
+      return translate(exit);
+    },
+    attachDebugger: (connection) => {
+      debuggerSession = attachDebugger(current, connection);
+    },
     pause: () => machine.pause(),
     resume: () => machine.resume(),
     reset: () => machine.requestReset('monitor'),

@@ -6,3 +6,5 @@ export type { DeviceOption, IcountOptions, LogOptions, PcOptions, RtcOptions, Se
 export { USER_DEVICES } from './user-devices.ts';
 export { cpuFeatures, cpuModels } from './cpu-lists.ts';
 export { formatCpu } from './format-cpu.ts';
+export { attachDebugger } from './gdb-target.ts';
+export type { DebuggerConnection, DebuggerSession } from './gdb-target.ts';

@@ -5,7 +5,7 @@
 import type { AddressSpace, MemoryRegion } from '@emkit/memory';
 import type { Device } from './device.ts';
 import { DeviceError } from './device.ts';
-import type { Irq } from './irq.ts';
+import { Irq } from './irq.ts';
 import type { IsaDma } from './isa-dma.ts';
 
 export class Bus {
@@ -83,6 +83,7 @@ export class IsaBus extends Bus {
   readonly memory: MemoryRegion;
   readonly dmaSpace: AddressSpace | null;
   readonly #irqs: readonly Irq[];
+  readonly #sharers: Irq[][] = [];
   /** The 8237 pair, once it is realized. */
   dma: IsaDma | null = null;
 
@@ -94,10 +95,14 @@ export class IsaBus extends Bus {
     this.#irqs = options.irqs;
   }
 
-  /** The line IRQ `number`, 0-15. */
+  /** An input of the line IRQ `number`, 0-15. Devices that share a line have one each: it is high while any of them is. */
   irq(number: number): Irq {
     const line = this.#irqs[number];
     if (line === undefined) throw new DeviceError(`there is no ISA interrupt ${number}`);
-    return line;
+    const sharers = this.#sharers;
+    const inputs = (sharers[number] ??= []);
+    const input = new Irq(line.name, () => line.set(inputs.some((i) => i.level !== 0)));
+    inputs.push(input);
+    return input;
   }
 }

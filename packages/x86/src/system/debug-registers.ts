@@ -77,6 +77,15 @@ export function movToDr(cpu: X86Cpu, n: number, v: number): number {
   return 0;
 }
 
+/**
+ * EFLAGS that IRET loads: RF only holds back instruction breakpoints, so while DR7 enables none it is dropped at once
+ * and not at the end of the next instruction, which spares that instruction a block of its own. (An interrupt between
+ * the two would push RF clear.)
+ */
+export function returnFlags(cpu: X86Cpu, flags: number): number {
+  return (cpu.ei32[(ENV.DR + 7 * 8) >> 2] & 0xff) === 0 ? flags & ~FLAG_RF : flags;
+}
+
 /** Bits of DR6 for the instruction breakpoints that match a linear address. */
 function matchInstruction(cpu: X86Cpu, lin: number): number {
   const dr7 = cpu.dr(7);

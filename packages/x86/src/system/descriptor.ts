@@ -33,6 +33,24 @@ export function fetchDescriptor(cpu: X86Cpu, selector: number): boolean {
   return true;
 }
 
+/**
+ * Index in cpu.i32 of the first dword of a GDT descriptor: for fast paths. -1: in the LDT, beyond the limit, not
+ * aligned, not in plain RAM; then `fetchDescriptor` does it. May raise #PF.
+ */
+export function gdtWord(cpu: X86Cpu, selector: number): number {
+  const e = cpu.ei32;
+  const index = selector & 0xfff8;
+  if ((selector & 4) !== 0 || index + 7 > e[ENV.GDT_LIMIT >> 2]) return -1;
+  const lin = (e[ENV.GDT_BASE >> 2] + index) | 0;
+  return (lin & 7) === 0 ? plainWord(cpu, lin, 0, 0) : -1;
+}
+
+/** Index in cpu.i32 of the aligned dword at lin if it is plain RAM, else -1. May raise #PF. */
+export function plainWord(cpu: X86Cpu, lin: number, access: number, user: number): number {
+  const host = cpu.host.pointer(lin, access, user);
+  return host < 0 || (host & 3) !== 0 ? -1 : host >>> 2;
+}
+
 export const descriptorBase = (lo: number, hi: number): number =>
   ((lo >>> 16) | ((hi & 0xff) << 16) | (hi & 0xff000000)) >>> 0;
 

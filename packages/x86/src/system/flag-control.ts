@@ -24,6 +24,7 @@ import {
   HF_VM,
 } from '../state.ts';
 import { CR4_PVI, CR4_VME } from './cr-bits.ts';
+import { PRIVILEGE_BITS, privilegeBits } from './hflags.ts';
 import { SHADOW_STI } from './load-seg.ts';
 
 /** Which flag CLI and STI act on: IF, VIF, or #GP(0). */
@@ -86,8 +87,9 @@ export function popf(cpu: X86Cpu, value: number, size: number, nextEip: number):
     else if (cpl <= iopl) mask |= FLAG_IF;
   }
   cpu.setEflags(value, mask);
-  cpu.ei32[ENV.EFLAGS >> 2] &= ~FLAG_RF;
+  const flags = (cpu.ei32[ENV.EFLAGS >> 2] &= ~FLAG_RF);
   cpu.eip = nextEip;
-  cpu.updateHflags();
+  if ((h & (HF_PE | HF_VM)) === HF_PE) cpu.hflags = (h & ~PRIVILEGE_BITS) | privilegeBits(cpu, h & HF_CPL, flags);
+  else cpu.updateHflags();
   return 0;
 }

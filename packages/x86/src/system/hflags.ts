@@ -59,22 +59,65 @@ export function withFpuBits(cpu: X86Cpu, hflags: number): number {
   return withSseFast(h, cpu.e32[ENV.MXCSR >> 2]);
 }
 
-const fieldIndex = (seg: number, field: number): number => (ENV.SEG + seg * SEG_STRIDE + field) >> 2;
+/** Word of env that holds a field of a segment register. */
+const word = (seg: number, field: number): number => (ENV.SEG + seg * SEG_STRIDE + field) >> 2;
+const FLAGS_OF = SEG_FLAGS >> 2;
+const BASE_OF = SEG_BASE >> 2;
+const LIMIT_OF = SEG_LIMIT >> 2;
+const ES_AT = word(ES, 0);
+const CS_AT = word(CS, 0);
+const SS_AT = word(SS, 0);
+const DS_AT = word(DS, 0);
+const FS_AT = word(FS, 0);
+const GS_AT = word(GS, 0);
+
+/** Bits that depend on segment registers alone. */
+const SEGMENT_BITS = HF_CS32 | HF_SS32 | HF_ADDSEG | HF_SEGCHECK | HF_FGCHECK;
+const DATA_RIGHTS = DESC_P | DESC_CODE | DESC_EXPAND_DOWN | DESC_RW;
 
 /** A data segment that needs no check: present, limit 4 GiB, readable and writable, not expand-down. */
-function flatData(e: Uint32Array, seg: number): boolean {
-  if (e[fieldIndex(seg, SEG_LIMIT)] !== 0xffffffff) return false;
-  const f = e[fieldIndex(seg, SEG_FLAGS)];
-  return (f & (DESC_P | DESC_CODE | DESC_EXPAND_DOWN | DESC_RW)) === (DESC_P | DESC_RW);
+const flatData = (e: Int32Array, at: number): boolean =>
+  e[at + LIMIT_OF] === -1 && (e[at + FLAGS_OF] & DATA_RIGHTS) === (DESC_P | DESC_RW);
+
+function segmentBits(e: Int32Array): number {
+  let h = 0;
+  const csFlags = e[CS_AT + FLAGS_OF];
+  if ((csFlags & DESC_B) !== 0) h |= HF_CS32;
+  if ((e[SS_AT + FLAGS_OF] & DESC_B) !== 0) h |= HF_SS32;
+  if ((e[DS_AT + BASE_OF] | e[ES_AT + BASE_OF] | e[SS_AT + BASE_OF]) !== 0) h |= HF_ADDSEG;
+  const csFlat = e[CS_AT + LIMIT_OF] === -1 && (csFlags & (DESC_P | DESC_RW)) === (DESC_P | DESC_RW);
+  if (!csFlat || !flatData(e, DS_AT) || !flatData(e, ES_AT) || !flatData(e, SS_AT)) h |= HF_SEGCHECK;
+  if (!flatData(e, FS_AT) || !flatData(e, GS_AT)) h |= HF_FGCHECK;
+  return h;
 }
 
-/** Hot path (interrupts, segment loads). */
+/** HFLAGS after loads of segment registers that changed nothing else. Hot path. */
+export function withSegmentBits(cpu: X86Cpu, hflags: number): number {
+  return (hflags & ~SEGMENT_BITS) | segmentBits(cpu.ei32);
+}
+
+/** Bits that follow from EFLAGS and CPL. */
+export const PRIVILEGE_BITS = HF_CPL | HF_IOPL_OK | HF_TF | HF_RF | HF_ALIGN;
+
+/** Those bits in protected mode, not virtual-8086. Hot path. */
+export function privilegeBits(cpu: X86Cpu, cpl: number, eflags: number): number {
+  let h = cpl;
+  if (cpl <= (eflags & FLAG_IOPL) >> 12) h |= HF_IOPL_OK;
+  if ((eflags & (FLAG_TF | FLAG_RF | FLAG_AC)) !== 0) {
+    if ((eflags & FLAG_TF) !== 0) h |= HF_TF;
+    if ((eflags & FLAG_RF) !== 0) h |= HF_RF;
+    if ((eflags & FLAG_AC) !== 0 && cpl === 3 && (cpu.ei32[ENV.CR >> 2] & CR0_AM) !== 0) h |= HF_ALIGN;
+  }
+  return h;
+}
+
+/** All of it: changes of mode. */
 export function computeHflags(cpu: X86Cpu): number {
-  const e = cpu.e32;
+  const e = cpu.ei32;
   const cr0 = e[ENV.CR >> 2];
   const cr4 = e[(ENV.CR + 32) >> 2];
   const eflags = e[ENV.EFLAGS >> 2];
-  let h = cpu.ei32[ENV.HFLAGS >> 2] & KEPT;
+  let h = e[ENV.HFLAGS >> 2] & KEPT;
 
   if ((cr0 & CR0_PE) === 0) {
     h &= ~HF_CPL;
@@ -85,13 +128,7 @@ export function computeHflags(cpu: X86Cpu): number {
       h |= HF_VM | HF_CPL; // VM86: IN/OUT look at the bitmap at any IOPL, so never HF_IOPL_OK
     else if ((h & HF_CPL) <= (eflags & FLAG_IOPL) >> 12) h |= HF_IOPL_OK;
   }
-  const csFlags = e[fieldIndex(CS, SEG_FLAGS)];
-  if ((csFlags & DESC_B) !== 0) h |= HF_CS32;
-  if ((e[fieldIndex(SS, SEG_FLAGS)] & DESC_B) !== 0) h |= HF_SS32;
-  if ((e[fieldIndex(DS, SEG_BASE)] | e[fieldIndex(ES, SEG_BASE)] | e[fieldIndex(SS, SEG_BASE)]) !== 0) h |= HF_ADDSEG;
-  const csFlat = e[fieldIndex(CS, SEG_LIMIT)] === 0xffffffff && (csFlags & (DESC_P | DESC_RW)) === (DESC_P | DESC_RW);
-  if (!csFlat || !flatData(e, DS) || !flatData(e, ES) || !flatData(e, SS)) h |= HF_SEGCHECK;
-  if (!flatData(e, FS) || !flatData(e, GS)) h |= HF_FGCHECK;
+  h |= segmentBits(e);
 
   if ((eflags & FLAG_TF) !== 0) h |= HF_TF;
   if ((eflags & FLAG_RF) !== 0) h |= HF_RF;

@@ -58,6 +58,7 @@ import {
   markAccessed,
   withinLimit,
 } from './descriptor.ts';
+import { fastEnter } from './fast-transfer.ts';
 import { commitStack, openNewStack, openStack, push, push16 } from './stack.ts';
 import { interruptTask } from './task-switch.ts';
 
@@ -78,6 +79,10 @@ export function enterEvent(cpu: X86Cpu, vector: number, kind: number, error: num
   const h = cpu.hflags;
   let flags = cpu.eflags();
   if (kind === EVENT_FAULT && vector !== EXC.DB) flags |= FLAG_RF;
+  if ((h & (HF_PE | HF_VM)) === HF_PE && vector !== EXC.DB) {
+    const hasDpl = kind === EVENT_INT_N || kind === EVENT_INT3;
+    if (fastEnter(cpu, vector, hasDpl, error, flags, returnEip)) return;
+  }
   if ((h & HF_PE) === 0) enterReal(cpu, vector, flags, returnEip);
   else if ((h & HF_VM) !== 0 && kind === EVENT_INT_N && enterVm86Redirected(cpu, vector, flags, returnEip)) {
     // done: the interrupt went to the 8086 program's own vector

@@ -32,6 +32,8 @@ import {
 import { CR4_VME } from './cr-bits.ts';
 import { loadReal, loadVm86, withinLimit } from './descriptor.ts';
 import { checkReturnCode, returnOuter, returnSame } from './far-return.ts';
+import { returnFlags } from './debug-registers.ts';
+import { fastIret } from './fast-transfer.ts';
 import { commitStack, openStack, pop, pop32 } from './stack.ts';
 import { returnToPreviousTask } from './task-switch.ts';
 
@@ -43,6 +45,7 @@ export function iret(cpu: X86Cpu, size: number, nextEip: number): number {
   const h = cpu.hflags;
   // Also an IRET that faults unblocks NMIs. SDM Vol. 3A §6.7.1.
   cpu.e32[ENV.NMI_BLOCKED >> 2] = 0;
+  if (size === 4 && (h & (HF_PE | HF_VM)) === HF_PE && (cpu.ei32[ENV.EFLAGS >> 2] & FLAG_NT) === 0 && fastIret(cpu)) return 0;
   if ((h & HF_PE) === 0) iretReal(cpu, size);
   else if ((h & HF_VM) !== 0) iretVm86(cpu, size);
   else if ((cpu.ei32[ENV.EFLAGS >> 2] & FLAG_NT) !== 0) returnToPreviousTask(cpu, nextEip >>> 0);
@@ -91,7 +94,7 @@ function iretProtected(cpu: X86Cpu, size: number): void {
   openStack(cpu);
   const eip = pop(cpu, size);
   const selector = pop(cpu, size) & 0xffff;
-  const flags = pop(cpu, size);
+  const flags = returnFlags(cpu, pop(cpu, size));
   const { cpl } = cpu;
   if (size === 4 && (flags & FLAG_VM) !== 0 && cpl === 0) {
     iretToVm86(cpu, eip, selector, flags);
