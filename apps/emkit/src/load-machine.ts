@@ -14,7 +14,7 @@ export async function loadMachine(): Promise<PcModule> {
         resume: () => machine.resume(),
         reset: () => machine.reset(),
         quit: () => machine.quit(),
-        attachDebugger: undefined,
+        attachDebugger: machine.attachDebugger,
         get status() {
           return machine.status;
         },

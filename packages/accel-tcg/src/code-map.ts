@@ -5,6 +5,8 @@
  * look at a bitmap of 64-byte granules.
  */
 
+import { GRANULES } from '@emkit/codegen';
+
 export interface Region {
   /** Index in the function table. */
   readonly entry: number;
@@ -68,35 +70,46 @@ const IDLE_WRITES = 64;
 
 class CodePage {
   readonly tbs: Tb[] = [];
-  /** 64-byte granules that hold code. */
-  low = 0;
-  high = 0;
+  /** Its granules in memory, where generated code looks at them: index of two words. */
+  readonly #granules: Int32Array;
+  readonly #word: number;
   /** Writes seen since the page last lost all its code. */
   idleWrites = 0;
 
+  constructor(granules: Int32Array, page: number) {
+    this.#granules = granules;
+    this.#word = (GRANULES.BASE >> 2) + page * 2;
+    this.clear();
+  }
+
+  clear(): void {
+    this.#granules[this.#word] = 0;
+    this.#granules[this.#word + 1] = 0;
+  }
   mark(from: number, to: number): void {
     for (let g = from >> 6; g <= (to - 1) >> 6; g++) {
-      if (g < 32) this.low |= 1 << g;
-      else this.high |= 1 << (g - 32);
+      this.#granules[this.#word + (g >> 5)] |= 1 << (g & 31);
     }
   }
   touches(from: number, to: number): boolean {
     for (let g = from >> 6; g <= (to - 1) >> 6; g++) {
-      if (((g < 32 ? this.low >>> g : this.high >>> (g - 32)) & 1) !== 0) return true;
+      if (((this.#granules[this.#word + (g >> 5)] >>> (g & 31)) & 1) !== 0) return true;
     }
     return false;
   }
 }
 
 export class CodeMap {
+  readonly #memory: Int32Array;
   readonly #byHost = new Map<number, Tb>();
   readonly #pages = new Map<number, CodePage>();
   /** 1 for host pages that hold code: stores to them take the slow path. */
   readonly codePages: Uint8Array;
   count = 0;
 
-  constructor(memoryBytes: number) {
-    this.codePages = new Uint8Array(Math.ceil(memoryBytes / 4096));
+  constructor(memory: ArrayBufferLike) {
+    this.#memory = new Int32Array(memory);
+    this.codePages = new Uint8Array(Math.ceil(memory.byteLength / 4096));
   }
 
   find(host: number, pc: number, flags: number, csBase: number): Tb | null {
@@ -121,7 +134,7 @@ export class CodeMap {
     let p = this.#pages.get(page);
     const fresh = p === undefined;
     if (p === undefined) {
-      p = new CodePage();
+      p = new CodePage(this.#memory, page);
       this.#pages.set(page, p);
       this.codePages[page] = 1;
     }
@@ -176,8 +189,7 @@ export class CodeMap {
     if (k >= 0) p.tbs.splice(k, 1);
     // An empty page stays protected for a while: code that is rewritten again and again would pay for protecting it anew.
     p.idleWrites = 0;
-    p.low = 0;
-    p.high = 0;
+    p.clear();
     for (const t of p.tbs) {
       const offset = t.host & 4095;
       const first = Math.min(t.bytes, 4096 - offset);
@@ -193,7 +205,10 @@ export class CodeMap {
 
   /** Forget everything. */
   clear(): void {
-    for (const page of this.#pages.keys()) this.codePages[page] = 0;
+    for (const [page, p] of this.#pages) {
+      this.codePages[page] = 0;
+      p.clear();
+    }
     for (const tb of this.#byHost.values()) {
       for (let t: Tb | null = tb; t !== null; t = t.next) t.alive = false;
     }

@@ -66,6 +66,11 @@ export class HotTier {
     });
   }
 
+  /** Regions alive. */
+  get live(): number {
+    return this.#live.size;
+  }
+
   get waiting(): number {
     return this.#pending.length;
   }

@@ -26,6 +26,8 @@ const MODE_WORDS = TLB.MODE_SIZE >> 2;
 const BASE_WORD = TLB.BASE >> 2;
 /** Fills remembered for cheap flushes; beyond that a flush clears the tables. */
 const FILL_LOG = 2048;
+/** In HOST_PAGE: the page may be written, whatever its write tag says; the tag is withheld while it holds code. */
+const MAY_WRITE = 1 << 31;
 
 export class SoftMmu {
   readonly #i32: Int32Array;
@@ -33,8 +35,6 @@ export class SoftMmu {
   readonly #codePages: Uint8Array;
   readonly #page = createPageInfo();
   readonly #global = new Uint8Array(TLB.ENTRIES * TLB.MODES);
-  /** Entries whose page may be written, whatever their write tag says: the tag is withheld for pages with code. */
-  readonly #writable = new Uint8Array(TLB.ENTRIES * TLB.MODES);
   readonly #log = new Int32Array(FILL_LOG);
   #logged = 0;
   #overflow = true;
@@ -77,7 +77,7 @@ export class SoftMmu {
 
   #miss(lin: number, kind: number, user: number, e: number): number {
     const target = this.#target;
-    if (kind === WRITE && this.#i32[e] === (lin & ~4095) && this.#writable[(e - BASE_WORD) / ENTRY_WORDS] !== 0) return this.#codePage(lin, e);
+    if (kind === WRITE && this.#i32[e] === (lin & ~4095) && this.#i32[e + (TLB.HOST_PAGE >> 2)] < 0) return this.#codePage(lin, e);
     if (!target.walk(lin, kind, user !== 0)) return ACCESS_FAULT;
     const phys = target.walkPhys;
     const info = this.#page;
@@ -106,9 +106,9 @@ export class SoftMmu {
     i32[e + 4] = (prot & 4) !== 0 ? page : -1;
     i32[e + 1] = i32[e + 3] = i32[e + 5] = 0;
     i32[e + (TLB.ADDEND >> 2)] = (host - page) | 0;
-    i32[e + (TLB.PHYS_PAGE >> 2)] = host >>> 12;
+    const writable = (prot & 2) !== 0 && !isRom;
+    i32[e + (TLB.HOST_PAGE >> 2)] = (host >>> 12) | (writable ? MAY_WRITE : 0);
     this.#global[index] = target.walkGlobal ? 1 : 0;
-    this.#writable[index] = (prot & 2) !== 0 && !isRom ? 1 : 0;
     if (this.#logged < FILL_LOG) this.#log[this.#logged++] = index;
     else this.#overflow = true;
     if (kind === WRITE && (isRom || isCode)) {
@@ -136,7 +136,7 @@ export class SoftMmu {
     const i32 = this.#i32;
     for (let k = 0; k < TLB.ENTRIES * TLB.MODES; k++) {
       const e = BASE_WORD + k * ENTRY_WORDS;
-      if (i32[e + (TLB.PHYS_PAGE >> 2)] === hostPage) i32[e + 2] = -1;
+      if ((i32[e + (TLB.HOST_PAGE >> 2)] & ~MAY_WRITE) === hostPage) i32[e + 2] = -1;
     }
   }
 
@@ -180,7 +180,7 @@ export class SoftMmu {
   #drop(e: number): void {
     const i32 = this.#i32;
     i32[e] = i32[e + 2] = i32[e + 4] = -1;
-    i32[e + (TLB.PHYS_PAGE >> 2)] = -1;
+    i32[e + (TLB.HOST_PAGE >> 2)] = 0;
   }
 
   /** Pages (linear addresses) whose accesses must be seen. */

@@ -1,6 +1,7 @@
 import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MAX_REGIONS } from './hot-tier.ts';
 import { EXIT, Tcg } from './tcg.ts';
 import { TOY, ToyTarget } from './toy-target.test-support.ts';
 
@@ -122,5 +123,55 @@ describe('self-modifying code', () => {
     expect(target.halted).toBe(true);
     expect(tcg.blocks.stats.invalidated).toBe(0);
     expect(tcg.blocks.stats.translated).toBeLessThan(5);
+  });
+});
+
+describe('bounds', () => {
+  it('holds a bounded translation state while a guest makes new code for ever', () => {
+    const { tcg, target, ram } = toy('auto');
+    // loads keep their effects apart, so each block is some kilobytes of code
+    const block = (n: number): number[] => [...Array.from({ length: 62 }, (_, k) => insn(TOY.LD, k % 3, (k + 1) % 3, n + k)).flat(), ...insn(TOY.HALT)];
+    for (let n = 0; n < 20_000; n++) {
+      const at = 0x10000 + (n % 512) * 256;
+      ram.set(block(n), at);
+      tcg.ramWritten(tcg.ramBase + at, 256);
+      target.halted = false;
+      tcg.pc = at;
+      tcg.run(1000);
+    }
+    expect(tcg.blocks.stats.translated).toBeGreaterThanOrEqual(20_000);
+    expect(tcg.blocks.stats.flushes).toBeGreaterThan(0); // code space came round
+    expect(tcg.codeMap.count).toBeLessThanOrEqual(512);
+    expect(tcg.hot.live).toBeLessThanOrEqual(MAX_REGIONS);
+  });
+
+  it('drops the oldest regions when all entries are taken', () => {
+    const { tcg, target, ram } = toy('hot');
+    for (let n = 0; n < MAX_REGIONS + 50; n++) {
+      const at = 0x10000 + n * 16;
+      ram.set([...insn(TOY.XOR, 0, 0, n), ...insn(TOY.XOR, 1, 0, n), ...insn(TOY.HALT)], at);
+      for (let k = 0; k < 4; k++) {
+        target.halted = false;
+        tcg.pc = at;
+        tcg.run(100);
+      }
+    }
+    expect(tcg.hot.live).toBeLessThanOrEqual(MAX_REGIONS);
+    expect(tcg.hot.stats.dropped).toBeGreaterThan(0);
+  });
+
+  it('makes a page plain data again when its code is gone', () => {
+    const { tcg, target, ram } = toy('cold');
+    ram.set([...insn(TOY.ADD, 0, 1), ...insn(TOY.HALT)], 0x8000);
+    tcg.pc = 0x8000;
+    tcg.run(100);
+    expect(tcg.codeMap.codePages[(tcg.ramBase + 0x8000) >>> 12]).toBe(1);
+    // overwrite the code, then go on storing beside it
+    ram.set([...insn(TOY.MOVI, 1, 0, 200), ...insn(TOY.MOVI, 2, 0, 1), ...insn(TOY.ST, 1, 0, 0), ...insn(TOY.SUB, 1, 2), ...insn(TOY.JNZ, 1, 0, -2), ...insn(TOY.HALT)], 0x2000);
+    target.halted = false;
+    target.setReg(0, 0);
+    tcg.pc = 0x2000;
+    tcg.run(10_000);
+    expect(tcg.codeMap.codePages[(tcg.ramBase + 0x8000) >>> 12]).toBe(0);
   });
 });

@@ -94,7 +94,7 @@ export class Tcg {
     const { buffer } = this.memory;
     this.i32 = new Int32Array(buffer);
     this.u16 = new Uint16Array(buffer);
-    this.codeMap = new CodeMap(buffer.byteLength);
+    this.codeMap = new CodeMap(buffer);
     this.space = options.createSpace(this.memory, RAM_BASE);
     this.mmu = new SoftMmu(buffer, this.space, this.codeMap.codePages);
     this.access = new GuestAccess(buffer, this.mmu, this.space, {

@@ -8,10 +8,11 @@ import type { IrType } from '@emkit/ir';
 import { OP, SIMD, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label } from '@emkit/wasm';
 import type { ColdOp } from './cold-ops.ts';
-import { CTL, ENV_BASE, FIELD, HEADER, LEAVE, PAGE_MASK, TARGET_HISTORY, TLB } from './layout.ts';
+import { CTL, ENV_BASE, FIELD, GRANULES, HEADER, LEAVE, PAGE_MASK, TARGET_HISTORY, TLB } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import type { Scratch } from './lowering.ts';
 import { hostLoad, hostStore, MEMORY_OPS, slotLoad, slotStore } from './memory-ops.ts';
+import type { MemoryOp } from './memory-ops.ts';
 
 /** Offsets in env that the dispatcher needs; from the target. */
 export interface TargetOffsets {
@@ -196,6 +197,7 @@ export function emitMemory(x: HandlerContext, cold: ColdOp): void {
   }
   f.else_();
   if (m.store) {
+    storeBesideCode(x, m, address, wide);
     f.i32Const(CTL.VAL);
     slotValue(f, ip, FIELD.B, m.value);
     hostStore(f, m);
@@ -215,6 +217,47 @@ export function emitMemory(x: HandlerContext, cold: ColdOp): void {
     slotStore(f, m.value);
   }
   advance(f, ip, 1).br(x.next);
+}
+
+/**
+ * A store to a page that holds code, where no code is: done here, and on to the next op. Otherwise falls through.
+ * The page is mapped for reading (its tag matches the last byte's page) and marked writable in HOST_PAGE's sign bit.
+ */
+function storeBesideCode(x: HandlerContext, m: MemoryOp, address: number, wide: boolean): void {
+  const { f, ip } = x;
+  f.get(address);
+  if (wide) f.i64Const(m.size - 1).op(OP.i64_add).i64Const(PAGE_MASK).op(OP.i64_and).get(x.entry).load(OP.i64_load, 3, TLB.TAG_READ).op(OP.i64_eq);
+  else {
+    if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
+    f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, TLB.TAG_READ).op(OP.i32_eq);
+  }
+  f.get(x.entry).load(OP.i32_load, 2, TLB.HOST_PAGE).i32Const(0).op(OP.i32_lt_s).op(OP.i32_and);
+  f.if_();
+  f.get(address);
+  if (wide) f.op(OP.i32_wrap_i64);
+  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).tee(x.host);
+  // granules of the page, then the bits of the first and the last byte
+  f.i32Const(12).op(OP.i32_shr_u).i32Const(3).op(OP.i32_shl).load(OP.i64_load, 3, GRANULES.BASE).set(x.scratch.i64);
+  const bit = (offset: number): void => {
+    f.get(x.scratch.i64).get(x.host);
+    if (offset > 0) f.i32Const(offset).op(OP.i32_add);
+    f.i32Const(GRANULES.BITS).op(OP.i32_shr_u).op(OP.i64_extend_i32_u).op(OP.i64_shr_u);
+  };
+  bit(0);
+  if (m.size > 1) {
+    bit(m.size - 1);
+    f.op(OP.i64_or);
+  }
+  f.op(OP.i32_wrap_i64).i32Const(1).op(OP.i32_and).op(OP.i32_eqz);
+  // a page that has lost all its code is for the slow path: it will be a data page again
+  f.get(x.scratch.i64).i64Const(0).op(OP.i64_ne).op(OP.i32_and);
+  f.if_();
+  f.get(x.host);
+  slotValue(f, ip, FIELD.B, m.value);
+  hostStore(f, m);
+  advance(f, ip, 1).br(x.next);
+  f.end();
+  f.end();
 }
 
 /** i32 status on the stack: return it when it is not 0. */

@@ -41,8 +41,8 @@ export const TLB = {
   TAG_EXEC: 16,
   /** Add to the guest address for the WebAssembly address, modulo 2^32. */
   ADDEND: 24,
-  /** Guest physical page number >> 0 (address / 4096), for code lookup. */
-  PHYS_PAGE: 28,
+  /** Host page (address / 4096); bit 31: the page may be written where no code is (see GRANULES). */
+  HOST_PAGE: 28,
 } as const;
 export const PAGE_BITS = 12;
 export const PAGE_MASK = -4096;
@@ -65,7 +65,12 @@ export const EXIT_KIND = {
 } as const;
 
 /** Cold code: streams of 16-byte ops, bump-allocated; full means everything is flushed. */
-export const CODE = { BASE: 0x50_0000, LIMIT: 0x3f0_0000 } as const;
+export const CODE = { BASE: 0x50_0000, LIMIT: 0x370_0000 } as const;
+/**
+ * Which 64-byte granules of each host page hold translated code: 8 bytes a page, one bit a granule. A store to a page with
+ * code goes on at once where its granules are clear. Covers all of a 4 GiB memory.
+ */
+export const GRANULES = { BASE: 0x378_0000, BITS: 6 } as const;
 /** First byte of guest RAM. */
 export const RAM_BASE = 0x400_0000;
 

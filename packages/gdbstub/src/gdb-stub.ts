@@ -202,11 +202,11 @@ export class GdbStub {
     return (offset + part.length < document.length ? 'm' : 'l') + part;
   }
 
-  #set(text: string): string {
+  #set(text: string): string | null {
     if (text !== 'QStartNoAckMode') return '';
     this.#reply(OK);
     this.#acks = false;
-    return '';
+    return null;
   }
 
   #readAll(): string {

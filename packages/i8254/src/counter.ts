@@ -144,6 +144,9 @@ export function setGate(c: CounterState, gate: boolean, tick: number): void {
   }
 }
 
+/** d modulo n for 0 <= d < 2^52, 1 <= n <= 2^16; the quotient is exact. Faster than `%`, which is a library call on doubles. */
+const modulo = (d: number, n: number): number => d - n * Math.floor(d / n);
+
 /** OUT at `tick`. */
 export function outputAt(c: CounterState, tick: number): number {
   syncCounter(c, tick);
@@ -155,9 +158,9 @@ export function outputAt(c: CounterState, tick: number): number {
     case 1:
       return c.start !== NEVER && d >= 0 && d < n ? 0 : 1;
     case 2:
-      return c.start === NEVER || c.pausedAt !== NEVER || d < 0 || n === 1 || d % n !== n - 1 ? 1 : 0;
+      return c.start === NEVER || c.pausedAt !== NEVER || d < 0 || n === 1 || modulo(d, n) !== n - 1 ? 1 : 0;
     case 3:
-      return c.start === NEVER || c.pausedAt !== NEVER || d < 0 || d % n < (n + 1) >> 1 ? 1 : 0;
+      return c.start === NEVER || c.pausedAt !== NEVER || d < 0 || modulo(d, n) < (n + 1) >> 1 ? 1 : 0;
     default:
       return c.start !== NEVER && d === n ? 0 : 1;
   }

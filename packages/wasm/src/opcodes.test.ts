@@ -243,8 +243,10 @@ describe('0xfe opcodes', () => {
       f.i32Const(0);
       if (name.includes('wait')) value().i64Const(0);
       else if (name.endsWith('notify')) f.i32Const(1);
-      else if (name.includes('cmpxchg')) value(), value();
-      else if (!name.includes('load')) value();
+      else if (name.includes('cmpxchg')) {
+        value();
+        value();
+      } else if (!name.includes('load')) value();
       f.atomic(sub, align, 0);
       if (!name.includes('store')) f.drop();
     }

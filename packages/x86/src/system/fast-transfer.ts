@@ -220,6 +220,7 @@ function nullInner(cpu: X86Cpu, seg: number, cpl: number): number {
   const at = segmentAt(seg);
   const flags = e[at + (SEG_FLAGS >> 2)];
   if (((flags >>> DESC_DPL_SHIFT) & 3) >= cpl || (flags & (DESC_CODE | DESC_CONFORMING)) === (DESC_CODE | DESC_CONFORMING)) return 0;
+  if ((flags | e[at + (SEG_SELECTOR >> 2)] | e[at + (SEG_BASE >> 2)] | e[at + (SEG_LIMIT >> 2)]) === 0) return 0;
   loadNull(cpu, seg, 0);
-  return flags === 0 ? 0 : 1;
+  return 1;
 }
