@@ -11,7 +11,8 @@ import type { CodeMap } from './code-map.ts';
 import type { HotTier } from './hot-tier.ts';
 import { ACCESS_FAULT, ACCESS_IO, EXEC } from './softmmu.ts';
 import type { SoftMmu } from './softmmu.ts';
-import type { Target, TranslateRequest, TranslateResult } from './target.ts';
+import type { Target } from './target.ts';
+import type { TranslateRequest, TranslateResult } from '@emkit/ir';
 import type { TcgTrace } from './trace.ts';
 
 const MAX_INSNS = 64;

@@ -3,4 +3,4 @@ export type { ExitReason, TcgOptions } from './tcg.ts';
 export type { TcgTrace } from './trace.ts';
 export type { WasmMemory } from './engine.ts';
 export type { DebugWatch } from './debug-points.ts';
-export type { CodeSource, Target, TargetHost, TranslateRequest, TranslateResult } from './target.ts';
+export type { Target, TargetHost } from './target.ts';

@@ -10,7 +10,8 @@ import { ModuleBuilder, VALTYPE } from '@emkit/wasm';
 import type { CodeMap, Tb } from './code-map.ts';
 import type { SoftMmu } from './softmmu.ts';
 import { EXEC } from './softmmu.ts';
-import type { Target, TranslateRequest, TranslateResult } from './target.ts';
+import type { Target } from './target.ts';
+import type { TranslateRequest, TranslateResult } from '@emkit/ir';
 
 /** Bounds of one region: the engine's optimiser is superlinear in function size. */
 const MAX_BLOCKS = 48;
@@ -182,7 +183,8 @@ export class RegionBuilder {
     r.eip = tb.pc;
     r.csBase = tb.csBase;
     r.flags = tb.flags;
-    r.endEip = leaders.find((pc) => pc > tb.pc >>> 0 && pc < (tb.pc >>> 0) + tb.bytes) ?? -1;
+    // never beyond the block's own bytes: code after them may have changed since, and the region is told of changes of its blocks only
+    r.endEip = leaders.find((pc) => pc > tb.pc >>> 0 && pc < (tb.pc >>> 0) + tb.bytes) ?? (tb.pc + tb.bytes) | 0;
     r.volatileCode = tb.holes.length > 0;
     r.code.offset = tb.host;
     r.code.available = 4096 - (tb.host & 4095);

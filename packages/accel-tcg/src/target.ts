@@ -3,46 +3,7 @@
  * paging and exceptions; the accelerator knows blocks, TLB and tiers. Neither imports the other: a board hands one to
  * the other.
  */
-import type { GlobalDef, IrBuilder } from '@emkit/ir';
-
-export interface CodeSource {
-  /** The machine's linear memory. */
-  readonly u8: Uint8Array;
-  /** Host offset of the byte at the block's pc, and bytes from there to the end of its page. */
-  offset: number;
-  available: number;
-  /** Host offset of the next linear page's first byte, or -1: fetching it would fault. */
-  nextPage(): number;
-}
-
-export interface TranslateRequest {
-  eip: number;
-  csBase: number;
-  flags: number;
-  maxInsns: number;
-  /** Stop before the instruction at this pc (-1: nowhere): leaders of other blocks, breakpoints. */
-  endEip: number;
-  hot: boolean;
-  entryCcOp: number;
-  /** Keep immediates that the guest rewrites out of the translation, if the target can. */
-  volatileCode: boolean;
-  code: CodeSource;
-}
-
-export interface TranslateResult {
-  /** Guest bytes covered. */
-  bytes: number;
-  insns: number;
-  /** Flags at the terminator, -1 if not known. */
-  exitFlags: number;
-  exitCcOp: number;
-  /** Return pc when the block ends in a call, else -1. */
-  callReturn: number;
-  /** Block-relative offsets of 4-byte immediates that the translation does not depend on. */
-  volatileOffsets: readonly number[];
-  /** The first instruction could not be fetched. */
-  fault: boolean;
-}
+import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 
 export interface Target {
   readonly name: string;

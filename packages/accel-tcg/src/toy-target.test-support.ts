@@ -4,7 +4,8 @@
  */
 import { I32, JUMP_CALL, JUMP_RET } from '@emkit/ir';
 import type { GlobalDef, IrBuilder } from '@emkit/ir';
-import type { Target, TargetHost, TranslateRequest, TranslateResult } from './target.ts';
+import type { Target, TargetHost } from './target.ts';
+import type { TranslateRequest, TranslateResult } from '@emkit/ir';
 
 export const TOY = { HALT: 0, ADD: 1, MOVI: 2, LD: 3, ST: 4, JNZ: 5, JMP: 6, CALL: 7, RET: 8, SUB: 9, MUL: 10, LD8: 11, TRAP: 12, XOR: 13 } as const;
 const GLOBALS: readonly GlobalDef[] = [0, 1, 2, 3].map((n) => ({ name: `r${n}`, type: I32, offset: n * 8 }));

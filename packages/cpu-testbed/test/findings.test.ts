@@ -22,6 +22,7 @@ const FINDINGS: readonly Finding[] = [
   { wrong: 'hot: FPREM left a bit of the helper above the status word', mode: 'seg32', stateSeed: 89466190, entry: 0, code: 'ddc4d9f8' },
   { wrong: 'the same in FPREM1', mode: 'vm86', stateSeed: 2684681430, entry: 0xfe7, code: '66d0dad9f5' },
   { wrong: 'hot: CVTTPD2PI in a loop, block flags (a permission only) lost', mode: 'ring0', stateSeed: 2508193333, entry: 0xfae, code: '660fdf0560d30020660f2cf40fa10f85ecffffff' },
+  { wrong: 'hot: a region held code after its block, and did not hear when that changed', mode: 'real', stateSeed: 1354656675, entry: 0xff5, code: '64c606fd0fa1d683c001900f38f168c02c3c81c1cc00d3f794c1446280c1975af8fec095604d9e0fcdfdf4' },
 ];
 
 const caseOf = (f: Finding): Case => ({

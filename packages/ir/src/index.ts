@@ -7,3 +7,4 @@ export { IrBuilder } from './builder.ts';
 export type { LoadKind, StoreKind } from './builder.ts';
 export { verify } from './verify.ts';
 export { parse, print } from './text.ts';
+export type { CodeSource, TranslateRequest, TranslateResult } from './frontend.ts';

@@ -23,7 +23,6 @@ export {
 } from './state.ts';
 export { X86Target } from './target.ts';
 export { BlockTranslator } from './translate/block.ts';
-export type { CodeSource, TranslateRequest, TranslateResult } from './translate/block.ts';
 export { WASM_HELPERS, wasmHelperIndex } from './wasm-helpers.ts';
 export { X86_VMSTATE, VmStateError, loadX86State, saveX86State } from './vmstate.ts';
 export { CPU_MODELS } from './models/models.ts';

@@ -9,8 +9,7 @@ import type { Helper } from './helpers.ts';
 import type { CpuModel } from './models/model.ts';
 import { ENV, GLOBALS_32, HF_CPL } from './state.ts';
 import { BlockTranslator } from './translate/block.ts';
-import type { TranslateRequest, TranslateResult } from './translate/block.ts';
-import type { IrBuilder } from '@emkit/ir';
+import type { IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 import { WASM_HELPERS } from './wasm-helpers.ts';
 
 export class X86Target {

@@ -8,7 +8,8 @@ import type { IrBlock } from '@emkit/ir';
 import {
   ALL_FEATURES, BlockTranslator, CPU_FAULT, ENV, EXC, GLOBALS_32, HELPER_NAMES, HF_CPL, X86Cpu, bindHelpers,
 } from '../src/index.ts';
-import type { CpuModel, Helper, TranslateRequest, TranslateResult, X86Host } from '../src/index.ts';
+import type { TranslateRequest, TranslateResult } from '@emkit/ir';
+import type { CpuModel, Helper, X86Host } from '../src/index.ts';
 
 const PAGE = 4096;
 /** Bytes of env before the pages. */

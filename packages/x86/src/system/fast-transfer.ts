@@ -175,7 +175,7 @@ export function fastIret(cpu: X86Cpu): boolean {
   if ((h & (HF_SEGCHECK | HF_ADDSEG | HF_SS32)) !== HF_SS32) return false;
   const cpl = h & HF_CPL;
   const esp = e[ESP << 1];
-  if ((esp & 3) !== 0 || (esp & 4095) > 4096 - 20) return false;
+  if ((esp & 3) !== 0 || (esp & 4095) > 4096 - 12) return false;
   const p = plainWord(cpu, esp, 0, cpl === 3 ? 1 : 0);
   if (p < 0) return false;
   const eip = m[p];
@@ -190,6 +190,7 @@ export function fastIret(cpu: X86Cpu): boolean {
   if (rpl === cpl) {
     e[ESP << 1] = (esp + 12) | 0;
   } else {
+    if ((esp & 4095) > 4096 - 20) return false;
     const ss = m[p + 4] & 0xffff;
     if ((ss & 0xfffc) === 0 || (ss & 3) !== rpl) return false;
     const stack = gdtWord(cpu, ss);

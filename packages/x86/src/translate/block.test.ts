@@ -4,7 +4,7 @@ import { hexBytes } from '../../test/flat-machine.ts';
 import { ALL_FEATURES } from '../decode/features.ts';
 import { GLOBALS_32, HF_CS32, HF_PE, HF_SS32, HF_TF } from '../state.ts';
 import { BlockTranslator } from './block.ts';
-import type { TranslateResult } from './block.ts';
+import type { TranslateResult } from '@emkit/ir';
 
 const FLAT = HF_CS32 | HF_SS32 | HF_PE;
 const result: TranslateResult = { bytes: 0, insns: 0, exitFlags: 0, exitCcOp: 0, callReturn: 0, volatileOffsets: [], fault: false };

@@ -6,7 +6,7 @@
  * repeated string instruction. One-instruction modes (trap flag, interrupt shadow, breakpoints): see `Translator`.
  * Not here: instruction meanings (the handler files), fetching through the MMU (`CodeSource`).
  */
-import type { IrBuilder } from '@emkit/ir';
+import type { CodeSource, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 import { DECODE_32, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, DECODE_VEX, MAX_INSN_LENGTH, decode } from '../decode/decoder.ts';
 import { decodeFeatures } from '../decode/features.ts';
 import { Insn } from '../decode/insn.ts';
@@ -15,51 +15,6 @@ import type { CpuFeatures } from '../models/features.ts';
 import { HF_CS32, HF_PE, HF_VM } from '../state.ts';
 import { HANDLERS } from './handlers.ts';
 import { Translator } from './translator.ts';
-
-/** Where the block's code bytes are. */
-export interface CodeSource {
-  /** The linear memory. */
-  readonly u8: Uint8Array;
-  /** Host offset of the byte at the block's pc. */
-  offset: number;
-  /** Bytes from there to the end of the 4K page. */
-  available: number;
-  /** Host offset of the next linear page's first byte, or -1: fetching it faults. */
-  nextPage(): number;
-}
-
-export interface TranslateRequest {
-  eip: number;
-  csBase: number;
-  /** Block flags (HF_*). */
-  flags: number;
-  maxInsns: number;
-  /** Stop before the instruction at this pc (-1: nowhere): leaders of other blocks, breakpoints. */
-  endEip: number;
-  /** For the hot tier: fast forms guarded by `bail_if` may be used. */
-  hot: boolean;
-  /** CC_OP at entry when it is known, else -1. */
-  entryCcOp: number;
-  /** Keep 32-bit immediates out of the translation: the guest rewrites them. Only for blocks inside one page. */
-  volatileCode: boolean;
-  code: CodeSource;
-}
-
-export interface TranslateResult {
-  /** Guest bytes covered. */
-  bytes: number;
-  insns: number;
-  /** Block flags at the terminator if static, else -1. */
-  exitFlags: number;
-  /** CC_OP at the terminator if static, else -1. */
-  exitCcOp: number;
-  /** Return EIP when the block ends in a near call, else -1. */
-  callReturn: number;
-  /** Block-relative offsets of 4-byte immediates that the translation reads when it runs (`volatileCode`). */
-  volatileOffsets: readonly number[];
-  /** The first instruction could not be fetched: the caller raises #PF. Nothing was emitted. */
-  fault: boolean;
-}
 
 /** Rows whose instruction, when repeated, is a block of its own. */
 const STRING_ROW = Uint8Array.from(OPCODES.rows, (r) => (/^(MOVS|STOS|LODS|CMPS|SCAS|INS|OUTS)$/.test(r.mnemonic) && r.operands.length === 2 && !r.hasModrm ? 1 : 0));
