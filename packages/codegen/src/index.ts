@@ -5,4 +5,4 @@ export type { TargetOffsets } from './cold-handlers.ts';
 export { COLD } from './cold-ops.ts';
 export { CODE, CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, GRANULES, HEADER, JUMP_CACHE, LEAVE, RAM_BASE, TARGET_HISTORY, TLB } from './layout.ts';
 export { compileRegion } from './region.ts';
-export type { RegionBlock, RegionInput, RegionOptions } from './region.ts';
+export type { RegionBlock, RegionInput, RegionOptions } from './region-input.ts';

@@ -10,7 +10,7 @@ import { narrowLoad, narrowStore } from './cold-handlers.ts';
 import { ENV_BASE, EXIT_KIND } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import { hostAddress, hostLoad, hostStore, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
-import type { RegionBlock, RegionOptions } from './region.ts';
+import type { RegionBlock, RegionOptions } from './region-input.ts';
 
 const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');

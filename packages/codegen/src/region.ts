@@ -7,7 +7,6 @@
  * exit with the state of the instruction's start. One TLB check covers all accesses of a block with the same base
  * value and constant offsets. The budget is counted down at back edges and joins only.
  */
-import type { GlobalDef, IrBlock } from '@emkit/ir';
 import { OPS } from '@emkit/ir';
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ModuleBuilder, ValType } from '@emkit/wasm';
@@ -16,35 +15,7 @@ import type { Flow } from './flow.ts';
 import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
 import { slotLoad, slotStore } from './memory-ops.ts';
 import { RegionBlockEmitter } from './region-block.ts';
-
-export interface RegionBlock {
-  readonly pc: number;
-  readonly ir: IrBlock;
-  /**
-   * Indices of blocks reached by the terminator: `jmp` [target]; `br` [taken, not taken]; indirect jumps: the
-   * candidates, likeliest first, compared by pc. -1: not in the region.
-   */
-  readonly successors: readonly number[];
-  /** Op index after the `insn_start` of an instruction that exists only in the cold tier: stop there. -1: none. */
-  readonly stopAt: number;
-}
-
-export interface RegionInput {
-  readonly blocks: readonly RegionBlock[];
-  /** MMU mode of the whole region. */
-  readonly user: boolean;
-  /** Allow one check for several accesses; off after too many misses that were due to page borders. */
-  readonly group: boolean;
-}
-
-export interface RegionOptions {
-  readonly globals: readonly GlobalDef[];
-  /** Function index (in the module being built) of a WebAssembly helper. */
-  readonly helper: (index: number) => number;
-  /** Make an exit record. */
-  readonly exitRecord: (kind: number, pc: number, insns: number) => number;
-  readonly pcOffset: number;
-}
+import type { RegionInput, RegionOptions } from './region-input.ts';
 
 const VALTYPES: readonly ValType[] = [VALTYPE.i32, VALTYPE.i64, VALTYPE.f32, VALTYPE.f64, VALTYPE.v128];
 const IS_GET = Uint8Array.from(OPS, (o) => (o.effect === 'get' ? 1 : 0));

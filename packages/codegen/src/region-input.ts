@@ -1,0 +1,31 @@
+/** What the region compiler is given: blocks of IR with their edges, and the services it needs of the accelerator. */
+import type { GlobalDef, IrBlock } from '@emkit/ir';
+
+export interface RegionBlock {
+  readonly pc: number;
+  readonly ir: IrBlock;
+  /**
+   * Indices of blocks reached by the terminator: `jmp` [target]; `br` [taken, not taken]; indirect jumps: the
+   * candidates, likeliest first, compared by pc. -1: not in the region.
+   */
+  readonly successors: readonly number[];
+  /** Op index after the `insn_start` of an instruction that exists only in the cold tier: stop there. -1: none. */
+  readonly stopAt: number;
+}
+
+export interface RegionInput {
+  readonly blocks: readonly RegionBlock[];
+  /** MMU mode of the whole region. */
+  readonly user: boolean;
+  /** Allow one check for several accesses; off after too many misses that were due to page borders. */
+  readonly group: boolean;
+}
+
+export interface RegionOptions {
+  readonly globals: readonly GlobalDef[];
+  /** Function index (in the module being built) of a WebAssembly helper. */
+  readonly helper: (index: number) => number;
+  /** Make an exit record. */
+  readonly exitRecord: (kind: number, pc: number, insns: number) => number;
+  readonly pcOffset: number;
+}
