@@ -118,9 +118,15 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   }
   pic.gpioOut('int').connect(lapic.gpioIn('lint0'));
   lapic.onExtInt = () => pic.acknowledge();
-  lapic.gpioOut('int').connect((level) => tcg.setInterruptLine(level !== 0));
+  // a halted machine sleeps: input that comes from a host event must wake it, as no timer would
+  lapic.gpioOut('int').connect((level) => {
+    tcg.setInterruptLine(level !== 0);
+    if (level !== 0) machine.aio.notify();
+  });
   lapic.gpioOut('nmi').connect((level) => {
-    if (level !== 0) tcg.raiseNmi();
+    if (level === 0) return;
+    tcg.raiseNmi();
+    machine.aio.notify();
   });
   acknowledge = () => lapic.acknowledge();
   const onFerr = connectFerr(io, isa.irq(13));

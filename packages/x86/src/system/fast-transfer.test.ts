@@ -4,7 +4,21 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Bench, GDT, IDT, KCODE, KDATA, KSTACK, TSS, UCODE, UDATA, USTACK, gate, protectedBench, toUser } from '../../test/fake-host.ts';
+import {
+  type Bench,
+  GDT,
+  IDT,
+  KCODE,
+  KDATA,
+  KSTACK,
+  TSS,
+  UCODE,
+  UDATA,
+  USTACK,
+  gate,
+  protectedBench,
+  toUser,
+} from '../../test/fake-host.ts';
 import { DS, ENV, ES, ESP, FS, GS } from '../state.ts';
 import { fastEnter, fastIret } from './fast-transfer.ts';
 import { computeHflags } from './hflags.ts';
@@ -44,7 +58,12 @@ describe('direct paths', () => {
   it('take an exception within the kernel and back', () => {
     const b = machine();
     expect(fastEnter(b.cpu, 14, false, 2, 0x10246, 0x5000)).toBe(true);
-    expect([b.r32(KSTACK - 16), b.r32(KSTACK - 12), b.r32(KSTACK - 8), b.r32(KSTACK - 4)]).toEqual([2, 0x5000, KCODE, 0x10246]);
+    expect([b.r32(KSTACK - 16), b.r32(KSTACK - 12), b.r32(KSTACK - 8), b.r32(KSTACK - 4)]).toEqual([
+      2,
+      0x5000,
+      KCODE,
+      0x10246,
+    ]);
     b.cpu.setReg(ESP, KSTACK - 12);
     expect(fastIret(b.cpu)).toBe(true);
     expect([b.cpu.cpl, b.cpu.eip, b.cpu.reg(ESP)]).toEqual([0, 0x5000, KSTACK]);
@@ -66,13 +85,17 @@ describe('direct paths', () => {
 
   it('agree with the general ones', () => {
     const selector = fc.constantFrom(0, 3, KCODE, KDATA, UCODE, UDATA, 0x28, 0x34, 0x40, 0x49, 0x51, 0x58, 0xf8, 0x107);
-    const poke = fc.record({ at: fc.constantFrom(GDT, GDT + 8, IDT + 64, TSS), offset: fc.nat(47), value: fc.nat(255) });
+    const poke = fc.record({
+      at: fc.constantFrom(GDT, GDT + 8, IDT + 64, TSS),
+      offset: fc.nat(47),
+      value: fc.nat(255),
+    });
     const step = fc.record({
       what: fc.constantFrom('int', 'fault', 'iret', 'load', 'popf', 'external'),
       vector: fc.constantFrom(0, 1, 3, 8, 13, 14, 31, 40),
       seg: fc.constantFrom(ES, DS, FS, GS, 2),
       selector,
-      flags: fc.constantFrom(2, 0x246, 0x3246, 0x10202, 0x40246, 0x46, 0x302, 0x24ed7),
+      flags: fc.constantFrom(2, 0x246, 0x3246, 0x10202, 0x40246, 0x46, 0x302, 0x24ed7, 0x180246),
       esp: fc.constantFrom(0x9000, 0x9ff8, 0x9ff0, 0xa000, 0xa004, 0xa002, 0xb000, 0),
       code: fc.constantFrom(KCODE, UCODE, UCODE, UDATA, 0x49, 0),
       stack: fc.constantFrom(UDATA, UDATA, KDATA, 0),

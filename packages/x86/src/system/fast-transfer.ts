@@ -79,7 +79,14 @@ function setFlat(e: Int32Array, at: number, selector: number, hi: number): void 
  * `flags`: EFLAGS to push. `hasDpl`: the gate's DPL is checked (INT n, INT3, INTO). error -1: none is pushed.
  * Called in protected mode outside VM86, and not for #DB.
  */
-export function fastEnter(cpu: X86Cpu, vector: number, hasDpl: boolean, error: number, flags: number, returnEip: number): boolean {
+export function fastEnter(
+  cpu: X86Cpu,
+  vector: number,
+  hasDpl: boolean,
+  error: number,
+  flags: number,
+  returnEip: number,
+): boolean {
   const e = cpu.ei32;
   const m = cpu.i32;
   const h = e[ENV.HFLAGS >> 2];
@@ -122,12 +129,20 @@ export function fastEnter(cpu: X86Cpu, vector: number, hasDpl: boolean, error: n
 }
 
 /** To the stack of an inner level: its SS:ESP from the TSS, the frame written, SS and ESP loaded. */
-function switchStack(cpu: X86Cpu, dpl: number, count: number, error: number, flags: number, returnEip: number): boolean {
+function switchStack(
+  cpu: X86Cpu,
+  dpl: number,
+  count: number,
+  error: number,
+  flags: number,
+  returnEip: number,
+): boolean {
   const e = cpu.ei32;
   const m = cpu.i32;
   const at = dpl * 8 + 4;
   const tss = (e[(ENV.TR + SEG_BASE) >> 2] + at) | 0;
-  if (((e[(ENV.TR + SEG_FLAGS) >> 2] >>> DESC_TYPE_SHIFT) & 8) === 0 || at + 5 > cpu.e32[(ENV.TR + SEG_LIMIT) >> 2]) return false;
+  if (((e[(ENV.TR + SEG_FLAGS) >> 2] >>> DESC_TYPE_SHIFT) & 8) === 0 || at + 5 > cpu.e32[(ENV.TR + SEG_LIMIT) >> 2])
+    return false;
   if ((tss & 3) !== 0 || (tss & 4095) > 4088) return false;
   const from = plainWord(cpu, tss, 0, 0);
   if (from < 0) return false;
@@ -197,7 +212,8 @@ export function fastIret(cpu: X86Cpu): boolean {
     if (stack < 0 || !isFlat(m, stack, FLAT_DATA, rpl)) return false;
     setFlat(e, SS_AT, ss, m[stack + 1]);
     e[ESP << 1] = m[p + 3];
-    if ((nullInner(cpu, ES, rpl) | nullInner(cpu, DS, rpl) | nullInner(cpu, FS, rpl) | nullInner(cpu, GS, rpl)) !== 0) next = withSegmentBits(cpu, h);
+    if ((nullInner(cpu, ES, rpl) | nullInner(cpu, DS, rpl) | nullInner(cpu, FS, rpl) | nullInner(cpu, GS, rpl)) !== 0)
+      next = withSegmentBits(cpu, h);
   }
   setFlat(e, CS_AT, selector, codeHi);
   e[ENV.CS_BASE >> 2] = 0;
@@ -220,7 +236,11 @@ function nullInner(cpu: X86Cpu, seg: number, cpl: number): number {
   const e = cpu.ei32;
   const at = segmentAt(seg);
   const flags = e[at + (SEG_FLAGS >> 2)];
-  if (((flags >>> DESC_DPL_SHIFT) & 3) >= cpl || (flags & (DESC_CODE | DESC_CONFORMING)) === (DESC_CODE | DESC_CONFORMING)) return 0;
+  if (
+    ((flags >>> DESC_DPL_SHIFT) & 3) >= cpl ||
+    (flags & (DESC_CODE | DESC_CONFORMING)) === (DESC_CODE | DESC_CONFORMING)
+  )
+    return 0;
   if ((flags | e[at + (SEG_SELECTOR >> 2)] | e[at + (SEG_BASE >> 2)] | e[at + (SEG_LIMIT >> 2)]) === 0) return 0;
   loadNull(cpu, seg, 0);
   return 1;

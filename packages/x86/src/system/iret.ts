@@ -45,7 +45,8 @@ export function iret(cpu: X86Cpu, size: number, nextEip: number): number {
   const h = cpu.hflags;
   // Also an IRET that faults unblocks NMIs. SDM Vol. 3A §6.7.1.
   cpu.e32[ENV.NMI_BLOCKED >> 2] = 0;
-  if (size === 4 && (h & (HF_PE | HF_VM)) === HF_PE && (cpu.ei32[ENV.EFLAGS >> 2] & FLAG_NT) === 0 && fastIret(cpu)) return 0;
+  if (size === 4 && (h & (HF_PE | HF_VM)) === HF_PE && (cpu.ei32[ENV.EFLAGS >> 2] & FLAG_NT) === 0 && fastIret(cpu))
+    return 0;
   if ((h & HF_PE) === 0) iretReal(cpu, size);
   else if ((h & HF_VM) !== 0) iretVm86(cpu, size);
   else if ((cpu.ei32[ENV.EFLAGS >> 2] & FLAG_NT) !== 0) returnToPreviousTask(cpu, nextEip >>> 0);

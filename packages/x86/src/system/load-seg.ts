@@ -78,7 +78,8 @@ function loadFromGdt(cpu: X86Cpu, seg: number, selector: number, h: number): boo
     if (p < 0) return false;
     const lo = cpu.i32[p];
     const hi = cpu.i32[p + 1];
-    if ((hi & (DESC_P | DESC_A)) !== (DESC_P | DESC_A) || !dataSegmentAllowed(hi, selector & 3, h & HF_CPL)) return false;
+    if ((hi & (DESC_P | DESC_A)) !== (DESC_P | DESC_A) || !dataSegmentAllowed(hi, selector & 3, h & HF_CPL))
+      return false;
     flags = hi & DESC_KEPT;
     const raw = (lo & 0xffff) | (hi & 0xf0000);
     limit = (hi & DESC_G) !== 0 ? (raw << 12) | 0xfff : raw;
@@ -90,7 +91,8 @@ function loadFromGdt(cpu: X86Cpu, seg: number, selector: number, h: number): boo
   e[at + (SEG_BASE >> 2) + 1] = 0;
   e[at + (SEG_LIMIT >> 2)] = limit;
   // Privilege level is not among what block flags depend on: user and kernel data segments mostly look alike.
-  if (limit !== oldLimit || base !== oldBase || ((flags ^ oldFlags) & ~DESC_DPL) !== 0) e[ENV.HFLAGS >> 2] = withSegmentBits(cpu, h);
+  if (limit !== oldLimit || base !== oldBase || ((flags ^ oldFlags) & ~DESC_DPL) !== 0)
+    e[ENV.HFLAGS >> 2] = withSegmentBits(cpu, h);
   return true;
 }
 
