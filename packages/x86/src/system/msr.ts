@@ -47,7 +47,6 @@ const SLOT_UCODE_HIGH = 12;
 const SLOT_EBL_CR_POWERON = 13;
 const SLOT_BBL_CR_CTL = 14;
 const SLOT_EVENT_SELECT = 16; // 16-17
-const SLOT_PERF_COUNTER = 18; // 18-19
 const MSR_PERFCTR0 = 0xc1;
 const MSR_EVNTSEL0 = 0x186;
 
@@ -104,9 +103,6 @@ function storage(cpu: X86Cpu, msr: number): number {
       return slot(SLOT_BBL_CR_CTL);
     case MSR_BIOS_SIGN_ID:
       return slot(SLOT_UCODE_HIGH);
-    case MSR_PERFCTR0:
-    case MSR_PERFCTR0 + 1:
-      return slot(SLOT_PERF_COUNTER + msr - MSR_PERFCTR0);
     case MSR_EVNTSEL0:
     case MSR_EVNTSEL0 + 1:
       return slot(SLOT_EVENT_SELECT + msr - MSR_EVNTSEL0);
@@ -133,6 +129,7 @@ export function rdmsr(cpu: X86Cpu): number {
   if (msr === MSR_MTRRCAP && (edx1 & F_MTRR) !== 0) return readResult(cpu, MTRRCAP, 0);
   if (msr === MSR_MCG_CAP && (edx1 & F_MCA) !== 0) return readResult(cpu, MCE_BANKS | MCG_CTL_P, 0);
   if (msr === MSR_PLATFORM_ID || msr === MSR_PERF_STATUS || msr === MSR_BIOS_UPDT_TRIG) return readResult(cpu, 0, 0);
+  if (isPerfCounter(msr)) return readResult(cpu, 0, 0);
   if (isBank(cpu, msr)) {
     if ((msr & 3) !== 0) return readResult(cpu, 0, 0); // no errors: STATUS, ADDR, MISC are empty
     const bank = slot((msr - MSR_MC0_CTL) >> 2);
@@ -144,6 +141,9 @@ export function rdmsr(cpu: X86Cpu): number {
 const isBank = (cpu: X86Cpu, msr: number): boolean =>
   (cpu.features.edx1 & F_MCA) !== 0 && msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MCE_BANKS;
 
+/** Nothing is counted: they stay at zero, by which an operating system sees that there are none. */
+const isPerfCounter = (msr: number): boolean => msr === MSR_PERFCTR0 || msr === MSR_PERFCTR0 + 1;
+
 export function wrmsr(cpu: X86Cpu): number {
   const msr = cpu.reg(ECX);
   const low = cpu.reg(EAX);
@@ -152,6 +152,7 @@ export function wrmsr(cpu: X86Cpu): number {
     writeTsc(cpu, low, high);
     return 0;
   }
+  if (isPerfCounter(msr)) return 0;
   if (msr === MSR_BIOS_UPDT_TRIG) return 0; // a microcode update is accepted and changes nothing
   if (msr === MSR_EFER) return writeEfer(cpu, low, high);
   if (isBank(cpu, msr)) {
