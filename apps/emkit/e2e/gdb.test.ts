@@ -45,7 +45,7 @@ async function debug(code: readonly number[], commands: readonly string[], optio
   writeFileSync(file, tinyGuest(code));
   const port = await freePort();
   const args = ['-kernel', file, '-m', '16', '-display', 'none', '-serial', 'none', '-monitor', 'none', '-S', '-gdb', `tcp:127.0.0.1:${port}`, ...options];
-  session = startSession(process.execPath, [BUNDLE, ...args, '-device', 'isa-debug-exit,iobase=0x501'], {});
+  session = startSession(process.execPath, [BUNDLE, ...args, '-device', 'isa-debug-exit,iobase=0x501'], { prompt: '(gdb)' });
   const all = ['set confirm off', 'set pagination off', 'set tcp auto-retry on', 'set tcp connect-timeout 30', `target remote 127.0.0.1:${port}`, ...commands];
   const gdb = spawn('gdb', ['-nx', '-batch', ...all.flatMap((c) => ['-ex', c])], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';

@@ -17,7 +17,7 @@ import type { TcgTrace } from './trace.ts';
 
 const MAX_INSNS = 64;
 /** Code space for the one block that is not kept, and for the copy of code that lies outside RAM. */
-const ALONE_BYTES = 0x10000;
+const ALONE_BYTES = 0x40000;
 const BOUNCE_BYTES = 0x1000;
 /** A block overwritten so often is translated with its immediates left in memory. */
 const VOLATILE_AFTER = 4;
@@ -280,10 +280,9 @@ function describe(tb: Tb, block: IrBlock): void {
     tb.indirect = true;
     tb.isReturn = block.imm[last] === 2;
   }
-  let insns = 0;
   for (let i = 0; i < block.count; i++) {
     const def = OPS[block.op[i]];
-    if (def.name === 'insn_start' && ++insns === 2) break;
+    if (def.name === 'insn_start' && block.c[i] > 0) break;
     if (def.effect === 'callj' || def.name === 'exit') {
       tb.coldFirst = true;
       break;

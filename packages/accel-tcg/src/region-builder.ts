@@ -151,14 +151,14 @@ export class RegionBuilder {
         returnSites.set(fn, list);
       }
     });
-    if (translated[0] === null || translated[0].stopAt === 1) return null;
+    if (translated[0] === null || plan.head.coldFirst) return null;
     const blocks = nodes.map((node, k): RegionBlock => {
       const t = translated[k];
       if (t === null) return { pc: node.tb.pc, ir: new IrBlock(), successors: [], stopAt: 0 };
       const flags = t.exitFlags === -1 ? node.tb.flags : t.exitFlags;
       const find = (pc: number): number => {
         const s = index.get(key(pc, flags));
-        return s === undefined || translated[s] === null || translated[s].stopAt === 1 ? -1 : s;
+        return s === undefined || translated[s] === null || nodes[s].tb.coldFirst ? -1 : s;
       };
       const last = t.ir.count - 1;
       let successors: number[] = [];

@@ -281,7 +281,8 @@ export class Tcg {
   /** Make the block at env's pc findable for the dispatcher; a block that cannot be kept runs at once. */
   #enter(): void {
     const tb = this.blocks.resolve();
-    if (tb !== null && this.blocks.isTransient(tb)) this.#runAlone = true;
+    if (tb === null) this.#charge();
+    else if (this.blocks.isTransient(tb)) this.#runAlone = true;
   }
 
   // --- tiers ------------------------------------------------------------------------------------------------------
@@ -292,7 +293,7 @@ export class Tcg {
       return LEAVE.WORK;
     }
     const tb = this.blocks.resolve();
-    if (tb === null) return LEAVE.WORK;
+    if (tb === null) return this.#fetchFault();
     this.#options.trace?.exec?.(tb.pc, tb.flags);
     return this.#interpretPast(tb);
   }
@@ -306,7 +307,7 @@ export class Tcg {
   #oneInsn(): number {
     this.#runAlone = false;
     const tb = this.blocks.resolveAlone();
-    if (tb === null) return LEAVE.WORK;
+    if (tb === null) return this.#fetchFault();
     this.#alone = true;
     const code = this.#interpretPast(tb);
     this.#alone = false;
@@ -350,6 +351,7 @@ export class Tcg {
   /** A recorded exception at the op in CTL.IP: put the pc right, deliver. */
   #fault(): number {
     this.#rewind();
+    this.#charge();
     this.target.deliver();
     return LEAVE.LOOKUP;
   }
@@ -374,6 +376,17 @@ export class Tcg {
     const back = this.u16[(i32[CTL.TB >> 2] + HEADER.INSNS) >> 1] - this.u16[(i32[CTL.IP >> 2] + 14) >> 1];
     if (this.#kicked) this.#saved += back;
     else i32[CTL.BUDGET >> 2] += back;
+  }
+
+  #fetchFault(): number {
+    this.#charge();
+    return LEAVE.WORK;
+  }
+
+  /** An instruction that faulted costs as much as one that ran: a guest that does nothing but fault comes to its slice's end. */
+  #charge(): void {
+    if (this.#kicked) this.#saved--;
+    else this.i32[CTL.BUDGET >> 2]--;
   }
 
   // --- invalidation -------------------------------------------------------------------------------------------------

@@ -96,14 +96,14 @@ export class ColdEncoder {
     this.#word(COLD.HEADER, block.insnCount, 0, 0, pc, 0, 0);
     this.#i32[(at >> 2) + 1] = counter;
     this.#i32[(at >> 2) + 3] = flags;
-    this.#insn = -1;
+    this.#insn = 0;
     const { op, a, b, c, imm, imm2 } = block;
     const slot = this.#slot;
     for (let i = 0; i < block.count; i++) {
       const o = op[i];
       switch (KIND[o]) {
         case K.INSN:
-          this.#insn++;
+          this.#insn = c[i];
           this.#pcDelta = (imm[i] - pc) & 0xffff;
           break;
         case K.PURE:

@@ -100,7 +100,7 @@ export class RegionBlockEmitter {
     const ir = (this.#ir = block.ir);
     this.#end = block.stopAt >= 0 ? block.stopAt : ir.count;
     this.#pending = pending;
-    this.#insn = -1;
+    this.#insn = 0;
     this.#prepare();
     for (let i = 0; i < this.#end; i++) this.#op(i);
     if (block.stopAt >= 0) {
@@ -131,7 +131,7 @@ export class RegionBlockEmitter {
       case 'marker':
         if (o === INSN_START) {
           this.#pc = ir.imm[i];
-          this.#insn++;
+          this.#insn = ir.c[i];
           this.#sideExit = -1;
         }
         return;
@@ -406,7 +406,7 @@ export class RegionBlockEmitter {
 
   /** Exit record of the current instruction: one for all its checks. */
   #sideExitId(): number {
-    if (this.#sideExit < 0) this.#sideExit = this.#options.exitRecord(EXIT_KIND.COLD, this.#pc, this.#pending + Math.max(0, this.#insn));
+    if (this.#sideExit < 0) this.#sideExit = this.#options.exitRecord(EXIT_KIND.COLD, this.#pc, this.#pending + this.#insn);
     return this.#sideExit;
   }
 }

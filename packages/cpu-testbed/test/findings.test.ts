@@ -23,6 +23,8 @@ const FINDINGS: readonly Finding[] = [
   { wrong: 'the same in FPREM1', mode: 'vm86', stateSeed: 2684681430, entry: 0xfe7, code: '66d0dad9f5' },
   { wrong: 'hot: CVTTPD2PI in a loop, block flags (a permission only) lost', mode: 'ring0', stateSeed: 2508193333, entry: 0xfae, code: '660fdf0560d30020660f2cf40fa10f85ecffffff' },
   { wrong: 'hot: a region held code after its block, and did not hear when that changed', mode: 'real', stateSeed: 1354656675, entry: 0xff5, code: '64c606fd0fa1d683c001900f38f168c02c3c81c1cc00d3f794c1446280c1975af8fec095604d9e0fcdfdf4' },
+  { wrong: 'alone: ENTER with 31 levels and segment checks did not fit the room for one instruction', mode: 'seg32', stateSeed: 2862505868, entry: 0, code: 'c8ffffff' },
+  { wrong: 'the same in 16-bit code', mode: 'code16', stateSeed: 2862505868, entry: 0, code: 'c8ffffff' },
 ];
 
 const caseOf = (f: Finding): Case => ({

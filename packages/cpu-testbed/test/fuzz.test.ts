@@ -49,6 +49,16 @@ describe('tier fuzzer', () => {
     expect(slices).toBeLessThan(20);
   });
 
+  it.each(['cold', 'hot'] as const)('a guest that does nothing but fault comes to the end of its slice (%s)', (tier) => {
+    const bench = new CpuBench({ ramBytes: 1 << 20, tier });
+    prepare(bench);
+    // real mode: the handler of #UD is an undefined opcode itself
+    enter(bench, 'real', new Random(1), Uint8Array.of(0x0f, 0x0b), 0);
+    bench.poke(0x600 + 6 * 4, [0x0f, 0x0b]);
+    for (let n = 0; n < 5; n++) expect(bench.run(1000)).toBe(EXIT.SLICE);
+    expect(bench.tcg.retired).toBeGreaterThan(4000);
+  });
+
   it('reports a difference when there is one', () => {
     // RDTSC tells instructions retired, which one-instruction blocks count differently from whole ones
     const comparison = new TierComparison();

@@ -8,7 +8,7 @@ const INITIAL = 1024;
 export class IrBlock {
   count = 0;
   op = new Uint16Array(INITIAL);
-  /** Operands: value ids, -1 when absent. Calls with more than three operands use `d`, `e`, `f`. */
+  /** Operands: value ids, -1 when absent; `c` of an `insn_start` is its ordinal. Only calls with more than three operands use `d`, `e`, `f`. */
   a = new Int32Array(INITIAL);
   b = new Int32Array(INITIAL);
   c = new Int32Array(INITIAL);
@@ -35,9 +35,6 @@ export class IrBlock {
     this.a[i] = a;
     this.b[i] = b;
     this.c[i] = c;
-    this.d[i] = -1;
-    this.e[i] = -1;
-    this.f[i] = -1;
     this.imm[i] = imm;
     this.imm2[i] = imm2;
     this.count = i + 1;

@@ -1,7 +1,9 @@
 /**
  * Builds one block of IR. Authors see snapshot values: `get` returns the global's value at that point, and later
  * `set`s do not change it. On the way in, the builder folds constants, shares equal pure ops and forwards a global's
- * last known value, so that a frontend can be written naively. `finish` drops dead sets and dead ops.
+ * last known value, so that a frontend can be written naively. Sets become ops only before something that could see
+ * them, and an instruction's boundary only where it may leave (its `insn_start` says which instruction it is, in `c`).
+ * `finish` drops dead ops.
  *
  * Rule for precise faults (checked by `verify`): within one guest instruction, everything that may leave the block
  * (guest memory ops, guards, callj) comes before the first `set`/`envst`/`callw`; so leaving finds the state of the
@@ -64,6 +66,7 @@ const STORE: Readonly<Record<StoreKind, readonly [number, number]>> = {
 /** The op table again, as typed arrays for the paths that run for every op. */
 const INS = Uint8Array.from(OPS, (o) => o.ins.length);
 const OUT = Uint8Array.from(OPS, (o) => o.out);
+const IS_PURE = Uint8Array.from(OPS, (o) => (o.effect === 'pure' ? 1 : 0));
 const COMMUTATIVE = Uint8Array.from(OPS, (o) => (o.commutative ? 1 : 0));
 /** What dead-code removal does with an op. */
 const KEEP = 0;
@@ -92,6 +95,15 @@ export class IrBuilder {
   /** Hash of recent pure ops -> value id + 1 (0 = free); stale entries are told by comparing. */
   readonly #cse = new Int32Array(CSE_SIZE);
   readonly #overwritten: Uint8Array;
+  /** Globals set but not yet written as ops: most are set again before anything can see them. */
+  readonly #dirty: Uint8Array;
+  readonly #dirtyList: Int32Array;
+  #dirtyCount = 0;
+  /** The current instruction's boundary, written when something of it may leave. */
+  #markPending = false;
+  #markLo = 0;
+  #markHi = 0;
+  #setInInsn = false;
   #live = new Uint8Array(1024);
   #terminated = false;
 
@@ -100,6 +112,8 @@ export class IrBuilder {
     this.block = block;
     this.#known = new Int32Array(globals.length).fill(-1);
     this.#overwritten = new Uint8Array(globals.length);
+    this.#dirty = new Uint8Array(globals.length);
+    this.#dirtyList = new Int32Array(globals.length);
   }
 
   /** Begin a new block in the same storage. */
@@ -108,6 +122,9 @@ export class IrBuilder {
     this.#known.fill(-1);
     this.#cse.fill(0);
     this.#terminated = false;
+    this.#dirty.fill(0);
+    this.#dirtyCount = 0;
+    this.#markPending = false;
   }
 
   /** A terminator has been emitted. */
@@ -152,7 +169,9 @@ export class IrBuilder {
   // --- generic ------------------------------------------------------------------------------------------------
   /** Any op of the table by id (see `opId`): operands, then imm. Pure ops are folded and shared. */
   emit(op: number, a: Value = -1, b: Value = -1, c: Value = -1, imm = 0): Value {
-    return OPS[op]!.effect === 'pure' ? this.#pure(op, a, b, c, imm, 0) : this.block.push(op, a, b, c, imm, 0);
+    if (IS_PURE[op] !== 0) return this.#pure(op, a, b, c, imm, 0);
+    if (SWEEP[op] === LEAVES) this.#leave();
+    return this.block.push(op, a, b, c, imm, 0);
   }
   shuffle(a: Value, b: Value, lanes: Uint8Array): Value {
     return this.block.push(SHUFFLE, a, b, -1, this.block.vectors.push(lanes) - 1, 0);
@@ -220,15 +239,47 @@ export class IrBuilder {
     if (this.#known[global] === v) return;
     const type = this.globals[global]!.type;
     if (this.typeOf(v) !== type) throw new Error(`set ${this.globals[global]!.name}: value has another type`);
-    this.block.push(SET[type]!, v, -1, -1, global, 0);
     this.#known[global] = v;
+    this.#setInInsn = true;
+    if (this.#dirty[global] === 0) {
+      this.#dirty[global] = 1;
+      this.#dirtyList[this.#dirtyCount++] = global;
+    }
+  }
+
+  /** Write the pending sets: before anything that could see them. */
+  #flush(): void {
+    const { block } = this;
+    for (let k = 0; k < this.#dirtyCount; k++) {
+      const g = this.#dirtyList[k]!;
+      this.#dirty[g] = 0;
+      block.push(SET[this.globals[g]!.type]!, this.#known[g]!, -1, -1, g, 0);
+    }
+    this.#dirtyCount = 0;
+  }
+
+  /**
+   * Before an op that may leave: earlier instructions' sets, then this instruction's boundary. Sets of this very
+   * instruction stand after the boundary, where `verify` finds them.
+   */
+  #leave(): void {
+    if (!this.#setInInsn && this.#dirtyCount > 0) this.#flush();
+    this.#mark();
+    if (this.#dirtyCount > 0) this.#flush();
+  }
+  #mark(): void {
+    if (!this.#markPending) return;
+    this.#markPending = false;
+    this.block.push(INSN_START, -1, -1, this.block.insnCount - 1, this.#markLo, this.#markHi);
   }
 
   // --- guest memory -------------------------------------------------------------------------------------------
   load(kind: LoadKind, address: Value, flags = 0): Value {
+    this.#leave();
     return this.block.push(LOAD[kind][this.typeOf(address) === I64 ? 1 : 0], address, -1, -1, flags, 0);
   }
   store(kind: StoreKind, address: Value, v: Value, flags = 0): void {
+    this.#leave();
     this.block.push(STORE[kind][this.typeOf(address) === I64 ? 1 : 0], address, v, -1, flags, 0);
   }
 
@@ -236,10 +287,12 @@ export class IrBuilder {
   /** Raise an exception at this instruction if cond != 0. errorCode -1: the vector has none. */
   raiseIf(cond: Value, vector: number, errorCode = -1): void {
     if (this.isConst(cond) && this.constOf(cond) === 0) return;
+    this.#leave();
     this.block.push(RAISE_IF, cond, -1, -1, vector, errorCode);
   }
   bailIf(cond: Value): void {
     if (this.isConst(cond) && this.constOf(cond) === 0) return;
+    this.#leave();
     this.block.push(BAIL_IF, cond, -1, -1, 0, 0);
   }
   callw(helper: number, ...args: Value[]): Value {
@@ -247,6 +300,7 @@ export class IrBuilder {
   }
   /** Script helper: afterwards nothing is known about any global. */
   callj(helper: number, ...args: Value[]): Value {
+    this.#leave();
     const v = this.#call(CALLJ[args.length]!, helper, args);
     this.#known.fill(-1);
     return v;
@@ -259,8 +313,11 @@ export class IrBuilder {
 
   // --- structure ----------------------------------------------------------------------------------------------
   insnStart(pcLo: number, pcHi = 0): void {
-    this.block.push(INSN_START, -1, -1, -1, pcLo | 0, pcHi | 0);
-    this.block.insnCount++;
+    this.#markLo = pcLo | 0;
+    this.#markHi = pcHi | 0;
+    this.#markPending = true;
+    this.#setInInsn = false;
+    if (this.block.insnCount++ === 0) this.#mark();
   }
   jmp(pcLo: number, pcHi = 0): void { this.#term(JMP, -1, pcLo | 0, pcHi | 0); }
   br(cond: Value, taken: number, notTaken: number): void {
@@ -271,6 +328,8 @@ export class IrBuilder {
   exit(lookForWork = 0): void { this.#term(EXIT, -1, lookForWork, 0); }
   #term(op: number, a: Value, imm: number, imm2: number): void {
     if (this.#terminated) throw new Error('block has a terminator already');
+    this.#flush();
+    this.#mark();
     this.block.push(op, a, -1, -1, imm, imm2);
     this.#terminated = true;
   }

@@ -170,7 +170,7 @@ for (let n = 0; n <= 4; n++) add(`${'i'.repeat(n)}:i`, 'callj', 'call script hel
 
 // --- structure ------------------------------------------------------------------------------------------------
 add(':-', 'marker', 'nothing: what a pass leaves of an op it removed', 'nop');
-add(':-', 'marker', 'instruction boundary: imm = program counter (low half), imm2 = (high half)', 'insn_start');
+add(':-', 'marker', 'instruction boundary: imm = program counter (low half), imm2 = (high half), c = ordinal in the block; absent where nothing may leave', 'insn_start');
 add(':-', 'term', 'continue at pc imm (imm2 = high half)', 'jmp');
 add('i:-', 'term', 'if i0 != 0 continue at pc imm, else at pc imm2 (low halves; both share the high half of the block)', 'br');
 add('i:-', 'term', 'continue at pc i0; imm = JUMP_* kind', 'jmp_ind');

@@ -62,7 +62,8 @@ export function parse(text: string, globals: readonly GlobalDef[]): IrBlock {
       else fail(`unexpected '${word}'`);
     }
     if (operands.length !== def.ins.length) fail(`${def.name} takes ${def.ins.length} operands`);
-    const v = block.push(def.id, operands[0] ?? -1, operands[1] ?? -1, operands[2] ?? -1, imms[0] ?? 0, imms[1] ?? 0);
+    const third = def.name === 'insn_start' ? block.insnCount : -1;
+    const v = block.push(def.id, operands[0] ?? -1, operands[1] ?? -1, operands[2] ?? third, imms[0] ?? 0, imms[1] ?? 0);
     for (let n = 3; n < operands.length; n++) block.setOperand(v, n, operands[n]);
     if (def.name === 'insn_start') block.insnCount++;
     if (m[1] !== undefined) values.set(m[1], v);
