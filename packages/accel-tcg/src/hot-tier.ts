@@ -87,7 +87,6 @@ export class HotTier {
     this.#i32[(at + EXIT_RECORDS.PC) >> 2] = pc;
     this.#u16[(at + EXIT_RECORDS.KIND) >> 1] = kind;
     this.#u16[(at + EXIT_RECORDS.INSNS) >> 1] = insns;
-    this.#i32[(at + EXIT_RECORDS.LINK) >> 2] = 0;
     this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = kind === EXIT_KIND.COLD ? RECONSIDER_AFTER : 0;
     return id;
   }

@@ -352,7 +352,7 @@ export function emitTerm(x: HandlerContext, cold: ColdOp): void {
       slotValue(f, ip, FIELD.A, OPS[cold.ir].ins[0]);
       if (OPS[cold.ir].ins[0] === I64) f.op(OP.i32_wrap_i64);
       f.set(x.jump);
-      // remember the target: history[(counter++) & 7]
+      // remember the target: history[counter++ modulo its size]
       f.get(ip).load(OP.i32_load16_u, 1, FIELD.B).set(x.entry);
       f.get(ip).get(x.entry).i32Const(1).op(OP.i32_add).store(OP.i32_store16, 1, FIELD.B);
       f.get(ip).get(x.entry).i32Const(TARGET_HISTORY - 1).op(OP.i32_and).i32Const(2).op(OP.i32_shl).op(OP.i32_add).get(x.jump).store(OP.i32_store, 2, FIELD.SIZE);

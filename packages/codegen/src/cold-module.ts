@@ -213,15 +213,7 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.INSNS).op(OP.i32_sub).store(OP.i32_store, 2, 0);
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq).brIf(outer);
   f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
-  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).op(OP.i32_eqz);
-  f.if_();
-  // budget is checked by the next block's header, or here when that is a region again
-  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.LINK).tee(ip);
-  f.if_();
-  f.get(ip).load(OP.i32_load, 2, HEADER.FLAGS).i32Const(ENV_BASE + offsets.flags).load(OP.i32_load, 2, 0).op(OP.i32_eq).brIf(enter);
-  f.end();
-  f.br(outer);
-  f.end();
+  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.JUMP).op(OP.i32_eq).brIf(outer);
   f.i32Const(CTL.EXIT).get(code).store(OP.i32_store, 2, 0);
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.BUDGET).op(OP.i32_eq);
   f.if_();

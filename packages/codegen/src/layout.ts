@@ -51,10 +51,10 @@ export const PAGE_MASK = -4096;
 export const JUMP_CACHE = { BASE: 0x80000, ENTRIES: 4096, ENTRY_SIZE: 16, PC: 0, FLAGS: 4, CODE: 8, CS_BASE: 12 } as const;
 
 /** Exit records of regions, 16 bytes each. Record 0 is unused. */
-export const EXIT_RECORDS = { BASE: 0x10_0000, COUNT: 0x4_0000, SIZE: 16, PC: 0, KIND: 4, INSNS: 6, LINK: 8, COUNTDOWN: 12 } as const;
+export const EXIT_RECORDS = { BASE: 0x10_0000, COUNT: 0x4_0000, SIZE: 16, PC: 0, KIND: 4, INSNS: 6, COUNTDOWN: 12 } as const;
 /** What an exit record says. */
 export const EXIT_KIND = {
-  /** Go on at PC; LINK caches the block header. */
+  /** Go on at PC. */
   JUMP: 0,
   /** Run the instruction at PC in the cold tier (it missed, faulted, or exists only there). */
   COLD: 1,

@@ -34,8 +34,8 @@ interface Outcome {
   readonly ram: Uint8Array;
 }
 
-/** Env ranges that no guest sees: lazy flags (compared as EFLAGS), helpers' scratch, the exception being raised. */
-const HIDDEN: readonly (readonly [number, number])[] = [[ENV.CC_OP, ENV.EFLAGS], [ENV.EXCEPTION_VECTOR, ENV.PENDING_DR6], [ENV.SCRATCH, ENV.XMM]];
+/** Env ranges that no guest sees: lazy flags (compared as EFLAGS), helpers' scratch, the exception being raised, the time-stamp offset. */
+const HIDDEN: readonly (readonly [number, number])[] = [[ENV.CC_OP, ENV.EFLAGS], [ENV.EXCEPTION_VECTOR, ENV.PENDING_DR6], [ENV.MSR_TSC_OFFSET, ENV.MSR_APIC_BASE], [ENV.SCRATCH, ENV.XMM]];
 
 export class TierComparison {
   #benches = newBenches();

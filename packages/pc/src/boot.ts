@@ -9,8 +9,12 @@ import { createGuestRam, LoadError, loadKernel } from '@emkit/loader';
 import type { EntryState } from '@emkit/loader';
 import { CS, DS, EAX, EBP, EBX, ECX, EDI, EDX, ENV, ES, ESI, ESP, FS, GS, SS } from '@emkit/x86';
 import type { X86Cpu } from '@emkit/x86';
+import { setMemoryTypes } from './memory-types.ts';
 import { PcError } from './options.ts';
 import type { PcOptions } from './options.ts';
+
+/** CPUID.1:EDX. */
+const F_CMOV = 1 << 15;
 
 export interface BootContext {
   readonly options: PcOptions;
@@ -26,6 +30,7 @@ export interface BootContext {
 export function directBoot(c: BootContext): void {
   const { options, ram } = c;
   openShadowRam(c.host);
+  setMemoryTypes(c.cpu);
   c.piix3.config.set(PIRQ_ROUTES, PIRQRC);
   const acpi = options.acpi !== false;
   for (const table of buildFirmwareTables({ pmBase: c.pmBase, serialPorts: c.serialPorts, cpuSignature: c.cpu.model.signature })) {
@@ -39,6 +44,8 @@ export function directBoot(c: BootContext): void {
       createGuestRam(ram),
     );
     for (const w of plan.warnings) options.warn?.(w);
+    // The kernel's own check of the processor is in its 16-bit part, which a direct boot leaves out.
+    if (plan.protocol === 'linux' && (c.cpu.features.edx1 & F_CMOV) === 0) options.warn?.(`-cpu ${c.cpu.model.name}: a kernel built for i686 (Debian's, most others) stops on it without a word`);
     enter(c.cpu, plan.entry);
   } catch (error) {
     if (error instanceof LoadError) throw new PcError(`could not load kernel '${kernel.name}': ${error.message}`, error.hint);
