@@ -34,7 +34,9 @@ export function benchUserRig(tier: 'cold' | 'hot'): UserRig {
         k += n;
       }
     },
-    read(linear, length) { return bench.ram.slice(at(linear), at(linear) + length); },
+    read(linear, length) {
+      return bench.ram.slice(at(linear), at(linear) + length);
+    },
     run() {
       if (tier === 'hot') bench.compile();
       return bench.runToStop();
@@ -54,8 +56,12 @@ export function benchRealRig(tier: 'cold' | 'hot'): RealRig {
       cpu.setEnv32(ENV.IDT_LIMIT, 0x3ff);
       cpu.updateHflags();
     },
-    write(address, byte) { if (address < REAL_RAM) bench.poke(address, [byte]); },
-    read(address) { return address < REAL_RAM ? bench.ram[address] : 0xff; },
+    write(address, byte) {
+      if (address < REAL_RAM) bench.poke(address, [byte]);
+    },
+    read(address) {
+      return address < REAL_RAM ? bench.ram[address] : 0xff;
+    },
     run() {
       if (tier === 'hot') bench.compile();
       bench.run(2000);
@@ -63,4 +69,3 @@ export function benchRealRig(tier: 'cold' | 'hot'): RealRig {
     },
   };
 }
-

@@ -49,7 +49,8 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     why: 'MOV to and from FS and GS exists from the 386 on',
-    applies: (opcode, test) => test.exception?.vector === UD && (opcode === '8C' || opcode === '8E') && ((body(test)[1] >> 3) & 6) === 4,
+    applies: (opcode, test) =>
+      test.exception?.vector === UD && (opcode === '8C' || opcode === '8E') && ((body(test)[1] >> 3) & 6) === 4,
   },
   {
     why: 'a word at offset FFFFh of SS is #SS (vector 12) from the 386 on; the 286 takes vector 13 (SDM Vol. 3B "Segment Wraparound"; 80386 Programmer\'s Reference §14.6 "Real-Address Mode Exceptions")',
@@ -78,4 +79,3 @@ function lockable(opcode: string, test: MooTest): boolean {
 export function differenceOf(opcode: string, test: MooTest): string | undefined {
   return DIFFERENCES.find((d) => d.applies(opcode, test))?.why;
 }
-

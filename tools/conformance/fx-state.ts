@@ -19,7 +19,11 @@ export function loadFx(cpu: X86Cpu, s: FxState): void {
   // fast SSE: all masked, round to nearest, no FTZ or DAZ, precision flag already set
   const fast = (s.mxcsr & 0xffe0 & ~0x3f) === 0x1f80 && (s.mxcsr & 0x40) === 0 && (s.mxcsr & 0x20) !== 0;
   const pending = (s.fsw & ~s.fcw & 0x3f) !== 0;
-  cpu.hflags = (cpu.hflags & ~(HF_TOP | HF_SSE_FAST | HF_FPU_ES)) | (top << HF_TOP_SHIFT) | (fast ? HF_SSE_FAST : 0) | (pending ? HF_FPU_ES : 0);
+  cpu.hflags =
+    (cpu.hflags & ~(HF_TOP | HF_SSE_FAST | HF_FPU_ES)) |
+    (top << HF_TOP_SHIFT) |
+    (fast ? HF_SSE_FAST : 0) |
+    (pending ? HF_FPU_ES : 0);
   cpu.updateHflags(); // HF_FPU_UNMASKED from FCW
 }
 
@@ -32,30 +36,48 @@ export function readFx(cpu: X86Cpu): FxState {
     fsw: (cpu.env32(ENV.FPUS) & 0xc7ff) | (top << 11),
     ftw,
     mxcsr: cpu.env32(ENV.MXCSR),
-    st: Array.from({ length: 8 }, (_, n) => cpu.e8.slice(ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE, ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE + 10)),
+    st: Array.from({ length: 8 }, (_, n) =>
+      cpu.e8.slice(ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE, ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE + 10),
+    ),
     xmm: Array.from({ length: 8 }, (_, n) => cpu.e8.slice(ENV.XMM + n * XMM_STRIDE, ENV.XMM + n * XMM_STRIDE + 16)),
   };
 }
 
-const hex = (b: Uint8Array): string => [...b].reverse().map((x) => x.toString(16).padStart(2, '0')).join('');
+const hex = (b: Uint8Array): string =>
+  [...b]
+    .reverse()
+    .map((x) => x.toString(16).padStart(2, '0'))
+    .join('');
 
 /** Value of an 80-bit number as double plus exact exponent, for tolerances; NaN for invalid and special encodings. */
-function f80(b: Uint8Array): { readonly kind: 'nan' | 'inf' | 'finite'; readonly negative: boolean; readonly significand: bigint; readonly exponent: number } {
+function f80(b: Uint8Array): {
+  readonly kind: 'nan' | 'inf' | 'finite';
+  readonly negative: boolean;
+  readonly significand: bigint;
+  readonly exponent: number;
+} {
   const view = new DataView(b.buffer, b.byteOffset, 10);
   const significand = view.getBigUint64(0, true);
   const se = view.getUint16(8, true);
   const exponent = se & 0x7fff;
   const special = exponent === 0x7fff;
-  return { kind: special ? (significand << 1n) % (1n << 64n) === 0n ? 'inf' : 'nan' : 'finite', negative: se > 0x7fff, significand, exponent: Math.max(exponent, 1) };
+  return {
+    kind: special ? ((significand << 1n) % (1n << 64n) === 0n ? 'inf' : 'nan') : 'finite',
+    negative: se > 0x7fff,
+    significand,
+    exponent: Math.max(exponent, 1),
+  };
 }
 /** |a - b| <= max(|b| * 2^-relative, 2^-absolute). */
 function close(a: Uint8Array, b: Uint8Array, relative: number, absolute: number): boolean {
   const x = f80(a);
   const y = f80(b);
-  if (x.kind !== 'finite' || y.kind !== 'finite') return x.kind === y.kind && (x.kind === 'nan' || x.negative === y.negative);
+  if (x.kind !== 'finite' || y.kind !== 'finite')
+    return x.kind === y.kind && (x.kind === 'nan' || x.negative === y.negative);
   const low = Math.min(x.exponent, y.exponent);
   if (Math.abs(x.exponent - y.exponent) > 200 && x.significand !== 0n && y.significand !== 0n) return false;
-  const value = (v: typeof x): bigint => (v.significand === 0n ? 0n : (v.negative ? -1n : 1n) * (v.significand << BigInt(v.exponent - low)));
+  const value = (v: typeof x): bigint =>
+    v.significand === 0n ? 0n : (v.negative ? -1n : 1n) * (v.significand << BigInt(v.exponent - low));
   const d = value(x) - value(y);
   const distance = d < 0n ? -d : d;
   const size = value(y) < 0n ? -value(y) : value(y);
@@ -77,7 +99,13 @@ function closeLanes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** Differences as text, none when the state is as recorded. */
-export function compareFx(got: FxState, want: FxState, undefinedFsw: number, tolerance: number, note: (text: string) => void): void {
+export function compareFx(
+  got: FxState,
+  want: FxState,
+  undefinedFsw: number,
+  tolerance: number,
+  note: (text: string) => void,
+): void {
   const word = (name: string, a: number, b: number): void => {
     if (a !== b) note(`${name} ${a.toString(16)}, recorded ${b.toString(16)}`);
   };
@@ -89,7 +117,8 @@ export function compareFx(got: FxState, want: FxState, undefinedFsw: number, tol
   for (let n = 0; n < 8; n++) {
     if (hex(got.st[n]) === hex(want.st[n])) continue;
     if (tolerance === 1 && close(got.st[n], want.st[n], 60, 16445)) continue;
-    if (tolerance === 2 && ((want.ftw & (1 << ((top + n) & 7))) === 0 || close(got.st[n], want.st[n], 40, 44))) continue;
+    if (tolerance === 2 && ((want.ftw & (1 << ((top + n) & 7))) === 0 || close(got.st[n], want.st[n], 40, 44)))
+      continue;
     note(`ST${n} ${hex(got.st[n])}, recorded ${hex(want.st[n])}`);
   }
   for (let n = 0; n < 8; n++) {

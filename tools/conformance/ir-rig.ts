@@ -27,7 +27,9 @@ export function irUserRig(): UserRig {
       cpu.updateHflags();
     },
     write(linear, bytes) {
-      bytes.forEach((v, k) => { m.u8[m.host(linear + k)] = v; });
+      bytes.forEach((v, k) => {
+        m.u8[m.host(linear + k)] = v;
+      });
     },
     read(linear, length) {
       return Uint8Array.from({ length }, (_, k) => m.u8[m.host(linear + k)]);
@@ -55,8 +57,14 @@ export function irRealRig(): RealRig {
       cpu.setEnv32(ENV.IDT_LIMIT, 0x3ff);
       cpu.updateHflags();
     },
-    write(physical, byte) { m.u8[m.host(physical)] = byte; },
-    read(physical) { return m.u8[m.host(physical)]; },
-    run() { return m.run(BUDGET).vector === -1; },
+    write(physical, byte) {
+      m.u8[m.host(physical)] = byte;
+    },
+    read(physical) {
+      return m.u8[m.host(physical)];
+    },
+    run() {
+      return m.run(BUDGET).vector === -1;
+    },
   };
 }

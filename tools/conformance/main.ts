@@ -14,7 +14,8 @@ import { runMooFile } from './moo-suite.ts';
 import type { MooMetadata } from './moo-suite.ts';
 import { runTest386 } from './test386.ts';
 
-const USAGE = 'usage: npm run conformance -- native-vectors|80286|test386 DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]';
+const USAGE =
+  'usage: npm run conformance -- native-vectors|80286|test386 DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]';
 
 interface Options {
   readonly suite: string;
@@ -47,7 +48,10 @@ function parse(args: readonly string[]): Options {
   if (!['native-vectors', '80286', 'test386'].includes(suite)) fail(`unknown suite '${suite}'`);
   if (!['cold', 'hot', 'both', 'ir'].includes(tier)) fail(`unknown tier '${tier}'`);
   const tiers: Tier[] = tier === 'both' ? ['cold', 'hot'] : [tier as Tier];
-  const glob = filter.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.');
+  const glob = filter
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/\*/g, '.*')
+    .replace(/\?/g, '.');
   return { suite, dir, tiers, filter: new RegExp(`^(${glob})(\\..*)?$`), verbose };
 }
 
@@ -87,17 +91,37 @@ function jobs(o: Options): Job[] {
   if (o.suite === 'native-vectors') {
     const all = files(o, 'data', '.nv.gz');
     const run = all.filter((f) => !f.startsWith('m64-'));
-    if (run.length < all.length) process.stdout.write(`${all.length - run.length} files of 64-bit vectors are not run: long mode is not supported yet\n`);
-    return run.map((f) => [f.replace('.nv.gz', ''), async (tier, report) => runVectorFile(await once(tier, userRig), load(dataFolder(o, 'data'), f), report)]);
+    if (run.length < all.length)
+      process.stdout.write(
+        `${all.length - run.length} files of 64-bit vectors are not run: long mode is not supported yet\n`,
+      );
+    return run.map((f) => [
+      f.replace('.nv.gz', ''),
+      async (tier, report) => runVectorFile(await once(tier, userRig), load(dataFolder(o, 'data'), f), report),
+    ]);
   }
   if (o.suite === '80286') {
-    const metadata = JSON.parse(readFileSync(existsSync(join(o.dir, 'metadata.json')) ? join(o.dir, 'metadata.json') : join(o.dir, '..', 'metadata.json'), 'utf8')) as MooMetadata;
+    const metadata = JSON.parse(
+      readFileSync(
+        existsSync(join(o.dir, 'metadata.json')) ? join(o.dir, 'metadata.json') : join(o.dir, '..', 'metadata.json'),
+        'utf8',
+      ),
+    ) as MooMetadata;
     return files(o, 'moo', '.MOO.gz').map((f) => {
       const name = f.replace('.MOO.gz', '');
-      return [name, async (tier, report) => runMooFile(await once(tier, realRig), name, load(dataFolder(o, 'moo'), f), metadata, report)];
+      return [
+        name,
+        async (tier, report) =>
+          runMooFile(await once(tier, realRig), name, load(dataFolder(o, 'moo'), f), metadata, report),
+      ];
     });
   }
-  return [['EE-reference', async (tier, report) => runTest386(await once(tier, userRig), load(o.dir, 'test386-EE-reference.txt.gz'), report)]];
+  return [
+    [
+      'EE-reference',
+      async (tier, report) => runTest386(await once(tier, userRig), load(o.dir, 'test386-EE-reference.txt.gz'), report),
+    ],
+  ];
 }
 
 async function main(): Promise<void> {

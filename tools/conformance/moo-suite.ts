@@ -57,12 +57,19 @@ function run(rig: RealRig, test: MooTest, flagsMask: number): string[] {
     if (at === 0) mask = flagsMask & 0xff;
     else if (at === 1) mask = (flagsMask >> 8) & 0x0f;
     const got = rig.read(address);
-    if (((got ^ byte) & mask) !== 0) problems.push(`memory ${address.toString(16)}: ${got.toString(16)}, recorded ${byte.toString(16)}`);
+    if (((got ^ byte) & mask) !== 0)
+      problems.push(`memory ${address.toString(16)}: ${got.toString(16)}, recorded ${byte.toString(16)}`);
   }
   return problems;
 }
 
-export function runMooFile(rig: RealRig, name: string, data: Uint8Array, metadata: MooMetadata, report: (text: string) => void): FileResult {
+export function runMooFile(
+  rig: RealRig,
+  name: string,
+  data: Uint8Array,
+  metadata: MooMetadata,
+  report: (text: string) => void,
+): FileResult {
   const result: FileResult = { total: 0, passed: 0, excluded: new Map() };
   const [opcode, digit] = name.split('.');
   const info = metadata.opcodes[opcode];
@@ -84,7 +91,9 @@ export function runMooFile(rig: RealRig, name: string, data: Uint8Array, metadat
     if (problems.length === 0) result.passed++;
     else {
       const r = test.initial.registers;
-      report(`test ${test.index} '${test.name}' ${[...test.bytes].map((b) => b.toString(16).padStart(2, '0')).join(' ')}${test.exception === undefined ? '' : ` exception ${test.exception.vector}`}\n  ${problems.join('\n  ')}\n  from ${MOO_REGISTERS.map((n) => `${n}=${hex(r[n] ?? 0)}`).join(' ')}`);
+      report(
+        `test ${test.index} '${test.name}' ${[...test.bytes].map((b) => b.toString(16).padStart(2, '0')).join(' ')}${test.exception === undefined ? '' : ` exception ${test.exception.vector}`}\n  ${problems.join('\n  ')}\n  from ${MOO_REGISTERS.map((n) => `${n}=${hex(r[n] ?? 0)}`).join(' ')}`,
+      );
     }
   }
   return result;

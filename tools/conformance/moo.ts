@@ -1,7 +1,22 @@
 /**
  * Reader of the MOO chunk format (80286/README.md): tests of one opcode. Unknown chunks are skipped.
  */
-export const MOO_REGISTERS = ['ax', 'bx', 'cx', 'dx', 'cs', 'ss', 'ds', 'es', 'sp', 'bp', 'si', 'di', 'ip', 'flags'] as const;
+export const MOO_REGISTERS = [
+  'ax',
+  'bx',
+  'cx',
+  'dx',
+  'cs',
+  'ss',
+  'ds',
+  'es',
+  'sp',
+  'bp',
+  'si',
+  'di',
+  'ip',
+  'flags',
+] as const;
 export type MooRegister = (typeof MOO_REGISTERS)[number];
 
 export interface MooState {
@@ -32,7 +47,8 @@ function* chunks(view: DataView): Generator<readonly [string, DataView]> {
   }
 }
 const map = (view: DataView): Chunks => new Map(chunks(view));
-const bytesOf = (view: DataView, offset: number): Uint8Array => new Uint8Array(view.buffer, view.byteOffset + offset, view.byteLength - offset);
+const bytesOf = (view: DataView, offset: number): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset + offset, view.byteLength - offset);
 
 function state(view: DataView | undefined): MooState {
   if (view === undefined) throw new Error('a test without INIT or FINA');
@@ -50,7 +66,9 @@ function state(view: DataView | undefined): MooState {
   }
   const ram: (readonly [number, number])[] = [];
   const list = parts.get('RAM ');
-  if (list !== undefined) for (let k = 0, n = list.getUint32(0, true); k < n; k++) ram.push([list.getUint32(4 + 5 * k, true), list.getUint8(8 + 5 * k)]);
+  if (list !== undefined)
+    for (let k = 0, n = list.getUint32(0, true); k < n; k++)
+      ram.push([list.getUint32(4 + 5 * k, true), list.getUint8(8 + 5 * k)]);
   return { registers, ram };
 }
 

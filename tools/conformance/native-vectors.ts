@@ -36,17 +36,22 @@ function runVector(rig: UserRig, v: Vector, touched: MemoryRun[]): string[] {
   const regular = v.exception === NO_EXCEPTION;
   // INT3 is a trap: its frame names the byte behind it
   const eip = stop.vector === 3 ? stop.eip - 1 : stop.eip;
-  if (stop.vector !== (regular ? 3 : v.exception)) problems.push(`vector ${stop.vector}, recorded ${regular ? 'none' : v.exception}`);
-  else if (!regular && (v.exception === 13 || v.exception === 14) && stop.error !== v.error) problems.push(`error code ${hex(stop.error)}, recorded ${hex(v.error)}`);
-  if (v.exception === 14 && cpu.env32(ENV.CR + 16) !== v.cr2) problems.push(`CR2 ${hex(cpu.env32(ENV.CR + 16))}, recorded ${hex(v.cr2)}`);
+  if (stop.vector !== (regular ? 3 : v.exception))
+    problems.push(`vector ${stop.vector}, recorded ${regular ? 'none' : v.exception}`);
+  else if (!regular && (v.exception === 13 || v.exception === 14) && stop.error !== v.error)
+    problems.push(`error code ${hex(stop.error)}, recorded ${hex(v.error)}`);
+  if (v.exception === 14 && cpu.env32(ENV.CR + 16) !== v.cr2)
+    problems.push(`CR2 ${hex(cpu.env32(ENV.CR + 16))}, recorded ${hex(v.cr2)}`);
   if (eip !== v.final.ip) problems.push(`EIP ${hex(eip)}, recorded ${hex(v.final.ip)}`);
   for (let n = 0; n < 8; n++) {
     const got = n === 4 ? stop.esp : cpu.reg(n);
     if (got !== v.final.gpr[n]) problems.push(`${NAMES[n]} ${hex(got)}, recorded ${hex(v.final.gpr[n])}`);
   }
   const mask = FLAG_MASK & ~v.undefinedFlags;
-  if (((stop.eflags ^ v.final.flags) & mask) !== 0) problems.push(`flags ${hex(stop.eflags & mask)}, recorded ${hex(v.final.flags & mask)}`);
-  if (v.fx !== undefined) compareFx(readFx(cpu), v.fx.final, v.fx.undefinedFsw, v.tolerance, (text) => problems.push(text));
+  if (((stop.eflags ^ v.final.flags) & mask) !== 0)
+    problems.push(`flags ${hex(stop.eflags & mask)}, recorded ${hex(v.final.flags & mask)}`);
+  if (v.fx !== undefined)
+    compareFx(readFx(cpu), v.fx.final, v.fx.undefinedFsw, v.tolerance, (text) => problems.push(text));
   compareMemory(rig, v, problems);
   return problems;
 }
@@ -55,9 +60,10 @@ function runVector(rig: UserRig, v: Vector, touched: MemoryRun[]): string[] {
 function compareMemory(rig: UserRig, v: Vector, problems: string[]): void {
   for (const page of USER_PAGES) {
     const want = new Uint8Array(0x1000).fill(page === CODE_PAGE ? INT3 : 0);
-    const place = (run: MemoryRun): void => run.data.forEach((b, k) => {
-      if (run.address + k >= page && run.address + k < page + 0x1000) want[run.address + k - page] = b;
-    });
+    const place = (run: MemoryRun): void =>
+      run.data.forEach((b, k) => {
+        if (run.address + k >= page && run.address + k < page + 0x1000) want[run.address + k - page] = b;
+      });
     place({ address: v.initial.ip, data: v.code });
     v.before.forEach(place);
     v.after.forEach(place);
@@ -95,12 +101,18 @@ export function runVectorFile(rig: UserRig, data: Uint8Array, report: (text: str
     }
     if (problems.length === 0) result.passed++;
     else {
-      report(`vector ${v.index}: ${bytesText(v.code)}  ${disassemble(v.code, v.initial.ip, 32).text}\n  ${problems.join('\n  ')}\n  from ${v.initial.gpr.slice(0, 8).map((r, n) => `${NAMES[n]}=${hex(r)}`).join(' ')} flags=${hex(v.initial.flags)}`);
+      report(
+        `vector ${v.index}: ${bytesText(v.code)}  ${disassemble(v.code, v.initial.ip, 32).text}\n  ${problems.join('\n  ')}\n  from ${v.initial.gpr
+          .slice(0, 8)
+          .map((r, n) => `${NAMES[n]}=${hex(r)}`)
+          .join(' ')} flags=${hex(v.initial.flags)}`,
+      );
       for (const page of USER_PAGES) rig.write(page, page === CODE_PAGE ? codeFill : zero);
       continue;
     }
     // back to the fill, only where something was
-    for (const run of touched) rig.write(run.address, new Uint8Array(run.data.length).fill(run.address >>> 28 === CODE_PAGE >>> 28 ? INT3 : 0));
+    for (const run of touched)
+      rig.write(run.address, new Uint8Array(run.data.length).fill(run.address >>> 28 === CODE_PAGE >>> 28 ? INT3 : 0));
   }
   return result;
 }

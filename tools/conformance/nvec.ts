@@ -43,7 +43,8 @@ const HEADER = 64;
 
 export function* readVectors(file: Uint8Array): Generator<Vector> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (String.fromCharCode(...file.subarray(0, 4)) !== 'NVEC' || file[4] !== 1) throw new Error('not an NVEC version 1 file');
+  if (String.fromCharCode(...file.subarray(0, 4)) !== 'NVEC' || file[4] !== 1)
+    throw new Error('not an NVEC version 1 file');
   if (file[6] !== 32) throw new Error('a 64-bit vector file: long mode is not supported');
   const count = view.getUint32(8, true);
   let p = HEADER;
@@ -57,10 +58,11 @@ export function* readVectors(file: Uint8Array): Generator<Vector> {
     if ((mask & 0x10000) !== 0) s.flags = u32();
     if ((mask & 0x20000) !== 0) s.ip = u32();
   };
-  const memory = (): MemoryRun[] => Array.from({ length: u8() }, () => {
-    const address = u32();
-    return { address, data: bytes(u16()) };
-  });
+  const memory = (): MemoryRun[] =>
+    Array.from({ length: u8() }, () => {
+      const address = u32();
+      return { address, data: bytes(u16()) };
+    });
   const fx = (s: FxState): void => {
     const mask = u32();
     if ((mask & 1) !== 0) s.fcw = u16();
@@ -80,7 +82,11 @@ export function* readVectors(file: Uint8Array): Generator<Vector> {
     const undefinedFlags = u32();
     const error = exception === 255 ? 0 : u32();
     const cr2 = exception === 14 ? u32() : 0;
-    const initial: CpuState = { gpr: Array.from({ length: 16 }, (_, n) => (n < 8 ? (0x10 + n) * 0x01010101 : 0)), flags: 0, ip: DEFAULT_IP };
+    const initial: CpuState = {
+      gpr: Array.from({ length: 16 }, (_, n) => (n < 8 ? (0x10 + n) * 0x01010101 : 0)),
+      flags: 0,
+      ip: DEFAULT_IP,
+    };
     initial.gpr[4] = DEFAULT_SP;
     registers(initial);
     const before = memory();
@@ -92,7 +98,12 @@ export function* readVectors(file: Uint8Array): Generator<Vector> {
     else {
       const undefinedFsw = u16();
       const first: FxState = {
-        fcw: 0x37f, fsw: 0, ftw: 0, mxcsr: 0x1f80, st: Array.from({ length: 8 }, () => new Uint8Array(10)), xmm: Array.from({ length: 16 }, () => new Uint8Array(16)),
+        fcw: 0x37f,
+        fsw: 0,
+        ftw: 0,
+        mxcsr: 0x1f80,
+        st: Array.from({ length: 8 }, () => new Uint8Array(10)),
+        xmm: Array.from({ length: 16 }, () => new Uint8Array(16)),
       };
       fx(first);
       const last: FxState = { ...first, st: [...first.st], xmm: [...first.xmm] };

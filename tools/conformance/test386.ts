@@ -19,11 +19,42 @@ const LOGIC = CF | PF | SZ | OF;
 
 /** Flags that each operation defines (in the file the others are masked out). */
 const DEFINED: Readonly<Record<string, number>> = {
-  CBW: ARITHMETIC, CWDE: ARITHMETIC, CWD: ARITHMETIC, CDQ: ARITHMETIC, ADD: ARITHMETIC, ADC: ARITHMETIC, SBB: ARITHMETIC, SUB: ARITHMETIC, INC: ARITHMETIC, DEC: ARITHMETIC,
-  NEG: ARITHMETIC, OR: LOGIC, AND: LOGIC, XOR: LOGIC, CMP: LOGIC, TEST: LOGIC, NOT: LOGIC, MUL: CF | OF, IMUL: CF | OF, DIV: 0, IDIV: 0,
-  SAL: CF | PF | SZ | OF, SAR: CF | PF | SZ | OF, SHR: CF | PF | SZ | OF, ROL: CF | PF | SZ | OF, ROR: CF | PF | SZ | OF, RCL: CF | PF | SZ | OF, RCR: CF | PF | SZ | OF,
-  SHLD: CF | PF | SZ, SHRD: CF | PF | SZ,
-  daa: CF | PF | AF | SZ, das: CF | PF | AF | SZ, aaa: CF | AF, aas: CF | AF, aam: PF | SZ, aad: PF | SZ,
+  CBW: ARITHMETIC,
+  CWDE: ARITHMETIC,
+  CWD: ARITHMETIC,
+  CDQ: ARITHMETIC,
+  ADD: ARITHMETIC,
+  ADC: ARITHMETIC,
+  SBB: ARITHMETIC,
+  SUB: ARITHMETIC,
+  INC: ARITHMETIC,
+  DEC: ARITHMETIC,
+  NEG: ARITHMETIC,
+  OR: LOGIC,
+  AND: LOGIC,
+  XOR: LOGIC,
+  CMP: LOGIC,
+  TEST: LOGIC,
+  NOT: LOGIC,
+  MUL: CF | OF,
+  IMUL: CF | OF,
+  DIV: 0,
+  IDIV: 0,
+  SAL: CF | PF | SZ | OF,
+  SAR: CF | PF | SZ | OF,
+  SHR: CF | PF | SZ | OF,
+  ROL: CF | PF | SZ | OF,
+  ROR: CF | PF | SZ | OF,
+  RCL: CF | PF | SZ | OF,
+  RCR: CF | PF | SZ | OF,
+  SHLD: CF | PF | SZ,
+  SHRD: CF | PF | SZ,
+  daa: CF | PF | AF | SZ,
+  das: CF | PF | AF | SZ,
+  aaa: CF | AF,
+  aas: CF | AF,
+  aam: PF | SZ,
+  aad: PF | SZ,
 };
 
 type Size = 'B' | 'W' | 'D';
@@ -31,13 +62,42 @@ const WIDTH: Readonly<Record<Size, number>> = { B: 1, W: 2, D: 4 };
 const little = (v: number, n: number): number[] => Array.from({ length: n }, (_, k) => (v >>> (8 * k)) & 0xff);
 /** The ROM's immediates by operation: byte, word, dword. */
 const IMMEDIATE: Readonly<Record<string, readonly [number, number, number]>> = {
-  ADD: [0xff, 0x8002, 0x80000002], ADC: [0xff, 0x8002, 0x80000002], SBB: [0xff, 0x8000, 0x80000000], SUB: [0xff, 0x8000, 0x80000000],
-  OR: [0xaa, 0xaaaa, 0xaaaaaaaa], AND: [0xaa, 0xaaaa, 0xaaaaaaaa], XOR: [0xaa, 0xaaaa, 0xaaaaaaaa], CMP: [0xaa, 0xaaaa, 0xaaaaaaaa], TEST: [0xaa, 0xaaaa, 0xaaaaaaaa],
+  ADD: [0xff, 0x8002, 0x80000002],
+  ADC: [0xff, 0x8002, 0x80000002],
+  SBB: [0xff, 0x8000, 0x80000000],
+  SUB: [0xff, 0x8000, 0x80000000],
+  OR: [0xaa, 0xaaaa, 0xaaaaaaaa],
+  AND: [0xaa, 0xaaaa, 0xaaaaaaaa],
+  XOR: [0xaa, 0xaaaa, 0xaaaaaaaa],
+  CMP: [0xaa, 0xaaaa, 0xaaaaaaaa],
+  TEST: [0xaa, 0xaaaa, 0xaaaaaaaa],
 };
 /** Digit of the ModRM byte, for groups. */
 const GROUP: Readonly<Record<string, number>> = {
-  ADD: 0, OR: 1, ADC: 2, SBB: 3, AND: 4, SUB: 5, XOR: 6, CMP: 7, TEST: 0, NOT: 2, NEG: 3, MUL: 4, IMUL: 5, DIV: 6, IDIV: 7,
-  ROL: 0, ROR: 1, RCL: 2, RCR: 3, SAL: 4, SHR: 5, SAR: 7, INC: 0, DEC: 1,
+  ADD: 0,
+  OR: 1,
+  ADC: 2,
+  SBB: 3,
+  AND: 4,
+  SUB: 5,
+  XOR: 6,
+  CMP: 7,
+  TEST: 0,
+  NOT: 2,
+  NEG: 3,
+  MUL: 4,
+  IMUL: 5,
+  DIV: 6,
+  IDIV: 7,
+  ROL: 0,
+  ROR: 1,
+  RCL: 2,
+  RCR: 3,
+  SAL: 4,
+  SHR: 5,
+  SAR: 7,
+  INC: 0,
+  DEC: 1,
 };
 const ROTATE_COUNT = 7;
 /** xchg cl, dl and xchg of EAX with register n. */
@@ -101,9 +161,17 @@ function encode(line: Line, second: boolean): number[] {
   if ((op & 7) < 6) return [...o16, op, ...little(value, n)];
   throw new Error(`opcode ${line.opcode}`);
 }
-const BCD: Readonly<Record<string, readonly number[]>> = { daa: [0x27], das: [0x2f], aaa: [0x37], aas: [0x3f], aam: [0xd4, 0x0a], aad: [0xd5, 0x0a] };
+const BCD: Readonly<Record<string, readonly number[]>> = {
+  daa: [0x27],
+  das: [0x2f],
+  aaa: [0x37],
+  aas: [0x3f],
+  aam: [0xd4, 0x0a],
+  aad: [0xd5, 0x0a],
+};
 
-const field = (text: string, name: string): number[] => [...text.matchAll(new RegExp(`${name}=([0-9A-F]+)`, 'g'))].map((m) => parseInt(m[1], 16));
+const field = (text: string, name: string): number[] =>
+  [...text.matchAll(new RegExp(`${name}=([0-9A-F]+)`, 'g'))].map((m) => parseInt(m[1], 16));
 
 function parseLine(text: string): Line {
   const words = text.split(' ');
@@ -111,11 +179,24 @@ function parseLine(text: string): Line {
   const [edx = 0, edxAfter = 0] = field(text, 'EDX');
   const [flags, flagsAfter] = field(text, 'PS');
   const bcd = words[0] in BCD;
-  return { opcode: bcd ? '' : words[0], name: bcd ? words[0] : words[1], size: bcd ? 'B' : (words[2] as Size), eax, edx, flags, eaxAfter, edxAfter, flagsAfter };
+  return {
+    opcode: bcd ? '' : words[0],
+    name: bcd ? words[0] : words[1],
+    size: bcd ? 'B' : (words[2] as Size),
+    eax,
+    edx,
+    flags,
+    eaxAfter,
+    edxAfter,
+    flagsAfter,
+  };
 }
 
 export function runTest386(rig: UserRig, data: Uint8Array, report: (text: string) => void): FileResult {
-  const lines = new TextDecoder().decode(data).split('\n').filter((t) => t.trim() !== '');
+  const lines = new TextDecoder()
+    .decode(data)
+    .split('\n')
+    .filter((t) => t.trim() !== '');
   const parsed = lines.map(parseLine);
   const key = (l: Line): string => `${l.opcode} ${l.name} ${l.size}`;
   const totals = new Map<string, number>();
@@ -127,7 +208,10 @@ export function runTest386(rig: UserRig, data: Uint8Array, report: (text: string
     result.total++;
     const nth = seen.get(key(line)) ?? 0;
     seen.set(key(line), nth + 1);
-    const second = /^(I?DIV|IMUL)$/.test(line.name) && (line.opcode === '6B' || line.name !== 'IMUL') && nth >= totals.get(key(line))! / 2;
+    const second =
+      /^(I?DIV|IMUL)$/.test(line.name) &&
+      (line.opcode === '6B' || line.name !== 'IMUL') &&
+      nth >= totals.get(key(line))! / 2;
     const code = line.opcode === '' ? BCD[line.name] : encode(line, second);
     rig.reset();
     rig.write(CODE, Uint8Array.from([...code, 0xcc]));
@@ -139,7 +223,8 @@ export function runTest386(rig: UserRig, data: Uint8Array, report: (text: string
     const stop = rig.run();
     // OF after more than one step is undefined; the ROM masks it for these forms
     const manySteps = /^(S[AH][LR])$/.test(line.name) ? /^(C0|C1|D2|D3)$/ : /^(D2|D3)$/;
-    const mask = DEFINED[line.name] & (/^(S[AH][LR]|R[OC][LR])$/.test(line.name) && manySteps.test(line.opcode) ? ~OF : ~0);
+    const mask =
+      DEFINED[line.name] & (/^(S[AH][LR]|R[OC][LR])$/.test(line.name) && manySteps.test(line.opcode) ? ~OF : ~0);
     const problems: string[] = [];
     if (stop === null) problems.push('did not stop');
     else {
@@ -149,7 +234,10 @@ export function runTest386(rig: UserRig, data: Uint8Array, report: (text: string
       if (((stop.eflags ^ line.flagsAfter) & mask) !== 0) problems.push(`flags ${(stop.eflags & mask).toString(16)}`);
     }
     if (problems.length === 0) result.passed++;
-    else report(`line ${k + 1}: ${lines[k]}\n  got ${problems.join(', ')}; code ${code.map((b) => b.toString(16).padStart(2, '0')).join(' ')}`);
+    else
+      report(
+        `line ${k + 1}: ${lines[k]}\n  got ${problems.join(', ')}; code ${code.map((b) => b.toString(16).padStart(2, '0')).join(' ')}`,
+      );
   });
   return result;
 }

@@ -40,13 +40,41 @@ function freePort(): Promise<number> {
 }
 
 /** Runs gdb's commands against a guest that waits for it; gives what gdb said. */
-async function debug(code: readonly number[], commands: readonly string[], options: readonly string[] = []): Promise<string> {
+async function debug(
+  code: readonly number[],
+  commands: readonly string[],
+  options: readonly string[] = [],
+): Promise<string> {
   const file = join(folder, `guest-${code.length}.bin`);
   writeFileSync(file, tinyGuest(code));
   const port = await freePort();
-  const args = ['-kernel', file, '-m', '16', '-display', 'none', '-serial', 'none', '-monitor', 'none', '-S', '-gdb', `tcp:127.0.0.1:${port}`, ...options];
-  session = startSession(process.execPath, [BUNDLE, ...args, '-device', 'isa-debug-exit,iobase=0x501'], { prompt: '(gdb)' });
-  const all = ['set confirm off', 'set pagination off', 'set tcp auto-retry on', 'set tcp connect-timeout 30', `target remote 127.0.0.1:${port}`, ...commands];
+  const args = [
+    '-kernel',
+    file,
+    '-m',
+    '16',
+    '-display',
+    'none',
+    '-serial',
+    'none',
+    '-monitor',
+    'none',
+    '-S',
+    '-gdb',
+    `tcp:127.0.0.1:${port}`,
+    ...options,
+  ];
+  session = startSession(process.execPath, [BUNDLE, ...args, '-device', 'isa-debug-exit,iobase=0x501'], {
+    prompt: '(gdb)',
+  });
+  const all = [
+    'set confirm off',
+    'set pagination off',
+    'set tcp auto-retry on',
+    'set tcp connect-timeout 30',
+    `target remote 127.0.0.1:${port}`,
+    ...commands,
+  ];
   const gdb = spawn('gdb', ['-nx', '-batch', ...all.flatMap((c) => ['-ex', c])], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   gdb.stdout.on('data', (chunk) => (output += String(chunk)));
@@ -59,7 +87,22 @@ async function debug(code: readonly number[], commands: readonly string[], optio
 
 describe('gdb', () => {
   it('stops at a breakpoint each time round, steps, and shows registers', async () => {
-    const out = await debug(COUNTER, ['p/x $eip', 'break *0x10002b', 'continue', 'p $eax', 'continue', 'p $eax', 'stepi', 'p/x $eip', 'stepi', 'p/x $eip', 'info registers eflags cs', 'p $mxcsr', 'p $st0', 'p $xmm0.v4_int32']);
+    const out = await debug(COUNTER, [
+      'p/x $eip',
+      'break *0x10002b',
+      'continue',
+      'p $eax',
+      'continue',
+      'p $eax',
+      'stepi',
+      'p/x $eip',
+      'stepi',
+      'p/x $eip',
+      'info registers eflags cs',
+      'p $mxcsr',
+      'p $st0',
+      'p $xmm0.v4_int32',
+    ]);
     expect(out).toContain('$1 = 0x100020');
     expect(out).toMatch(/Breakpoint 1, 0x0010002b[^]*\$2 = 1\n[^]*Breakpoint 1, 0x0010002b[^]*\$3 = 2\n/);
     expect(out).toContain('$4 = 0x100030');
@@ -70,9 +113,19 @@ describe('gdb', () => {
 
   it('reads and writes registers and memory, and code that has run', async () => {
     const out = await debug(COUNTER, [
-      'break *0x10002b', 'continue', 'delete', 'x/2i $eip', 'set $eax = 990', 'set {int}0x300000 = 0x12345678', 'p/x {char}0x300001',
+      'break *0x10002b',
+      'continue',
+      'delete',
+      'x/2i $eip',
+      'set $eax = 990',
+      'set {int}0x300000 = 0x12345678',
+      'p/x {char}0x300001',
       // cmp eax, 1000 becomes cmp eax, 995
-      'set {int}0x10002c = 995', 'break *0x100032', 'continue', 'p $eax', 'p {int}0x200000',
+      'set {int}0x10002c = 995',
+      'break *0x100032',
+      'continue',
+      'p $eax',
+      'p {int}0x200000',
     ]);
     expect(out).toMatch(/=> 0x10002b:\s+cmp +\$0x3e8,%eax/);
     expect(out).toContain('$1 = 0x56');
@@ -94,7 +147,14 @@ describe('gdb', () => {
   });
 
   it('interrupts a guest that spins, and lets it go', async () => {
-    const out = await debug(SPIN, ['set remote interrupt-sequence Ctrl-C', 'python import threading, time; threading.Timer(1.5, lambda: gdb.post_event(lambda: gdb.execute("interrupt"))).start()', 'continue', 'p/x $eip', 'monitor info status', 'detach']);
+    const out = await debug(SPIN, [
+      'set remote interrupt-sequence Ctrl-C',
+      'python import threading, time; threading.Timer(1.5, lambda: gdb.post_event(lambda: gdb.execute("interrupt"))).start()',
+      'continue',
+      'p/x $eip',
+      'monitor info status',
+      'detach',
+    ]);
     expect(out).toContain('SIGINT');
     expect(out).toContain('$1 = 0x100021');
     expect(out).toContain('paused');

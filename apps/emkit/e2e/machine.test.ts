@@ -1,5 +1,6 @@
 /** The command with the real machine: the built-in guest, ends of all kinds, hostile guests, bad files. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -69,6 +70,35 @@ describe('the built-in guest', () => {
     const args = ['--demo', '-icount', 'shift=3,sleep=off', '-rtc', 'base=2024-01-01,clock=vm', '-append', 'once'];
     const first = await run(...args);
     expect((await run(...args)).output).toBe(first.output);
+  });
+});
+
+describe('logs', () => {
+  it('-icount gives the same trace of blocks twice', async () => {
+    const trace = async (): Promise<string> => {
+      const log = join(folder, 'trace.log');
+      const args = ['-icount', 'shift=3,sleep=off', '-rtc', 'base=2024-01-01,clock=vm', '-append', 'once'];
+      // The filter keeps the file small: the guest's first 8 KiB, interrupts from anywhere.
+      expect((await run('--demo', ...args, '-d', 'exec,int', '-dfilter', '0x100000+0x400', '-D', log)).code).toBe(0);
+      return createHash('sha256').update(readFileSync(log)).digest('hex') + readFileSync(log).length;
+    };
+    const first = await trace();
+    expect(Number(first.slice(64))).toBeGreaterThan(1000);
+    expect(await trace()).toBe(first);
+  });
+  it('in_asm, op, out_asm, cpu and exec each say something', async () => {
+    const log = join(folder, 'all.log');
+    const loop = [0xb9, 0x40, 0x42, 0x0f, 0x00, 0x49, 0x75, 0xfd]; // mov ecx, 1000000; dec ecx; jnz
+    await run('-kernel', guest(loop, debugExit(0), HALT), '-device', 'isa-debug-exit', '-d', 'in_asm,op,out_asm,cpu,exec', '-D', log);
+    const text = readFileSync(log, 'latin1');
+    for (const piece of ['IN:', 'OP:', 'OUT:', 'EAX=', 'Trace 0:']) expect(text).toContain(piece);
+  });
+  it('-S waits for a debugger; C-a x still quits', async () => {
+    const s = emkit('-S', '-kernel', guest(print('ran'), HALT));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    s.type('\x01x');
+    expect(await s.exit).toBe(0);
+    expect(s.output).toBe('');
   });
 });
 

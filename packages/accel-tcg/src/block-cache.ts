@@ -58,7 +58,15 @@ export class BlockCache {
   readonly #encoder: ColdEncoder;
   readonly #builder: IrBuilder;
   readonly #request: TranslateRequest;
-  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: -1, exitCcOp: -1, callReturn: -1, volatileOffsets: [], fault: false };
+  readonly #result: TranslateResult = {
+    bytes: 0,
+    insns: 0,
+    exitFlags: -1,
+    exitCcOp: -1,
+    callReturn: -1,
+    volatileOffsets: [],
+    fault: false,
+  };
   readonly #pc: number;
   readonly #flags: number;
   readonly #cs: number;
@@ -81,7 +89,14 @@ export class BlockCache {
     this.#encoder = new ColdEncoder(memory, target.globals);
     this.#builder = new IrBuilder(target.globals);
     this.#request = {
-      eip: 0, csBase: 0, flags: 0, maxInsns: MAX_INSNS, endEip: -1, hot: false, entryCcOp: -1, volatileCode: false,
+      eip: 0,
+      csBase: 0,
+      flags: 0,
+      maxInsns: MAX_INSNS,
+      endEip: -1,
+      hot: false,
+      entryCcOp: -1,
+      volatileCode: false,
       code: { u8: this.#u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },
     };
   }
@@ -209,7 +224,14 @@ export class BlockCache {
     if (keep && this.#codeEnd + bound > CODE.LIMIT) this.flush();
     if (!keep && bound > ALONE_BYTES) throw new Error('one instruction is too large for the translator');
     tb.header = keep ? this.#codeEnd : CODE.BASE;
-    const end = this.#encoder.encode(block, tb.header, pc, flags, tb.coldFirst || !keep || this.#o.debugged() ? 0 : this.#o.hotAfter, (to) => keep && this.#linkable(tb, to));
+    const end = this.#encoder.encode(
+      block,
+      tb.header,
+      pc,
+      flags,
+      tb.coldFirst || !keep || this.#o.debugged() ? 0 : this.#o.hotAfter,
+      (to) => keep && this.#linkable(tb, to),
+    );
     tb.terminator = this.#encoder.terminator;
     if (trace !== undefined) {
       trace.inAsm?.(pc, csBase, flags, this.#u8.subarray(host, host + Math.min(out.bytes, r.code.available)));

@@ -54,7 +54,15 @@ export class Tb {
   /** Waiting to be compiled. */
   queued = false;
 
-  constructor(pc: number, csBase: number, flags: number, host: number, bytes: number, secondPage: number, insns: number) {
+  constructor(
+    pc: number,
+    csBase: number,
+    flags: number,
+    host: number,
+    bytes: number,
+    secondPage: number,
+    insns: number,
+  ) {
     this.pc = pc;
     this.csBase = csBase;
     this.flags = flags;
@@ -162,7 +170,8 @@ export class CodeMap {
     return p.tbs.filter((tb) => {
       const offset = tb.host & 4095;
       const first = Math.min(tb.bytes, 4096 - offset);
-      if (tb.host >>> 12 === host >>> 12 && tb.host < host + length && host < tb.host + first) return !inHole(tb, host - tb.host, length);
+      if (tb.host >>> 12 === host >>> 12 && tb.host < host + length && host < tb.host + first)
+        return !inHole(tb, host - tb.host, length);
       return tb.secondPage >= 0 && tb.secondPage >>> 12 === host >>> 12 && (host & 4095) < tb.bytes - first;
     });
   }

@@ -20,7 +20,13 @@ export interface Core {
   readonly helpers: Record<string, unknown>;
 }
 
-export function instantiateCore(memory: WasmMemory, target: Target, helperModule: Uint8Array, maxRegions: number, callbacks: CoreCallbacks): Core {
+export function instantiateCore(
+  memory: WasmMemory,
+  target: Target,
+  helperModule: Uint8Array,
+  maxRegions: number,
+  callbacks: CoreCallbacks,
+): Core {
   const helpers = new engine.Instance(new engine.Module(helperModule), { env: { memory } }).exports;
   const names = target.wasmHelpers;
   const helperTable = new engine.Table({ element: 'anyfunc', initial: names.length });
@@ -32,7 +38,15 @@ export function instantiateCore(memory: WasmMemory, target: Target, helperModule
   const regions = new engine.Table({ element: 'anyfunc', initial: maxRegions });
   const bytes = buildCoreModule({ offsets: target.offsets, userMask: target.userMask, userValue: target.userValue });
   const { exports } = new engine.Instance(new engine.Module(bytes), {
-    env: { memory, regions, helpers: helperTable, slow_load: callbacks.slowLoad, slow_store: callbacks.slowStore, raise: callbacks.raise, callj: callbacks.callj },
+    env: {
+      memory,
+      regions,
+      helpers: helperTable,
+      slow_load: callbacks.slowLoad,
+      slow_store: callbacks.slowStore,
+      raise: callbacks.raise,
+      callj: callbacks.callj,
+    },
   });
   const { run, interpret } = exports as unknown as Core;
   return { run, interpret, regions, helpers };

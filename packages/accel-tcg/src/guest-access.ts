@@ -125,10 +125,16 @@ export class GuestAccess {
     const a = this.#mmu.access(lin, WRITE, user);
     if (a === ACCESS_FAULT) return this.#fault(lin);
     // Both parts are checked before either is written: the store is all or nothing.
-    if (a === ACCESS_CODE && !this.#mmu.rom && this.#hooks.codeWrite(this.#mmu.ramHost, (second - lin) | 0, true)) return RUN_ALONE;
+    if (a === ACCESS_CODE && !this.#mmu.rom && this.#hooks.codeWrite(this.#mmu.ramHost, (second - lin) | 0, true))
+      return RUN_ALONE;
     const b = this.#mmu.access(second, WRITE, user);
     if (b === ACCESS_FAULT) return this.#fault(second);
-    if (b === ACCESS_CODE && !this.#mmu.rom && this.#hooks.codeWrite(this.#mmu.ramHost, (lin + size - second) | 0, true)) return RUN_ALONE;
+    if (
+      b === ACCESS_CODE &&
+      !this.#mmu.rom &&
+      this.#hooks.codeWrite(this.#mmu.ramHost, (lin + size - second) | 0, true)
+    )
+      return RUN_ALONE;
     for (let n = 0; n < size; n++) {
       const host = this.#mmu.access(lin + n, WRITE, user);
       if (host >= 0) this.#u8[host] = this.#u8[VAL + n];
@@ -151,8 +157,12 @@ export class GuestAccess {
   #ioRead(phys: number, size: number): void {
     const s = this.#space;
     switch (size) {
-      case 1: this.#i32[VAL >> 2] = s.read8(phys); break;
-      case 2: this.#i32[VAL >> 2] = s.read16(phys); break;
+      case 1:
+        this.#i32[VAL >> 2] = s.read8(phys);
+        break;
+      case 2:
+        this.#i32[VAL >> 2] = s.read16(phys);
+        break;
       default:
         for (let n = 0; n < size; n += 4) this.#i32[(VAL + n) >> 2] = s.read32(phys + n);
     }
@@ -161,10 +171,22 @@ export class GuestAccess {
   #ioWrite(phys: number, from: number, size: number): void {
     const s = this.#space;
     switch (size) {
-      case 1: s.write8(phys, this.#u8[from]); break;
-      case 2: s.write16(phys, this.#u8[from] | (this.#u8[from + 1] << 8)); break;
+      case 1:
+        s.write8(phys, this.#u8[from]);
+        break;
+      case 2:
+        s.write16(phys, this.#u8[from] | (this.#u8[from + 1] << 8));
+        break;
       default:
-        for (let n = 0; n < size; n += 4) s.write32(phys + n, (this.#u8[from + n] | (this.#u8[from + n + 1] << 8) | (this.#u8[from + n + 2] << 16) | (this.#u8[from + n + 3] << 24)) >>> 0);
+        for (let n = 0; n < size; n += 4)
+          s.write32(
+            phys + n,
+            (this.#u8[from + n] |
+              (this.#u8[from + n + 1] << 8) |
+              (this.#u8[from + n + 2] << 16) |
+              (this.#u8[from + n + 3] << 24)) >>>
+              0,
+          );
     }
   }
 
@@ -188,7 +210,9 @@ export class GuestAccess {
       const host = this.#mmu.access(lin, READ, user);
       if (host >= 0) {
         if ((host & 3) === 0) return this.#i32[host >> 2] >>> 0;
-        return (this.#u8[host] | (this.#u8[host + 1] << 8) | (this.#u8[host + 2] << 16) | (this.#u8[host + 3] << 24)) >>> 0;
+        return (
+          (this.#u8[host] | (this.#u8[host + 1] << 8) | (this.#u8[host + 2] << 16) | (this.#u8[host + 3] << 24)) >>> 0
+        );
       }
     }
     this.#loadOrThrow(lin, 4, user);

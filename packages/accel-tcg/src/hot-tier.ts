@@ -102,7 +102,8 @@ export class HotTier {
 
   /** Room for a batch's exit records, at the price of the oldest regions. */
   #reserveRecords(): void {
-    while (EXIT_RECORDS.COUNT - this.#nextRecord + this.#freeRecords.length < BATCH * MAX_EXITS && this.#live.size > 0) this.drop(this.#live.values().next().value as Region);
+    while (EXIT_RECORDS.COUNT - this.#nextRecord + this.#freeRecords.length < BATCH * MAX_EXITS && this.#live.size > 0)
+      this.drop(this.#live.values().next().value as Region);
   }
 
   #compileBatch(batch: readonly { tb: Tb; group: boolean }[]): void {
@@ -125,7 +126,10 @@ export class HotTier {
     this.stats.modules++;
     this.stats.bytes += bytes.length;
     this.#o.outAsm?.(built[0].head.pc, bytes);
-    const instance = new engine.Instance(new engine.Module(bytes), { env: { memory: this.#o.memory }, helpers: this.#o.helpers });
+    const instance = new engine.Instance(new engine.Module(bytes), {
+      env: { memory: this.#o.memory },
+      helpers: this.#o.helpers,
+    });
     built.forEach((plan, k) => this.#install(plan, instance.exports[`r${k}`], recordsOf[k]));
   }
 
@@ -142,7 +146,15 @@ export class HotTier {
       if (tb.secondPage >= 0) pages.set((linear + 4096) | 0, tb.secondPage & ~4095);
     }
     pages.delete(headPage);
-    const region: Region = { entry, head, blocks: plan.nodes.map((n) => n.tb), pages: [...pages].map(([linear, host]) => ({ linear, host })), exits, group: plan.group, checked: true };
+    const region: Region = {
+      entry,
+      head,
+      blocks: plan.nodes.map((n) => n.tb),
+      pages: [...pages].map(([linear, host]) => ({ linear, host })),
+      exits,
+      group: plan.group,
+      checked: true,
+    };
     head.region = region;
     for (const tb of region.blocks) tb.users.push(region);
     for (const id of exits) this.#regionOfRecord.set(id, region);

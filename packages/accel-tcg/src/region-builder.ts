@@ -56,7 +56,15 @@ export class RegionBuilder {
   readonly #i32: Int32Array;
   readonly #u16: Uint16Array;
   readonly #request: TranslateRequest;
-  readonly #result: TranslateResult = { bytes: 0, insns: 0, exitFlags: -1, exitCcOp: -1, callReturn: -1, volatileOffsets: [], fault: false };
+  readonly #result: TranslateResult = {
+    bytes: 0,
+    insns: 0,
+    exitFlags: -1,
+    exitCcOp: -1,
+    callReturn: -1,
+    volatileOffsets: [],
+    fault: false,
+  };
   /** Blocks of IR are reused from region to region. */
   readonly #builders: IrBuilder[] = [];
   #pageOfRequest = 0;
@@ -66,8 +74,20 @@ export class RegionBuilder {
     this.#i32 = new Int32Array(host.memory);
     this.#u16 = new Uint16Array(host.memory);
     this.#request = {
-      eip: 0, csBase: 0, flags: 0, maxInsns: 64, endEip: -1, hot: true, entryCcOp: -1, volatileCode: false,
-      code: { u8: new Uint8Array(host.memory), offset: 0, available: 0, nextPage: () => host.nextPage(this.#pageOfRequest) },
+      eip: 0,
+      csBase: 0,
+      flags: 0,
+      maxInsns: 64,
+      endEip: -1,
+      hot: true,
+      entryCcOp: -1,
+      volatileCode: false,
+      code: {
+        u8: new Uint8Array(host.memory),
+        offset: 0,
+        available: 0,
+        nextPage: () => host.nextPage(this.#pageOfRequest),
+      },
     };
   }
 
@@ -166,16 +186,28 @@ export class RegionBuilder {
       else if (t.ir.op[last] === JMP) successors = [find(t.ir.imm[last])];
       else if (t.ir.op[last] === BR) successors = [find(t.ir.imm[last]), find(t.ir.imm2[last])];
       else if (node.tb.isReturn) {
-        const sites = (returnSites.get(node.fn) ?? []).filter((s) => translated[s] !== null && nodes[s].tb.flags === flags);
-        const seen = this.#targets(node.tb).map(find).filter((s) => s >= 0);
+        const sites = (returnSites.get(node.fn) ?? []).filter(
+          (s) => translated[s] !== null && nodes[s].tb.flags === flags,
+        );
+        const seen = this.#targets(node.tb)
+          .map(find)
+          .filter((s) => s >= 0);
         successors = [...new Set([...sites, ...seen])].slice(0, MAX_TARGETS);
-      } else successors = this.#targets(node.tb).map(find).filter((s) => s >= 0).slice(0, MAX_TARGETS);
+      } else
+        successors = this.#targets(node.tb)
+          .map(find)
+          .filter((s) => s >= 0)
+          .slice(0, MAX_TARGETS);
       return { pc: node.tb.pc, ir: t.ir, successors, stopAt: t.stopAt };
     });
     return { blocks, user: (plan.head.flags & target.userMask) === target.userValue, group: plan.group };
   }
 
-  #translateNode(tb: Tb, k: number, leaders: readonly number[]): { ir: IrBlock; stopAt: number; exitFlags: number; callReturn: number } | null {
+  #translateNode(
+    tb: Tb,
+    k: number,
+    leaders: readonly number[],
+  ): { ir: IrBlock; stopAt: number; exitFlags: number; callReturn: number } | null {
     const { target } = this.#host;
     const b = (this.#builders[k] ??= new IrBuilder(target.globals));
     b.reset();
@@ -196,7 +228,10 @@ export class RegionBuilder {
   }
 
   /** A module that takes one function per plan: `r0`, `r1`, ... in the order of successful `add`s. */
-  startModule(): { add(plan: RegionPlan): boolean; finish(record: (k: number, kind: number, pc: number, insns: number) => number): Uint8Array } {
+  startModule(): {
+    add(plan: RegionPlan): boolean;
+    finish(record: (k: number, kind: number, pc: number, insns: number) => number): Uint8Array;
+  } {
     const { target } = this.#host;
     const mb = new ModuleBuilder();
     mb.importMemory('env', 'memory', 1, 65536);
@@ -215,7 +250,12 @@ export class RegionBuilder {
         for (const { input } of inputs) this.#declareHelpers(mb, input, helpers);
         inputs.forEach(({ input, builders }, k) => {
           const record = (kind: number, pc: number, insns: number): number => exitRecord(k, kind, pc, insns);
-          const fn = compileRegion(mb, input, { globals: target.globals, exitRecord: record, pcOffset: target.offsets.pc, helper: (n) => helpers.get(n)! });
+          const fn = compileRegion(mb, input, {
+            globals: target.globals,
+            exitRecord: record,
+            pcOffset: target.offsets.pc,
+            helper: (n) => helpers.get(n)!,
+          });
           mb.exportFunction(`r${k}`, fn);
           this.#builders.push(...builders);
         });
@@ -230,7 +270,10 @@ export class RegionBuilder {
       for (let i = 0; i < end; i++) {
         const o = block.ir.op[i];
         if (!CALLW[o] || helpers.has(block.ir.imm[i])) continue;
-        const type = mb.addType(OPS[o].ins.map(() => VALTYPE.i32), [VALTYPE.i32]);
+        const type = mb.addType(
+          OPS[o].ins.map(() => VALTYPE.i32),
+          [VALTYPE.i32],
+        );
         helpers.set(block.ir.imm[i], mb.importFunction('helpers', this.#host.helper(block.ir.imm[i]), type));
       }
     }

@@ -77,7 +77,8 @@ export class SoftMmu {
 
   #miss(lin: number, kind: number, user: number, e: number): number {
     const target = this.#target;
-    if (kind === WRITE && this.#i32[e] === (lin & ~4095) && this.#i32[e + (TLB.HOST_PAGE >> 2)] < 0) return this.#codePage(lin, e);
+    if (kind === WRITE && this.#i32[e] === (lin & ~4095) && this.#i32[e + (TLB.HOST_PAGE >> 2)] < 0)
+      return this.#codePage(lin, e);
     if (!target.walk(lin, kind, user !== 0)) return ACCESS_FAULT;
     const phys = target.walkPhys;
     const info = this.#page;
@@ -174,7 +175,8 @@ export class SoftMmu {
   }
 
   flushPage(lin: number): void {
-    for (let user = 0; user < TLB.MODES; user++) this.#drop(BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS);
+    for (let user = 0; user < TLB.MODES; user++)
+      this.#drop(BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS);
   }
 
   #drop(e: number): void {

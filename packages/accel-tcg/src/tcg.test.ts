@@ -65,7 +65,19 @@ describe('tiers', () => {
   }
 
   it('gives the same state in both tiers for random programs', () => {
-    const op = fc.constantFrom(TOY.ADD, TOY.SUB, TOY.MUL, TOY.XOR, TOY.MOVI, TOY.LD, TOY.LD8, TOY.ST, TOY.JNZ, TOY.JMP, TOY.TRAP);
+    const op = fc.constantFrom(
+      TOY.ADD,
+      TOY.SUB,
+      TOY.MUL,
+      TOY.XOR,
+      TOY.MOVI,
+      TOY.LD,
+      TOY.LD8,
+      TOY.ST,
+      TOY.JNZ,
+      TOY.JMP,
+      TOY.TRAP,
+    );
     const program = fc.array(fc.tuple(op, fc.nat(2), fc.nat(3), fc.nat(255)), { minLength: 2, maxLength: 40 });
     fc.assert(
       fc.property(program, fc.array(fc.nat(0xffffffff), { minLength: 3, maxLength: 3 }), (insns, regs) => {
@@ -83,7 +95,15 @@ describe('tiers', () => {
           tcg.pc = 0x1000;
           for (let n = 0; n < 40 && !target.halted; n++) tcg.run(50);
           // where the budget ends depends on the tier, so compare only programs that ended
-          return target.halted ? { regs: [0, 1, 2, 3].map((n) => target.reg(n)), ram: ram.slice(0x8000, 0x9100).join(), traps: target.traps, retired: tcg.retired, faults: target.faults.length } : null;
+          return target.halted
+            ? {
+                regs: [0, 1, 2, 3].map((n) => target.reg(n)),
+                ram: ram.slice(0x8000, 0x9100).join(),
+                traps: target.traps,
+                retired: tcg.retired,
+                faults: target.faults.length,
+              }
+            : null;
         });
         expect(results[1]).toEqual(results[0]);
       }),
@@ -99,7 +119,10 @@ describe('self-modifying code', () => {
       const { tcg, target, ram } = toy(tier);
       // The code lies in the data window, so that ST reaches it: the second instruction overwrites the third.
       const patch = store(new DataView(Uint8Array.from(insn(TOY.MOVI, 0, 0, 77)).buffer).getInt32(0, true));
-      ram.set([...insn(TOY.LD, 1, 2, 0x80), ...insn(TOY.ST, 1, 2, 8), ...insn(TOY.MOVI, 0, 0, 11), ...insn(TOY.HALT)], 0x8000);
+      ram.set(
+        [...insn(TOY.LD, 1, 2, 0x80), ...insn(TOY.ST, 1, 2, 8), ...insn(TOY.MOVI, 0, 0, 11), ...insn(TOY.HALT)],
+        0x8000,
+      );
       ram.set(patch, 0x8080);
       for (let n = 0; n < 5; n++) {
         target.halted = false;
@@ -117,7 +140,17 @@ describe('self-modifying code', () => {
 
   it('keeps blocks when data beside the code is written', () => {
     const { tcg, target, ram } = toy('cold');
-    ram.set([...insn(TOY.MOVI, 1, 0, 100), ...insn(TOY.MOVI, 2, 0, 1), ...insn(TOY.ST, 1, 0, 0x80), ...insn(TOY.SUB, 1, 2), ...insn(TOY.JNZ, 1, 0, -2), ...insn(TOY.HALT)], 0x8000);
+    ram.set(
+      [
+        ...insn(TOY.MOVI, 1, 0, 100),
+        ...insn(TOY.MOVI, 2, 0, 1),
+        ...insn(TOY.ST, 1, 0, 0x80),
+        ...insn(TOY.SUB, 1, 2),
+        ...insn(TOY.JNZ, 1, 0, -2),
+        ...insn(TOY.HALT),
+      ],
+      0x8000,
+    );
     tcg.pc = 0x8000;
     tcg.run(10000);
     expect(target.halted).toBe(true);
@@ -130,7 +163,10 @@ describe('bounds', () => {
   it('holds a bounded translation state while a guest makes new code for ever', () => {
     const { tcg, target, ram } = toy('auto');
     // loads keep their effects apart, so each block is some kilobytes of code
-    const block = (n: number): number[] => [...Array.from({ length: 62 }, (_, k) => insn(TOY.LD, k % 3, (k + 1) % 3, n + k)).flat(), ...insn(TOY.HALT)];
+    const block = (n: number): number[] => [
+      ...Array.from({ length: 62 }, (_, k) => insn(TOY.LD, k % 3, (k + 1) % 3, n + k)).flat(),
+      ...insn(TOY.HALT),
+    ];
     for (let n = 0; n < 20_000; n++) {
       const at = 0x10000 + (n % 512) * 256;
       ram.set(block(n), at);
@@ -167,7 +203,17 @@ describe('bounds', () => {
     tcg.run(100);
     expect(tcg.codeMap.codePages[(tcg.ramBase + 0x8000) >>> 12]).toBe(1);
     // overwrite the code, then go on storing beside it
-    ram.set([...insn(TOY.MOVI, 1, 0, 200), ...insn(TOY.MOVI, 2, 0, 1), ...insn(TOY.ST, 1, 0, 0), ...insn(TOY.SUB, 1, 2), ...insn(TOY.JNZ, 1, 0, -2), ...insn(TOY.HALT)], 0x2000);
+    ram.set(
+      [
+        ...insn(TOY.MOVI, 1, 0, 200),
+        ...insn(TOY.MOVI, 2, 0, 1),
+        ...insn(TOY.ST, 1, 0, 0),
+        ...insn(TOY.SUB, 1, 2),
+        ...insn(TOY.JNZ, 1, 0, -2),
+        ...insn(TOY.HALT),
+      ],
+      0x2000,
+    );
     target.halted = false;
     target.setReg(0, 0);
     tcg.pc = 0x2000;

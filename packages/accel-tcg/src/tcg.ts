@@ -109,7 +109,13 @@ export class Tcg {
     const noHot = options.tier === 'cold' || options.trace?.exec !== undefined;
     this.#hotAfter = noHot ? 0 : options.tier === 'hot' ? 2 : HOT_AFTER;
     this.blocks = new BlockCache({
-      memory: buffer, target, mmu: this.mmu, space: this.space, codeMap: this.codeMap, hotAfter: this.#hotAfter, trace: options.trace,
+      memory: buffer,
+      target,
+      mmu: this.mmu,
+      space: this.space,
+      codeMap: this.codeMap,
+      hotAfter: this.#hotAfter,
+      trace: options.trace,
       endBefore: (linear, csBase) => this.debug.nextAfter(linear, csBase),
       debugged: () => this.debug.active,
       singly: () => this.debug.watches.length > 0,
@@ -125,7 +131,13 @@ export class Tcg {
       callj: (id, a, b, c, d) => this.#callj(id, a, b, c, d),
     });
     this.hot = new HotTier({
-      memory: this.memory, table: this.#core.regions, target, mmu: this.mmu, codeMap: this.codeMap, helpers: this.#core.helpers, hotAfter: this.#hotAfter,
+      memory: this.memory,
+      table: this.#core.regions,
+      target,
+      mmu: this.mmu,
+      codeMap: this.codeMap,
+      helpers: this.#core.helpers,
+      hotAfter: this.#hotAfter,
       nextPage: (lin) => this.mmu.access(lin, EXEC, this.blocks.user()),
       outAsm: options.trace?.outAsm,
     });
@@ -402,7 +414,7 @@ export class Tcg {
 
   /** RAM was written behind the CPU's back (DMA, loaders): host offset and bytes. */
   ramWritten(host: number, length: number): void {
-    for (let at = host; at < host + length; ) {
+    for (let at = host; at < host + length;) {
       const end = Math.min((at & ~4095) + 4096, host + length);
       if (this.codeMap.codePages[at >>> 12] !== 0) this.#codeWrite(at, end - at, false);
       at = end;

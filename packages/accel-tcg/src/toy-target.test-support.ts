@@ -7,7 +7,22 @@ import type { GlobalDef, IrBuilder } from '@emkit/ir';
 import type { Target, TargetHost } from './target.ts';
 import type { TranslateRequest, TranslateResult } from '@emkit/ir';
 
-export const TOY = { HALT: 0, ADD: 1, MOVI: 2, LD: 3, ST: 4, JNZ: 5, JMP: 6, CALL: 7, RET: 8, SUB: 9, MUL: 10, LD8: 11, TRAP: 12, XOR: 13 } as const;
+export const TOY = {
+  HALT: 0,
+  ADD: 1,
+  MOVI: 2,
+  LD: 3,
+  ST: 4,
+  JNZ: 5,
+  JMP: 6,
+  CALL: 7,
+  RET: 8,
+  SUB: 9,
+  MUL: 10,
+  LD8: 11,
+  TRAP: 12,
+  XOR: 13,
+} as const;
 const GLOBALS: readonly GlobalDef[] = [0, 1, 2, 3].map((n) => ({ name: `r${n}`, type: I32, offset: n * 8 }));
 
 /** r3 is the link stack pointer: CALL pushes the return pc at [r3 -= 4]. */
@@ -66,16 +81,36 @@ export class ToyTarget implements Target {
       const a = ra & 3;
       const c = rb & 3;
       switch (op) {
-        case TOY.ADD: b.set(a, b.add(b.get(a), b.get(c))); break;
-        case TOY.SUB: b.set(a, b.sub(b.get(a), b.get(c))); break;
-        case TOY.MUL: b.set(a, b.mul(b.get(a), b.get(c))); break;
-        case TOY.XOR: b.set(a, b.xor(b.get(a), b.i32(imm * 0x1010101))); break;
-        case TOY.MOVI: b.set(a, b.i32(imm)); break;
-        case TOY.LD: b.set(a, b.load('ld32', b.add(b.and(b.get(c), b.i32(0xfff)), b.i32(0x8000 + imm)))); break;
-        case TOY.LD8: b.set(a, b.load('ld8u', b.add(b.and(b.get(c), b.i32(0xfff)), b.i32(0x8000 + imm)))); break;
-        case TOY.ST: b.store('st32', b.add(b.and(b.get(c), b.i32(0xfff)), b.i32(0x8000 + imm)), b.get(a)); break;
-        case TOY.JNZ: b.br(b.ne(b.get(a), b.i32(0)), pc + rel * 4, pc + 4); break;
-        case TOY.JMP: b.jmp(pc + rel * 4); break;
+        case TOY.ADD:
+          b.set(a, b.add(b.get(a), b.get(c)));
+          break;
+        case TOY.SUB:
+          b.set(a, b.sub(b.get(a), b.get(c)));
+          break;
+        case TOY.MUL:
+          b.set(a, b.mul(b.get(a), b.get(c)));
+          break;
+        case TOY.XOR:
+          b.set(a, b.xor(b.get(a), b.i32(imm * 0x1010101)));
+          break;
+        case TOY.MOVI:
+          b.set(a, b.i32(imm));
+          break;
+        case TOY.LD:
+          b.set(a, b.load('ld32', b.add(b.and(b.get(c), b.i32(0xfff)), b.i32(0x8000 + imm))));
+          break;
+        case TOY.LD8:
+          b.set(a, b.load('ld8u', b.add(b.and(b.get(c), b.i32(0xfff)), b.i32(0x8000 + imm))));
+          break;
+        case TOY.ST:
+          b.store('st32', b.add(b.and(b.get(c), b.i32(0xfff)), b.i32(0x8000 + imm)), b.get(a));
+          break;
+        case TOY.JNZ:
+          b.br(b.ne(b.get(a), b.i32(0)), pc + rel * 4, pc + 4);
+          break;
+        case TOY.JMP:
+          b.jmp(pc + rel * 4);
+          break;
         case TOY.CALL: {
           const sp = b.sub(b.get(3), b.i32(4));
           b.store('st32', sp, b.i32(pc + 4));

@@ -150,10 +150,14 @@ describe('ACPI power management', () => {
     bus.advance(5e9);
     pm.raiseGpe(3);
     const boards: Board[] = [];
-    checkRoundTrip(pm, () => {
-      boards.push(createBoard());
-      return (boards.at(-1) as Board).pm;
-    }, { mutations: 100 });
+    checkRoundTrip(
+      pm,
+      () => {
+        boards.push(createBoard());
+        return (boards.at(-1) as Board).pm;
+      },
+      { mutations: 100 },
+    );
     expect((boards[0] as Board).sci.level).toBe(1);
   });
 
@@ -169,7 +173,14 @@ describe('ACPI power management', () => {
   it('holds its invariants under random operations', () => {
     const { bus, pm, sci, pci } = createBoard();
     fuzzDevice({
-      bus, seed: 11, operations: 20_000, ports: [0x5ff, 0x600, 0x601, 0x602, 0x603, 0x604, 0x605, 0x608, 0x60a, 0x63f, 0xafdf, 0xafe0, 0xafe2, 0xafe3, 0xb2, 0xb3], maxAdvance: 3e9,
+      bus,
+      seed: 11,
+      operations: 20_000,
+      ports: [
+        0x5ff, 0x600, 0x601, 0x602, 0x603, 0x604, 0x605, 0x608, 0x60a, 0x63f, 0xafdf, 0xafe0, 0xafe2, 0xafe3, 0xb2,
+        0xb3,
+      ],
+      maxAdvance: 3e9,
       extra: {
         button: () => pm.powerButton(),
         gpe: (r) => pm.raiseGpe(r.below(16)),

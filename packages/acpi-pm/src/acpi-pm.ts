@@ -6,18 +6,46 @@
  * Intel 82371AB data sheet 290562-001 chapter 7; ACPI 6.4 §4.8 "ACPI Register Model".
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, type DeviceInit, type DeviceTimer, field, type Irq, property, type PropertySpecs } from '@emkit/qdev';
+import {
+  defineDevice,
+  defineVmState,
+  type DeviceInit,
+  type DeviceTimer,
+  field,
+  type Irq,
+  property,
+  type PropertySpecs,
+} from '@emkit/qdev';
 import { PCI_FIELDS, PCI_PROPERTIES, PciDevice, PciReg, type PciState, setLe16, setLe32 } from '@emkit/pci';
 import { GPE_COUNT, PM_BLOCK_SIZE } from './limits.ts';
 import { nextOverflow, pmTicks, pmTicksToNs, pmTimerValue } from './pm-timer.ts';
 import {
-  ACPI_DISABLE, ACPI_ENABLE, APMC_PORT, BM_STS, ConfigReg, PM1_CNT_MASK, PM1_EN_MASK, PM1_STS_MASK, PmReg, PWRBTN_STS, SCI_EN, SLP_EN, SLP_TYP_MASK, SLP_TYP_S4, SLP_TYP_SHIFT,
-  SLP_TYP_SOFT_OFF, TMR_STS, WAK_STS,
+  ACPI_DISABLE,
+  ACPI_ENABLE,
+  APMC_PORT,
+  BM_STS,
+  ConfigReg,
+  PM1_CNT_MASK,
+  PM1_EN_MASK,
+  PM1_STS_MASK,
+  PmReg,
+  PWRBTN_STS,
+  SCI_EN,
+  SLP_EN,
+  SLP_TYP_MASK,
+  SLP_TYP_S4,
+  SLP_TYP_SHIFT,
+  SLP_TYP_SOFT_OFF,
+  TMR_STS,
+  WAK_STS,
 } from './registers.ts';
 
 const PROPERTIES = {
   ...PCI_PROPERTIES,
-  'io-base': property.uint16(0x600, 'base of the register block after reset; 0: not decoded until firmware programs it'),
+  'io-base': property.uint16(
+    0x600,
+    'base of the register block after reset; 0: not decoded until firmware programs it',
+  ),
   'gpe0-base': property.uint16(0xafe0, 'base of the general purpose event block (2 status, 2 enable bytes)'),
 } satisfies PropertySpecs;
 
@@ -38,10 +66,18 @@ interface AcpiPmState {
 }
 
 const VMSTATE = defineVmState<AcpiPmState>({
-  name: 'PIIX4_PM', version: 1,
+  name: 'PIIX4_PM',
+  version: 1,
   fields: [
-    field.struct('pci', PCI_FIELDS), field.u16('pm1Status'), field.u16('pm1Enable'), field.u16('pm1Control'), field.u64('overflowTicks', { max: 2 ** 45 }), field.u16('gpeStatus'),
-    field.u16('gpeEnable'), field.u8('apmControl'), field.u8('apmStatus'),
+    field.struct('pci', PCI_FIELDS),
+    field.u16('pm1Status'),
+    field.u16('pm1Enable'),
+    field.u16('pm1Control'),
+    field.u64('overflowTicks', { max: 2 ** 45 }),
+    field.u16('gpeStatus'),
+    field.u16('gpeEnable'),
+    field.u8('apmControl'),
+    field.u8('apmStatus'),
   ],
   check: (s) => {
     if ((s.pm1Status & ~PM1_STS_MASK) !== 0) return 'pm1Status has bits that do not exist';
@@ -53,7 +89,15 @@ const VMSTATE = defineVmState<AcpiPmState>({
 export class AcpiPm extends PciDevice {
   override readonly vmstate = VMSTATE;
   override readonly state: AcpiPmState = {
-    pci: this.pci, pm1Status: 0, pm1Enable: 0, pm1Control: 0, overflowTicks: 0, gpeStatus: 0, gpeEnable: 0, apmControl: 0, apmStatus: 0,
+    pci: this.pci,
+    pm1Status: 0,
+    pm1Enable: 0,
+    pm1Control: 0,
+    overflowTicks: 0,
+    gpeStatus: 0,
+    gpeEnable: 0,
+    apmControl: 0,
+    apmStatus: 0,
   };
   readonly #sci: Irq;
   readonly #smi: Irq;
@@ -66,7 +110,15 @@ export class AcpiPm extends PciDevice {
 
   constructor(init: DeviceInit<typeof PROPERTIES>) {
     super(init);
-    this.setId({ vendor: 0x8086, device: 0x7113, classCode: 0x068000, revision: 0x03, subsystemVendor: 0x1af4, subsystem: 0x1100, interruptPin: 1 });
+    this.setId({
+      vendor: 0x8086,
+      device: 0x7113,
+      classCode: 0x068000,
+      revision: 0x03,
+      subsystemVendor: 0x1af4,
+      subsystem: 0x1100,
+      interruptPin: 1,
+    });
     this.#gpeBase = init.props['gpe0-base'];
     this.#setupConfig(init.props['io-base']);
     this.#sci = this.defineGpioOut('sci', 1)[0] as Irq;
@@ -153,7 +205,8 @@ export class AcpiPm extends PciDevice {
 
   /** General purpose event `index` (0-15) happened. */
   raiseGpe(index: number): void {
-    if (!Number.isInteger(index) || index < 0 || index >= GPE_COUNT) throw new RangeError(`there is no general purpose event ${index}`);
+    if (!Number.isInteger(index) || index < 0 || index >= GPE_COUNT)
+      throw new RangeError(`there is no general purpose event ${index}`);
     this.state.gpeStatus |= 1 << index;
     this.#update();
   }
@@ -262,5 +315,10 @@ export class AcpiPm extends PciDevice {
 }
 
 export const ACPI_PM = defineDevice({
-  name: 'PIIX4_PM', description: 'PM', bus: 'pci', userCreatable: false, properties: PROPERTIES, create: (init) => new AcpiPm(init),
+  name: 'PIIX4_PM',
+  description: 'PM',
+  bus: 'pci',
+  userCreatable: false,
+  properties: PROPERTIES,
+  create: (init) => new AcpiPm(init),
 });

@@ -137,7 +137,8 @@ export class AioContext implements CoContext {
    * due. Runs nothing itself: call `poll` next. The host's events are served meanwhile.
    */
   wait(maxNs = Infinity): Promise<void> {
-    if (this.endSleep !== undefined) return Promise.reject(new AioError('already-waiting', 'the context sleeps already'));
+    if (this.endSleep !== undefined)
+      return Promise.reject(new AioError('already-waiting', 'the context sleeps already'));
     if (this.takeNotified() || this.hasReady()) return Promise.resolve();
     const ns = Math.min(maxNs, this.sleepLimitNs());
     if (ns <= 0) return Promise.resolve();
@@ -202,7 +203,8 @@ export class AioContext implements CoContext {
     if (this.hasReady()) return;
     const ns = this.sleepLimitNs();
     if (ns === 0) return;
-    if (ns === Infinity) throw new AioError('deadlock', 'blocking poll, but no timer or bottom half is scheduled that could end it');
+    if (ns === Infinity)
+      throw new AioError('deadlock', 'blocking poll, but no timer or bottom half is scheduled that could end it');
     if (this.host.block === undefined) throw new AioError('cannot-block', 'this host cannot block: use wait() instead');
     this.host.block(ns);
   }

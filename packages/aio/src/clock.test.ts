@@ -6,9 +6,13 @@ describe('clocks', () => {
     const host = new ManualHost(1_700_000_000_000);
     host.advance(5_000_000);
     const clocks = new ClockSet(host);
-    expect([clocks.realtime.now(), clocks.host.now(), clocks.virtual.now(), clocks.virtualRt.now()]).toEqual([0, 0, 0, 0]);
+    expect([clocks.realtime.now(), clocks.host.now(), clocks.virtual.now(), clocks.virtualRt.now()]).toEqual([
+      0, 0, 0, 0,
+    ]);
     host.advance(3_000_000);
-    expect([clocks.realtime.now(), clocks.host.now(), clocks.virtual.now(), clocks.virtualRt.now()]).toEqual([3_000_000, 3_000_000, 3_000_000, 3_000_000]);
+    expect([clocks.realtime.now(), clocks.host.now(), clocks.virtual.now(), clocks.virtualRt.now()]).toEqual([
+      3_000_000, 3_000_000, 3_000_000, 3_000_000,
+    ]);
     expect(clocks.host.epochMs).toBe(1_700_000_000_005);
   });
 

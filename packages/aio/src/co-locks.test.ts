@@ -254,7 +254,8 @@ describe('CoRwlock', () => {
 
 describe('property: random lock programs', () => {
   type Step = 'pause' | 'lock' | 'read' | 'write' | 'downgrade' | 'upgrade';
-  const programs = (steps: readonly Step[]): fc.Arbitrary<Step[][]> => fc.array(fc.array(fc.constantFrom(...steps), { maxLength: 10 }), { minLength: 1, maxLength: 6 });
+  const programs = (steps: readonly Step[]): fc.Arbitrary<Step[][]> =>
+    fc.array(fc.array(fc.constantFrom(...steps), { maxLength: 10 }), { minLength: 1, maxLength: 6 });
 
   it('a mutex excludes, is granted in order of request, and everyone comes to an end', () => {
     fc.assert(

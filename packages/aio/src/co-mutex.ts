@@ -30,7 +30,10 @@ export class CoMutex {
   unlock(): void {
     const holder = this.holder;
     if (holder === undefined || holder.context.current !== holder) {
-      throw new AioError('not-owner', `mutex released by other code than its holder (${holder === undefined ? 'nobody' : holder.name})`);
+      throw new AioError(
+        'not-owner',
+        `mutex released by other code than its holder (${holder === undefined ? 'nobody' : holder.name})`,
+      );
     }
     this.holder = this.waiters.shift();
     this.holder?.wake();

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { AioContext, AioError, Coroutine, ManualHost, asyncFromCo, coAwait, coJoin, coSelf, coSleepNs, coYield } from './index.ts';
+import {
+  AioContext,
+  AioError,
+  Coroutine,
+  ManualHost,
+  asyncFromCo,
+  coAwait,
+  coJoin,
+  coSelf,
+  coSleepNs,
+  coYield,
+} from './index.ts';
 import type { AioErrorKind, Co } from './index.ts';
 
 function setup() {

@@ -86,7 +86,10 @@ export class Coroutine<T> {
   }
 
   private error(kind: 're-entered' | 'terminated' | 'already-scheduled', verb: string): AioError {
-    return new AioError(kind, `cannot ${verb} coroutine ${this.name}: it is ${kind === 'already-scheduled' ? 'scheduled already' : this.currentState}`);
+    return new AioError(
+      kind,
+      `cannot ${verb} coroutine ${this.name}: it is ${kind === 'already-scheduled' ? 'scheduled already' : this.currentState}`,
+    );
   }
 
   private resume(): void {
@@ -134,7 +137,8 @@ export function* coYield(): Co<void> {
 /** Suspend until `other` has ended; its value, or its exception thrown. */
 export function* coJoin<T>(other: Coroutine<T>): Co<T> {
   const self = yield* coSelf();
-  if ((other as Coroutine<unknown>) === self) throw new AioError('deadlock', `coroutine ${self.name} cannot wait for its own end`);
+  if ((other as Coroutine<unknown>) === self)
+    throw new AioError('deadlock', `coroutine ${self.name} cannot wait for its own end`);
   let asleep = false;
   other.observe(() => {
     if (asleep) self.wake();

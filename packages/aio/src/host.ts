@@ -55,7 +55,10 @@ export function createDefaultHost(): AioHost {
         sleepCell ??= new Int32Array(new SharedArrayBuffer(4));
         Atomics.wait(sleepCell, 0, 0, ns / NS_PER_MS);
       } catch {
-        throw new AioError('cannot-block', 'this thread cannot block (a browser page, or no shared memory): use wait() instead');
+        throw new AioError(
+          'cannot-block',
+          'this thread cannot block (a browser page, or no shared memory): use wait() instead',
+        );
       }
     },
   };

@@ -56,7 +56,8 @@ export class ManualHost implements AioHost {
 
   private earliest(end: number): Pending | undefined {
     let best: Pending | undefined;
-    for (const entry of this.pending) if (entry.due <= end && (best === undefined || entry.due < best.due)) best = entry;
+    for (const entry of this.pending)
+      if (entry.due <= end && (best === undefined || entry.due < best.due)) best = entry;
     return best;
   }
 }

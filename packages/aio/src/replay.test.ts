@@ -31,7 +31,7 @@ function run(steps: readonly number[]): string {
   }
   const tick = context.timer('virtual', () => {
     note('tick');
-    tick.mod(tick10 += 10);
+    tick.mod((tick10 += 10));
     if (tick10 % 40 === 0) notifier.set();
   });
   let tick10 = 10;
@@ -58,8 +58,18 @@ describe('deterministic replay', () => {
   it('the trace is the one recorded', () => {
     // Worked out by hand: the clock stops after steps 5 and 10 and starts after 7; 0 waits on the queue from 10 to 40.
     expect(run([7, 3, 4, 3, 5, 7, 8, 10, 7]).split('\n')).toEqual([
-      '0 in@7', 'tick@10', '1 in@14', '1 out@17', 'tick@22', '2 in@22',
-      'tick@30', '2 out@30', '1 in@30', 'notified@40', 'tick@40', '0 out@40',
+      '0 in@7',
+      'tick@10',
+      '1 in@14',
+      '1 out@17',
+      'tick@22',
+      '2 in@22',
+      'tick@30',
+      '2 out@30',
+      '1 in@30',
+      'notified@40',
+      'tick@40',
+      '0 out@40',
     ]);
   });
 });

@@ -116,14 +116,6 @@ describe('runLoop', () => {
     expect(slices).toBeLessThan(2000);
   });
 
-  it('on the real host, blocks a nested poll until its timer', () => {
-    const context = new AioContext();
-    let fired = false;
-    context.timer('realtime', () => (fired = true)).mod(context.now('realtime') + 3_000_000);
-    context.pollWhile(() => !fired);
-    expect(context.now('realtime')).toBeGreaterThanOrEqual(3_000_000);
-  });
-
   it('rejects with the exception of a slice', async () => {
     const context = new AioContext({ host: new JumpingHost() });
     await expect(

@@ -13,7 +13,9 @@ function setup(options: { maxRunning?: number; maxQueued?: number } = {}) {
   );
   const log: string[] = [];
   const submit = (work: string) =>
-    pool.submit(work, (outcome) => log.push(outcome.ok ? outcome.value : `${work}: ${(outcome.error as Error).message}`));
+    pool.submit(work, (outcome) =>
+      log.push(outcome.ok ? outcome.value : `${work}: ${(outcome.error as Error).message}`),
+    );
   return { context, running, pool, log, submit };
 }
 
@@ -40,7 +42,13 @@ describe('thread pool', () => {
     const { context, running, log, submit } = setup({ maxRunning: 1 });
     const first = submit('first');
     const second = submit('second');
-    expect([first.state, second.state, first.cancel(), second.cancel(), second.cancel()]).toEqual(['running', 'queued', false, true, false]);
+    expect([first.state, second.state, first.cancel(), second.cancel(), second.cancel()]).toEqual([
+      'running',
+      'queued',
+      false,
+      true,
+      false,
+    ]);
     running.get('first')?.resolve('done');
     await settle();
     context.poll();

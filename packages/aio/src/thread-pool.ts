@@ -101,7 +101,10 @@ export class ThreadPool<W, R> {
   withdraw(job: Job<W, R>): boolean {
     if (job.state !== 'queued') return false;
     this.queue.splice(this.queue.indexOf(job), 1);
-    this.complete(job, 'cancelled', { ok: false, error: new AioError('cancelled', 'the work was cancelled before it began') });
+    this.complete(job, 'cancelled', {
+      ok: false,
+      error: new AioError('cancelled', 'the work was cancelled before it began'),
+    });
     return true;
   }
 

@@ -8,7 +8,8 @@ function setup() {
   const host = new ManualHost();
   const context = new AioContext({ host });
   const log: string[] = [];
-  const timer = (name: string, clock: ClockType = 'virtual'): Timer => context.timer(clock, () => log.push(`${name}@${context.now(clock)}`), name);
+  const timer = (name: string, clock: ClockType = 'virtual'): Timer =>
+    context.timer(clock, () => log.push(`${name}@${context.now(clock)}`), name);
   return { host, context, log, timer };
 }
 
@@ -35,7 +36,12 @@ describe('timers', () => {
     const a = timer('a');
     expect([a.pending, a.expireNs, context.nextDeadlineNs('virtual')]).toEqual([false, -1, Infinity]);
     a.mod(100.2);
-    expect([a.pending, a.expireNs, context.nextDeadlineNs('virtual'), context.nextDeadlineNs('host')]).toEqual([true, 101, 101, Infinity]);
+    expect([a.pending, a.expireNs, context.nextDeadlineNs('virtual'), context.nextDeadlineNs('host')]).toEqual([
+      true,
+      101,
+      101,
+      Infinity,
+    ]);
     a.modAnticipate(200);
     expect(a.expireNs).toBe(101);
     a.modAnticipate(50);
@@ -55,7 +61,7 @@ describe('timers', () => {
     const period = 1_000_000;
     const tick = context.timer('virtual', () => {
       ticks++;
-      tick.mod(nextTick += period);
+      tick.mod((nextTick += period));
     });
     let nextTick = period;
     tick.mod(nextTick);
@@ -87,10 +93,12 @@ describe('timers', () => {
     const { host, context, log, timer } = setup();
     const victim = timer('victim');
     const moved = timer('moved');
-    context.timer('virtual', () => {
-      victim.del();
-      moved.mod(500);
-    }).mod(1);
+    context
+      .timer('virtual', () => {
+        victim.del();
+        moved.mod(500);
+      })
+      .mod(1);
     victim.mod(2);
     moved.mod(3);
     let runs = 0;

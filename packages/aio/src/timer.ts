@@ -45,7 +45,8 @@ export class Timer {
    */
   mod(expireNs: number): void {
     const expiry = Math.max(0, Math.ceil(expireNs));
-    if (!Number.isSafeInteger(expiry)) throw new AioError('bad-time', `timer ${this.name}: ${expireNs} ns is out of range`);
+    if (!Number.isSafeInteger(expiry))
+      throw new AioError('bad-time', `timer ${this.name}: ${expireNs} ns is out of range`);
     const before = this.list.nextDeadlineNs;
     this.list.remove(this);
     this.expiry = expiry;
@@ -93,7 +94,11 @@ export class TimerList {
     if (this.heap.length === 0 || !this.clock.running) return 0;
     const now = this.clock.now();
     let fired = 0;
-    for (let first = this.heap[0]; first !== undefined && first.expireNs <= now && fired < budget; first = this.heap[0]) {
+    for (
+      let first = this.heap[0];
+      first !== undefined && first.expireNs <= now && fired < budget;
+      first = this.heap[0]
+    ) {
       first.del();
       fired++;
       first.callback();

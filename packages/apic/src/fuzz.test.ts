@@ -7,7 +7,8 @@ const LOCAL = 0xfee00000;
 const IO = 0xfec00000;
 
 function top(words: Uint32Array): number {
-  for (let vector = 255; vector >= 0; vector--) if (((words[Math.floor(vector / 32)] as number) / 2 ** (vector % 32)) % 2 >= 1) return vector;
+  for (let vector = 255; vector >= 0; vector--)
+    if (((words[Math.floor(vector / 32)] as number) / 2 ** (vector % 32)) % 2 >= 1) return vector;
   return -1;
 }
 
@@ -20,8 +21,23 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
   const s = local.state;
   let taken = 0;
   fuzzDevice({
-    bus, seed, operations: 20_000, maxAdvance: 200_000,
-    mmio: [...Array.from({ length: 64 }, (_, i) => LOCAL + 16 * i), LOCAL + 0xf0, LOCAL + 0xb0, LOCAL + 0xb0, LOCAL + 3, LOCAL + 0xffc, IO, IO, IO + 0x10, IO + 0x10, IO + 0x40],
+    bus,
+    seed,
+    operations: 20_000,
+    maxAdvance: 200_000,
+    mmio: [
+      ...Array.from({ length: 64 }, (_, i) => LOCAL + 16 * i),
+      LOCAL + 0xf0,
+      LOCAL + 0xb0,
+      LOCAL + 0xb0,
+      LOCAL + 3,
+      LOCAL + 0xffc,
+      IO,
+      IO,
+      IO + 0x10,
+      IO + 0x10,
+      IO + 0x40,
+    ],
     extra: {
       enable: () => void bus.memory.write32(LOCAL + 0xf0, 0x1ff),
       calm: () => void bus.memory.write32(LOCAL + 0x80, 0),
@@ -49,7 +65,8 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
       const expected = isOn ? s.extInt || lint(0) || lint(1) || isVector : lint0;
       if (local.isRequesting !== expected) return `request line ${local.isRequesting}, expected ${expected}`;
       if (((s.irr[0] as number) | (s.isr[0] as number)) & 0xffff) return 'an illegal vector got in';
-      if ((s.svr & 0x100) === 0 && s.lvt.some((entry, i) => i !== 3 && (entry & 0x10000) === 0)) return 'software-disabled, but an entry is not masked';
+      if ((s.svr & 0x100) === 0 && s.lvt.some((entry, i) => i !== 3 && (entry & 0x10000) === 0))
+        return 'software-disabled, but an entry is not masked';
       const t = s.timer.deadline.deadline;
       if (t >= 0 && t <= bus.clock.now()) return 'the timer is armed in the past';
       for (let pin = 0; pin < IO_APIC_PINS; pin++) {

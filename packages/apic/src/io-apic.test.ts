@@ -29,7 +29,10 @@ function setup(): Setup {
     bus.memory.write32(BASE + 0x10, value);
   };
   return {
-    bus, io, local, put,
+    bus,
+    io,
+    local,
+    put,
     get: (reg) => {
       bus.memory.write32(BASE, reg);
       return bus.memory.read32(BASE + 0x10);
@@ -38,18 +41,24 @@ function setup(): Setup {
       put(0x11 + 2 * pin, high);
       put(0x10 + 2 * pin, low);
     },
-    pin: (pin, level) => io.gpioIn('', pin).set(level), ack: () => (local.isRequesting ? local.acknowledge() : null), eoi: () => void bus.memory.write32(LOCAL + 0xb0, 0),
+    pin: (pin, level) => io.gpioIn('', pin).set(level),
+    ack: () => (local.isRequesting ? local.acknowledge() : null),
+    eoi: () => void bus.memory.write32(LOCAL + 0xb0, 0),
   };
 }
 
 describe('registers', () => {
   it('have their values', () => {
     const s = setup();
-    expect([s.get(0), s.get(1), s.get(2), s.get(3), s.get(0x10), s.get(0x11), s.get(0x3e), s.get(0x40)]).toEqual([0, 0x00170011, 0, 0, 0x10000, 0, 0x10000, 0]);
+    expect([s.get(0), s.get(1), s.get(2), s.get(3), s.get(0x10), s.get(0x11), s.get(0x3e), s.get(0x40)]).toEqual([
+      0, 0x00170011, 0, 0, 0x10000, 0, 0x10000, 0,
+    ]);
     s.put(0, 0xffffffff);
     s.put(1, 0);
     s.entry(5, 0xffffffff, 0xffffffff);
-    expect([s.get(0), s.get(2), s.get(1), s.get(0x1a), s.get(0x1b), s.bus.memory.read32(BASE)]).toEqual([0x0f000000, 0x0f000000, 0x00170011, 0x1afff, 0xff000000, 0x1b]);
+    expect([s.get(0), s.get(2), s.get(1), s.get(0x1a), s.get(0x1b), s.bus.memory.read32(BASE)]).toEqual([
+      0x0f000000, 0x0f000000, 0x00170011, 0x1afff, 0xff000000, 0x1b,
+    ]);
   });
 });
 
@@ -73,7 +82,14 @@ describe('edge-triggered inputs', () => {
   it('go by physical and logical destination', () => {
     const s = setup();
     s.bus.memory.write32(LOCAL + 0xd0, 0x01000000);
-    for (const [low, high, expected] of [[0x41, 0, 0x41], [0x42, 0x01000000, null], [0x843, 0x01000000, 0x43], [0x944, 0x03000000, 0x44], [0x845, 0x02000000, null], [0x46, 0xff000000, 0x46]] as const) {
+    for (const [low, high, expected] of [
+      [0x41, 0, 0x41],
+      [0x42, 0x01000000, null],
+      [0x843, 0x01000000, 0x43],
+      [0x944, 0x03000000, 0x44],
+      [0x845, 0x02000000, null],
+      [0x46, 0xff000000, 0x46],
+    ] as const) {
       s.entry(1, low, high);
       s.pin(1, 1);
       s.pin(1, 0);
@@ -85,7 +101,8 @@ describe('edge-triggered inputs', () => {
   it('deliver NMI, SMI, INIT and ExtINT', () => {
     const s = setup();
     const seen: string[] = [];
-    for (const name of ['nmi', 'smi', 'init']) s.local.gpioOut(name).connect((level) => void (level && seen.push(name)));
+    for (const name of ['nmi', 'smi', 'init'])
+      s.local.gpioOut(name).connect((level) => void (level && seen.push(name)));
     for (const mode of [0x200, 0x400, 0x500]) {
       s.entry(2, mode);
       s.pin(2, 1);

@@ -4,7 +4,16 @@
  * Intel 82093AA data sheet (290566-001). No EOI register (version 0x11 has none): ends come from the local APICs.
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, Device, type DeviceInit, field, property, type PropertySpecs, type SystemBus } from '@emkit/qdev';
+import {
+  defineDevice,
+  defineVmState,
+  Device,
+  type DeviceInit,
+  field,
+  property,
+  type PropertySpecs,
+  type SystemBus,
+} from '@emkit/qdev';
 import { IO_APIC_PINS } from './limits.ts';
 import type { InterruptTarget } from './message.ts';
 import { DeliveryMode } from './registers.ts';
@@ -38,13 +47,18 @@ interface IoApicState {
 }
 
 const VMSTATE = defineVmState<IoApicState>({
-  name: 'ioapic', version: 1,
+  name: 'ioapic',
+  version: 1,
   fields: [
-    field.u8('select'), field.u8('apicId', { max: 15 }), field.u32('lines', { max: 2 ** IO_APIC_PINS - 1 }), field.array('low', 'u32', IO_APIC_PINS, { max: WRITABLE | REMOTE_IRR }),
+    field.u8('select'),
+    field.u8('apicId', { max: 15 }),
+    field.u32('lines', { max: 2 ** IO_APIC_PINS - 1 }),
+    field.array('low', 'u32', IO_APIC_PINS, { max: WRITABLE | REMOTE_IRR }),
     field.array('high', 'u32', IO_APIC_PINS),
   ],
   check: (s) => {
-    for (const entry of s.low) if ((entry & (REMOTE_IRR | LEVEL)) === REMOTE_IRR) return 'an edge-triggered entry has remote IRR set';
+    for (const entry of s.low)
+      if ((entry & (REMOTE_IRR | LEVEL)) === REMOTE_IRR) return 'an edge-triggered entry has remote IRR set';
     return null;
   },
 });
@@ -62,9 +76,16 @@ export class IoApic extends Device {
     this.#address = init.props['mmio-base'];
     this.#initialId = init.props.id & 15;
     this.defineGpioIn('', IO_APIC_PINS, (pin, level) => this.#setPin(pin, level));
-    this.state = { select: 0, apicId: this.#initialId, lines: 0, low: new Uint32Array(IO_APIC_PINS).fill(MASKED), high: new Uint32Array(IO_APIC_PINS) };
+    this.state = {
+      select: 0,
+      apicId: this.#initialId,
+      lines: 0,
+      low: new Uint32Array(IO_APIC_PINS).fill(MASKED),
+      high: new Uint32Array(IO_APIC_PINS),
+    };
     this.#region = MemoryRegion.io('ioapic', 0x1000, {
-      read: (offset) => (offset === IOREGSEL ? this.state.select : offset === IOWIN ? this.#read(this.state.select) : 0),
+      read: (offset) =>
+        offset === IOREGSEL ? this.state.select : offset === IOWIN ? this.#read(this.state.select) : 0,
       write: (offset, value) => {
         if (offset === IOREGSEL) this.state.select = value & 0xff;
         else if (offset === IOWIN) this.#write(this.state.select, value);
@@ -186,5 +207,10 @@ export class IoApic extends Device {
 }
 
 export const IO_APIC = defineDevice({
-  name: 'ioapic', description: 'I/O APIC 82093AA', bus: 'system', userCreatable: false, properties: PROPERTIES, create: (init) => new IoApic(init),
+  name: 'ioapic',
+  description: 'I/O APIC 82093AA',
+  bus: 'system',
+  userCreatable: false,
+  properties: PROPERTIES,
+  create: (init) => new IoApic(init),
 });

@@ -5,7 +5,18 @@
  */
 import { defineVmState, type DeviceTimer, field } from '@emkit/qdev';
 import type { ApicTimerState } from './apic-timer.ts';
-import { BASE_BSP, BASE_ENABLE, DEFAULT_BASE, DeliveryMode, ICR_LOW_MASK, Lvt, LVT_COUNT, LVT_MASKED, SVR_ENABLE, SVR_MASK } from './registers.ts';
+import {
+  BASE_BSP,
+  BASE_ENABLE,
+  DEFAULT_BASE,
+  DeliveryMode,
+  ICR_LOW_MASK,
+  Lvt,
+  LVT_COUNT,
+  LVT_MASKED,
+  SVR_ENABLE,
+  SVR_MASK,
+} from './registers.ts';
 import { highestVector } from './vector-set.ts';
 
 export const RESET_BASE = (DEFAULT_BASE | BASE_ENABLE | BASE_BSP) >>> 0;
@@ -34,21 +45,54 @@ export interface LocalApicState {
 }
 
 export const LOCAL_APIC_VMSTATE = defineVmState<LocalApicState>({
-  name: 'apic', version: 1,
+  name: 'apic',
+  version: 1,
   fields: [
-    field.u32('base'), field.u8('apicId'), field.u8('tpr'), field.u32('ldr'), field.u32('dfr'), field.u32('svr', { max: SVR_MASK }), field.array('isr', 'u32', 8),
-    field.array('tmr', 'u32', 8), field.array('irr', 'u32', 8), field.u8('esr'), field.u8('errors'), field.u32('icrLow', { max: ICR_LOW_MASK }), field.u32('icrHigh'),
-    field.array('lvt', 'u32', LVT_COUNT, { max: 0x3ffff }), field.u8('lint', { max: 3 }), field.bool('extInt'),
+    field.u32('base'),
+    field.u8('apicId'),
+    field.u8('tpr'),
+    field.u32('ldr'),
+    field.u32('dfr'),
+    field.u32('svr', { max: SVR_MASK }),
+    field.array('isr', 'u32', 8),
+    field.array('tmr', 'u32', 8),
+    field.array('irr', 'u32', 8),
+    field.u8('esr'),
+    field.u8('errors'),
+    field.u32('icrLow', { max: ICR_LOW_MASK }),
+    field.u32('icrHigh'),
+    field.array('lvt', 'u32', LVT_COUNT, { max: 0x3ffff }),
+    field.u8('lint', { max: 3 }),
+    field.bool('extInt'),
     field.struct('timer', [
-      field.u32('initial'), field.u8('divide', { max: 0xb }), field.i64('start', { min: -(2 ** 52), max: 2 ** 52 }), field.bool('isPeriodic'), field.timer('deadline'),
+      field.u32('initial'),
+      field.u8('divide', { max: 0xb }),
+      field.i64('start', { min: -(2 ** 52), max: 2 ** 52 }),
+      field.bool('isPeriodic'),
+      field.timer('deadline'),
     ]),
   ],
 });
 
 export function makeLocalApic(deadline: DeviceTimer): LocalApicState {
   return {
-    base: RESET_BASE, apicId: 0, tpr: 0, ldr: 0, dfr: 0xffffffff, svr: 0xff, isr: new Uint32Array(8), tmr: new Uint32Array(8), irr: new Uint32Array(8), esr: 0, errors: 0, icrLow: 0,
-    icrHigh: 0, lvt: new Uint32Array(LVT_COUNT), lint: 0, extInt: false, timer: { initial: 0, divide: 0, start: 0, isPeriodic: false, deadline },
+    base: RESET_BASE,
+    apicId: 0,
+    tpr: 0,
+    ldr: 0,
+    dfr: 0xffffffff,
+    svr: 0xff,
+    isr: new Uint32Array(8),
+    tmr: new Uint32Array(8),
+    irr: new Uint32Array(8),
+    esr: 0,
+    errors: 0,
+    icrLow: 0,
+    icrHigh: 0,
+    lvt: new Uint32Array(LVT_COUNT),
+    lint: 0,
+    extInt: false,
+    timer: { initial: 0, divide: 0, start: 0, isPeriodic: false, deadline },
   };
 }
 

@@ -22,7 +22,11 @@ function setup(properties: Record<string, unknown> = {}): Setup {
   const put = (reg: number, value: number): void => void bus.memory.write32(BASE + reg * 16, value);
   put(ApicReg.SVR, 0x1ff);
   return {
-    bus, apic, put, get: (reg) => bus.memory.read32(BASE + reg * 16), request: (vector, isLevel = false) => void apic.deliver(DeliveryMode.FIXED, vector, isLevel),
+    bus,
+    apic,
+    put,
+    get: (reg) => bus.memory.read32(BASE + reg * 16),
+    request: (vector, isLevel = false) => void apic.deliver(DeliveryMode.FIXED, vector, isLevel),
     ack: () => (apic.isRequesting ? apic.acknowledge() : null),
   };
 }
@@ -32,14 +36,35 @@ describe('registers', () => {
     const bus = createFakeBus();
     bus.add(LOCAL_APIC, { id: 3, 'virtual-wire': false });
     const get = (reg: number): number => bus.memory.read32(BASE + reg * 16);
-    expect([ApicReg.ID, ApicReg.VERSION, ApicReg.TPR, ApicReg.LDR, ApicReg.DFR, ApicReg.SVR, ApicReg.LVT_TIMER, ApicReg.LVT_LINT0, ApicReg.LVT_ERROR].map(get)).toEqual(
-      [0x03000000, 0x00050014, 0, 0, 0xffffffff, 0xff, 0x10000, 0x10000, 0x10000],
-    );
+    expect(
+      [
+        ApicReg.ID,
+        ApicReg.VERSION,
+        ApicReg.TPR,
+        ApicReg.LDR,
+        ApicReg.DFR,
+        ApicReg.SVR,
+        ApicReg.LVT_TIMER,
+        ApicReg.LVT_LINT0,
+        ApicReg.LVT_ERROR,
+      ].map(get),
+    ).toEqual([0x03000000, 0x00050014, 0, 0, 0xffffffff, 0xff, 0x10000, 0x10000, 0x10000]);
   });
 
   it('hold what fits them', () => {
     const s = setup();
-    for (const reg of [ApicReg.ID, ApicReg.LDR, ApicReg.DFR, ApicReg.TPR, ApicReg.LVT_LINT0, ApicReg.LVT_TIMER, ApicReg.LVT_ERROR, ApicReg.ICR_HIGH, ApicReg.TIMER_DIVIDE]) s.put(reg, 0x1234567f);
+    for (const reg of [
+      ApicReg.ID,
+      ApicReg.LDR,
+      ApicReg.DFR,
+      ApicReg.TPR,
+      ApicReg.LVT_LINT0,
+      ApicReg.LVT_TIMER,
+      ApicReg.LVT_ERROR,
+      ApicReg.ICR_HIGH,
+      ApicReg.TIMER_DIVIDE,
+    ])
+      s.put(reg, 0x1234567f);
     expect(s.get(ApicReg.ID)).toBe(0x12000000);
     expect(s.get(ApicReg.LDR)).toBe(0x12000000);
     expect(s.get(ApicReg.DFR)).toBe(0x1fffffff);
@@ -126,7 +151,16 @@ describe('priorities', () => {
 });
 
 describe('timer', () => {
-  it.each([[0x0, 2], [0x1, 4], [0x2, 8], [0x3, 16], [0x8, 32], [0x9, 64], [0xa, 128], [0xb, 1]])('divide code %d', (code, by) => {
+  it.each([
+    [0x0, 2],
+    [0x1, 4],
+    [0x2, 8],
+    [0x3, 16],
+    [0x8, 32],
+    [0x9, 64],
+    [0xa, 128],
+    [0xb, 1],
+  ])('divide code %d', (code, by) => {
     const s = setup();
     s.put(ApicReg.LVT_TIMER, 0x40);
     s.put(ApicReg.TIMER_DIVIDE, code);
@@ -186,8 +220,15 @@ describe('timer', () => {
 
 describe('inter-processor interrupts', () => {
   it.each([
-    ['self', 0x40040, 0, 0x40], ['all', 0x80041, 0, 0x41], ['others', 0xc0042, 0, null], ['own ID', 0x43, 0, 0x43], ['another ID', 0x44, 5, null], ['broadcast', 0x45, 0xff, 0x45],
-    ['logical', 0x846, 2, 0x46], ['logical, not us', 0x847, 4, null], ['lowest priority', 0x948, 3, 0x48],
+    ['self', 0x40040, 0, 0x40],
+    ['all', 0x80041, 0, 0x41],
+    ['others', 0xc0042, 0, null],
+    ['own ID', 0x43, 0, 0x43],
+    ['another ID', 0x44, 5, null],
+    ['broadcast', 0x45, 0xff, 0x45],
+    ['logical', 0x846, 2, 0x46],
+    ['logical, not us', 0x847, 4, null],
+    ['lowest priority', 0x948, 3, 0x48],
   ])('%s', (_name, low, destination, expected) => {
     const s = setup();
     s.put(ApicReg.LDR, 0x02000000);
@@ -200,7 +241,13 @@ describe('inter-processor interrupts', () => {
     const s = setup();
     s.put(ApicReg.DFR, 0);
     s.put(ApicReg.LDR, 0x24000000);
-    expect([0x24, 0x25, 0x34, 0x28, 0xff].map((destination) => s.apic.matches(destination, true))).toEqual([true, true, false, false, true]);
+    expect([0x24, 0x25, 0x34, 0x28, 0xff].map((destination) => s.apic.matches(destination, true))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      true,
+    ]);
   });
 
   it('drives NMI, SMI and INIT, and ignores INIT de-assert', () => {
@@ -226,7 +273,7 @@ describe('inter-processor interrupts', () => {
 });
 
 describe('LINT0 and LINT1', () => {
-  it('virtual wire: the 8259\'s INT passes through, its vector comes from there', () => {
+  it("virtual wire: the 8259's INT passes through, its vector comes from there", () => {
     const bus = createFakeBus();
     const apic = bus.add(LOCAL_APIC); // not software-enabled yet
     apic.onExtInt = () => {

@@ -6,19 +6,61 @@
  * Intel SDM Vol. 3A, chapter "Advanced Programmable Interrupt Controller (APIC)".
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, Device, type DeviceInit, type Irq, property, type PropertySpecs, type SystemBus } from '@emkit/qdev';
+import {
+  defineDevice,
+  Device,
+  type DeviceInit,
+  type Irq,
+  property,
+  type PropertySpecs,
+  type SystemBus,
+} from '@emkit/qdev';
 import { armTimer, changeTimer, currentCount, startTimer } from './apic-timer.ts';
-import { deliverableVector, isDestination, LOCAL_APIC_VMSTATE, type LocalApicState, makeLocalApic, processorPriority, RESET_BASE, resetLocalApic } from './local-apic-state.ts';
+import {
+  deliverableVector,
+  isDestination,
+  LOCAL_APIC_VMSTATE,
+  type LocalApicState,
+  makeLocalApic,
+  processorPriority,
+  RESET_BASE,
+  resetLocalApic,
+} from './local-apic-state.ts';
 import type { InterruptTarget } from './message.ts';
 import {
-  ApicReg, BASE_BSP, BASE_ENABLE, DeliveryMode, ESR_ILLEGAL_REGISTER, ESR_RECEIVE_ILLEGAL, ESR_SEND_ILLEGAL, FIRST_VECTOR, ICR_ASSERT, ICR_LEVEL, ICR_LOGICAL,
-  ICR_LOW_MASK, ICR_SHORTHAND_SHIFT, Lvt, LVT_COUNT, LVT_LEVEL, LVT_MASKED, LVT_PERIODIC, LVT_REMOTE_IRR, LVT_WRITABLE, Shorthand, SVR_ENABLE, SVR_MASK, VERSION,
+  ApicReg,
+  BASE_BSP,
+  BASE_ENABLE,
+  DeliveryMode,
+  ESR_ILLEGAL_REGISTER,
+  ESR_RECEIVE_ILLEGAL,
+  ESR_SEND_ILLEGAL,
+  FIRST_VECTOR,
+  ICR_ASSERT,
+  ICR_LEVEL,
+  ICR_LOGICAL,
+  ICR_LOW_MASK,
+  ICR_SHORTHAND_SHIFT,
+  Lvt,
+  LVT_COUNT,
+  LVT_LEVEL,
+  LVT_MASKED,
+  LVT_PERIODIC,
+  LVT_REMOTE_IRR,
+  LVT_WRITABLE,
+  Shorthand,
+  SVR_ENABLE,
+  SVR_MASK,
+  VERSION,
 } from './registers.ts';
 import { clearVector, hasVector, highestVector, setVector } from './vector-set.ts';
 
 const PROPERTIES = {
   id: property.uint8(0, 'initial APIC ID'),
-  'virtual-wire': property.bool(true, 'after reset LINT0 is ExtINT and unmasked, as firmware leaves it (MP specification 3.6.2.2)'),
+  'virtual-wire': property.bool(
+    true,
+    'after reset LINT0 is ExtINT and unmasked, as firmware leaves it (MP specification 3.6.2.2)',
+  ),
 } satisfies PropertySpecs;
 
 export class LocalApic extends Device implements InterruptTarget {
@@ -274,7 +316,8 @@ export class LocalApic extends Device implements InterruptTarget {
       case ApicReg.SVR:
         s.svr = value & SVR_MASK;
         // "Local APIC State After It Has Been Software Disabled": all entries are masked
-        if ((s.svr & SVR_ENABLE) === 0) for (let i = 0; i < LVT_COUNT; i++) s.lvt[i] = (s.lvt[i] as number) | LVT_MASKED;
+        if ((s.svr & SVR_ENABLE) === 0)
+          for (let i = 0; i < LVT_COUNT; i++) s.lvt[i] = (s.lvt[i] as number) | LVT_MASKED;
         break;
       case ApicReg.ESR:
         s.esr = s.errors;
@@ -343,7 +386,10 @@ export class LocalApic extends Device implements InterruptTarget {
       return;
     }
     const shorthand = (icrLow >> ICR_SHORTHAND_SHIFT) & 3;
-    const isForSelf = shorthand === Shorthand.NONE ? this.matches(icrHigh >>> 24, (icrLow & ICR_LOGICAL) !== 0) : shorthand !== Shorthand.OTHERS;
+    const isForSelf =
+      shorthand === Shorthand.NONE
+        ? this.matches(icrHigh >>> 24, (icrLow & ICR_LOGICAL) !== 0)
+        : shorthand !== Shorthand.OTHERS;
     if (isForSelf) this.deliver(mode, vector, false);
   }
 
@@ -374,8 +420,15 @@ export class LocalApic extends Device implements InterruptTarget {
     const s = this.state;
     const entry = s.lvt[lvt] as number;
     const isOn = (s.lint & (1 << (lvt - Lvt.LINT0))) !== 0;
-    if (!isOn || (entry & (LVT_MASKED | LVT_REMOTE_IRR)) !== 0 || (entry & LVT_LEVEL) === 0 || ((entry >> 8) & 7) !== DeliveryMode.FIXED) return;
-    if (this.deliver(DeliveryMode.FIXED, entry & 0xff, true) && (entry & 0xff) >= FIRST_VECTOR) s.lvt[lvt] = entry | LVT_REMOTE_IRR;
+    if (
+      !isOn ||
+      (entry & (LVT_MASKED | LVT_REMOTE_IRR)) !== 0 ||
+      (entry & LVT_LEVEL) === 0 ||
+      ((entry >> 8) & 7) !== DeliveryMode.FIXED
+    )
+      return;
+    if (this.deliver(DeliveryMode.FIXED, entry & 0xff, true) && (entry & 0xff) >= FIRST_VECTOR)
+      s.lvt[lvt] = entry | LVT_REMOTE_IRR;
   }
 
   #onTimer(): void {
@@ -397,7 +450,11 @@ export class LocalApic extends Device implements InterruptTarget {
   get #isExtIntRequested(): boolean {
     const s = this.state;
     if (!this.#isHardwareEnabled) return (s.lint & 1) !== 0;
-    return s.extInt || isExtIntOn(s.lvt[Lvt.LINT0] as number, s.lint & 1) || isExtIntOn(s.lvt[Lvt.LINT1] as number, s.lint & 2);
+    return (
+      s.extInt ||
+      isExtIntOn(s.lvt[Lvt.LINT0] as number, s.lint & 1) ||
+      isExtIntOn(s.lvt[Lvt.LINT1] as number, s.lint & 2)
+    );
   }
 
   #update(): void {
@@ -410,9 +467,21 @@ function isExtIntOn(entry: number, line: number): boolean {
 }
 
 function isReadOnly(reg: number): boolean {
-  return (reg >= ApicReg.ISR && reg < ApicReg.ESR) || reg === ApicReg.VERSION || reg === ApicReg.APR || reg === ApicReg.PPR || reg === ApicReg.RRD || reg === ApicReg.TIMER_CURRENT;
+  return (
+    (reg >= ApicReg.ISR && reg < ApicReg.ESR) ||
+    reg === ApicReg.VERSION ||
+    reg === ApicReg.APR ||
+    reg === ApicReg.PPR ||
+    reg === ApicReg.RRD ||
+    reg === ApicReg.TIMER_CURRENT
+  );
 }
 
 export const LOCAL_APIC = defineDevice({
-  name: 'apic', description: 'Local APIC', bus: 'system', userCreatable: false, properties: PROPERTIES, create: (init) => new LocalApic(init),
+  name: 'apic',
+  description: 'Local APIC',
+  bus: 'system',
+  userCreatable: false,
+  properties: PROPERTIES,
+  create: (init) => new LocalApic(init),
 });

@@ -1,10 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BigEndianReader, BoundsError, GuestPhys, LittleEndianReader, alignDown, alignUp, deposit, extract, isPowerOfTwo, pageBase, signExtend, toSize } from './index.ts';
+import {
+  BigEndianReader,
+  BoundsError,
+  GuestPhys,
+  LittleEndianReader,
+  alignDown,
+  alignUp,
+  deposit,
+  extract,
+  isPowerOfTwo,
+  pageBase,
+  signExtend,
+  toSize,
+} from './index.ts';
 
 const RUNS = { seed: 1, numRuns: 500 };
 const word = fc.integer({ min: -(2 ** 31), max: 2 ** 32 - 1 });
-const field = fc.integer({ min: 0, max: 31 }).chain((start) => fc.tuple(fc.constant(start), fc.integer({ min: 1, max: 32 - start })));
+const field = fc
+  .integer({ min: 0, max: 31 })
+  .chain((start) => fc.tuple(fc.constant(start), fc.integer({ min: 1, max: 32 - start })));
 const size = fc.maxSafeInteger().map(Math.abs);
 
 describe('bit fields', () => {
@@ -72,7 +87,8 @@ describe('alignment', () => {
   it('lets only integers within the limit through toSize', () => {
     expect(toSize(0, 10, 'n')).toBe(0);
     expect(toSize(10n, 10, 'n')).toBe(10);
-    for (const value of [11, -1, 0.5, NaN, Infinity, 1n << 64n, -1n]) expect(() => toSize(value, 10, 'n')).toThrow(BoundsError);
+    for (const value of [11, -1, 0.5, NaN, Infinity, 1n << 64n, -1n])
+      expect(() => toSize(value, 10, 'n')).toThrow(BoundsError);
     expect(() => toSize(2 ** 53, 2 ** 60, 'cluster count')).toThrow(/cluster count is 9007199254740992/);
   });
 });
@@ -94,7 +110,9 @@ describe('endian readers', () => {
   it('reads each width in its order', () => {
     const le = new LittleEndianReader(bytes);
     const be = new BigEndianReader(bytes);
-    expect([le.u8(0), le.i8(0), le.u16(0), le.i16(0), le.u32(1), le.i32(0)]).toEqual([255, -1, 0x80ff, -32513, 0x03020180, 0x020180ff]);
+    expect([le.u8(0), le.i8(0), le.u16(0), le.i16(0), le.u32(1), le.i32(0)]).toEqual([
+      255, -1, 0x80ff, -32513, 0x03020180, 0x020180ff,
+    ]);
     expect(le.u64(1)).toBe(0x8706050403020180n);
     expect([be.u16(0), be.i16(0), be.u32(1)]).toEqual([0xff80, -128, 0x80010203]);
     expect(be.u64(0)).toBe(0xff80010203040506n);
@@ -109,7 +127,9 @@ describe('endian readers', () => {
   });
 
   it('refuses 64-bit sizes that a number cannot hold', () => {
-    expect(new LittleEndianReader(Uint8Array.of(255, 255, 255, 255, 255, 255, 31, 0)).size64(0)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(new LittleEndianReader(Uint8Array.of(255, 255, 255, 255, 255, 255, 31, 0)).size64(0)).toBe(
+      Number.MAX_SAFE_INTEGER,
+    );
     expect(() => new LittleEndianReader(Uint8Array.of(0, 0, 0, 0, 0, 0, 32, 0)).size64(0)).toThrow(BoundsError);
   });
 
@@ -118,7 +138,8 @@ describe('endian readers', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 32 }), offset, offset, (data, at, length) => {
         const reader = new BigEndianReader(data);
-        const inside = Number.isInteger(at) && at >= 0 && Number.isInteger(length) && length >= 0 && at + length <= data.length;
+        const inside =
+          Number.isInteger(at) && at >= 0 && Number.isInteger(length) && length >= 0 && at + length <= data.length;
         try {
           expect([...reader.bytes(at, length)]).toEqual([...data.slice(at, at + length)]);
           expect(inside).toBe(true);

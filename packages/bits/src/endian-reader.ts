@@ -50,7 +50,8 @@ class EndianReader {
   /** A 64-bit size or offset as a number; above 2^53-1 it throws `BoundsError`. */
   size64(offset: number): number {
     const value = this.u64(offset);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new BoundsError(`${this.what}: 64-bit size ${value} at ${offset} is too large`, offset);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new BoundsError(`${this.what}: 64-bit size ${value} at ${offset} is too large`, offset);
     return Number(value);
   }
 
@@ -62,8 +63,17 @@ class EndianReader {
 
   private at(offset: number, length: number): DataView {
     // `length <= this.length - offset`, not a sum: no overflow however large the claimed length.
-    if (!Number.isInteger(offset) || !Number.isInteger(length) || offset < 0 || length < 0 || length > this.length - offset) {
-      throw new BoundsError(`${this.what}: ${length} byte(s) at offset ${offset} are outside its ${this.length} bytes`, offset);
+    if (
+      !Number.isInteger(offset) ||
+      !Number.isInteger(length) ||
+      offset < 0 ||
+      length < 0 ||
+      length > this.length - offset
+    ) {
+      throw new BoundsError(
+        `${this.what}: ${length} byte(s) at offset ${offset} are outside its ${this.length} bytes`,
+        offset,
+      );
     }
     return this.view;
   }

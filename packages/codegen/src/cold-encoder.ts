@@ -20,20 +20,45 @@ const BR = opId('br');
 const JMP = opId('jmp');
 
 /** Small integers for the switch below. */
-const K = { SKIP: 0, PURE: 1, GET: 2, SET: 3, ENVLD: 4, ENVST: 5, LOAD: 6, STORE: 7, GUARD: 8, CALL: 9, INSN: 10, TERM: 11 } as const;
+const K = {
+  SKIP: 0,
+  PURE: 1,
+  GET: 2,
+  SET: 3,
+  ENVLD: 4,
+  ENVST: 5,
+  LOAD: 6,
+  STORE: 7,
+  GUARD: 8,
+  CALL: 9,
+  INSN: 10,
+  TERM: 11,
+} as const;
 const kindOf = (o: (typeof OPS)[number]): number => {
   switch (o.effect) {
-    case 'pure': return K.PURE;
-    case 'get': return K.GET;
-    case 'set': return K.SET;
-    case 'envld': return K.ENVLD;
-    case 'envst': return K.ENVST;
-    case 'load': return K.LOAD;
-    case 'store': return K.STORE;
-    case 'guard': return K.GUARD;
-    case 'callw': case 'callj': return K.CALL;
-    case 'term': return K.TERM;
-    default: return o.id === INSN_START ? K.INSN : K.SKIP;
+    case 'pure':
+      return K.PURE;
+    case 'get':
+      return K.GET;
+    case 'set':
+      return K.SET;
+    case 'envld':
+      return K.ENVLD;
+    case 'envst':
+      return K.ENVST;
+    case 'load':
+      return K.LOAD;
+    case 'store':
+      return K.STORE;
+    case 'guard':
+      return K.GUARD;
+    case 'callw':
+    case 'callj':
+      return K.CALL;
+    case 'term':
+      return K.TERM;
+    default:
+      return o.id === INSN_START ? K.INSN : K.SKIP;
   }
 };
 const KIND = Uint8Array.from(OPS, kindOf);
@@ -42,7 +67,9 @@ const OUT = Uint8Array.from(OPS, (o) => o.out);
 const IS_CALLJ = Uint8Array.from(OPS, (o) => (o.effect === 'callj' ? 1 : 0));
 const CAN_LEAVE = Uint8Array.from(OPS, (o) => (['load', 'store', 'guard', 'callj', 'term'].includes(o.effect) ? 1 : 0));
 /** Byte and word env ops have opcodes of their own; the others are slot moves. */
-const ENV_PLAIN = Uint8Array.from(OPS, (o) => ((o.effect === 'envld' || o.effect === 'envst') && COLD_RR[o.id] < 0 ? 1 : 0));
+const ENV_PLAIN = Uint8Array.from(OPS, (o) =>
+  (o.effect === 'envld' || o.effect === 'envst') && COLD_RR[o.id] < 0 ? 1 : 0,
+);
 const IS_REPLACE_LANE = Uint8Array.from(OPS, (o) => (o.name.includes('replace_lane') ? 1 : 0));
 
 export class ColdEncoder {
@@ -90,7 +117,14 @@ export class ColdEncoder {
    * Writes header and ops at `at` (16-byte aligned). `pc` is the block's pc (low half), `flags` its key.
    * `linkable(target)`: jumps to that pc may be chained (same guest page). Returns the address after the stream.
    */
-  encode(block: IrBlock, at: number, pc: number, flags: number, counter: number, linkable: (pc: number) => boolean): number {
+  encode(
+    block: IrBlock,
+    at: number,
+    pc: number,
+    flags: number,
+    counter: number,
+    linkable: (pc: number) => boolean,
+  ): number {
     this.#prepare(block);
     this.#at = at;
     this.#word(COLD.HEADER, block.insnCount, 0, 0, pc, 0, 0);
@@ -128,7 +162,8 @@ export class ColdEncoder {
         }
         case K.ENVST:
           if (ENV_PLAIN[o] !== 0) this.#store(block, a[i], ENV_BASE + imm[i]);
-          else if (INS[o] === 1) this.#word(COLD_RR[o], ENV_BASE + imm[i], this.#use(block, a[i]), 0, 0, this.#pcDelta, this.#insn);
+          else if (INS[o] === 1)
+            this.#word(COLD_RR[o], ENV_BASE + imm[i], this.#use(block, a[i]), 0, 0, this.#pcDelta, this.#insn);
           else {
             const index = this.#use(block, a[i]);
             this.#word(COLD_RR[o], 0, index, this.#use(block, b[i]), ENV_BASE + imm[i], this.#pcDelta, this.#insn);
@@ -161,7 +196,12 @@ export class ColdEncoder {
           break;
         case K.CALL: {
           const n = INS[o];
-          let s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0;
+          let s0 = 0,
+            s1 = 0,
+            s2 = 0,
+            s3 = 0,
+            s4 = 0,
+            s5 = 0;
           if (n > 0) s0 = this.#use(block, a[i]);
           if (n > 1) s1 = this.#use(block, b[i]);
           if (n > 2) s2 = this.#use(block, c[i]);
@@ -237,7 +277,15 @@ export class ColdEncoder {
   }
 
   #move(type: number, dst: number, src: number): void {
-    this.#word(type === V128 ? COLD.MOV128 : type === I64 ? COLD.MOV64 : COLD.MOV32, dst, src, 0, 0, this.#pcDelta, this.#insn);
+    this.#word(
+      type === V128 ? COLD.MOV128 : type === I64 ? COLD.MOV64 : COLD.MOV32,
+      dst,
+      src,
+      0,
+      0,
+      this.#pcDelta,
+      this.#insn,
+    );
   }
 
   #constant(block: IrBlock, v: number, dst: number): void {
@@ -268,7 +316,8 @@ export class ColdEncoder {
     const o = block.op[i];
     const { imm, imm2 } = block;
     this.terminator = this.#at;
-    const jump = (pc: number): void => this.#word(COLD_RR[JMP], linkable(pc) ? 1 : 0, 0, 0, pc, this.#pcDelta, this.#insn);
+    const jump = (pc: number): void =>
+      this.#word(COLD_RR[JMP], linkable(pc) ? 1 : 0, 0, 0, pc, this.#pcDelta, this.#insn);
     if (o === JMP) jump(imm[i]);
     else if (o === BR) {
       this.#word(COLD_RR[BR], 0, this.#use(block, block.a[i]), 0, 0, this.#pcDelta, this.#insn);
@@ -297,7 +346,8 @@ export class ColdEncoder {
   #alloc(_v: number): number {
     if (this.#freeCount > 0) return this.#free[--this.#freeCount];
     const slot = this.#fresh;
-    if (slot === TEMP_BASE + TEMP_STRIDE * TEMP_COUNT) throw new Error('cold encoder: too many live values in one block');
+    if (slot === TEMP_BASE + TEMP_STRIDE * TEMP_COUNT)
+      throw new Error('cold encoder: too many live values in one block');
     this.#fresh = slot + TEMP_STRIDE;
     return slot;
   }
@@ -396,7 +446,15 @@ export class ColdEncoder {
       } else if (kind === K.SET) {
         const g = imm[i];
         const v = a[i];
-        if (KIND[op[v]] === K.PURE && INS[op[v]] !== 0 && this.#direct[v] < 0 && lastLeave < v && lastSet[g] < v && busy[g] <= v && lastUse[v] <= change[i]) {
+        if (
+          KIND[op[v]] === K.PURE &&
+          INS[op[v]] !== 0 &&
+          this.#direct[v] < 0 &&
+          lastLeave < v &&
+          lastSet[g] < v &&
+          busy[g] <= v &&
+          lastUse[v] <= change[i]
+        ) {
           this.#direct[v] = this.#globalSlot[g];
           busy[g] = lastUse[v];
         }

@@ -33,7 +33,12 @@ export interface HandlerContext {
   readonly host: number;
   readonly jump: number;
   readonly scratch: Scratch;
-  readonly imports: { readonly slowLoad: number; readonly slowStore: number; readonly raise: number; readonly callj: number };
+  readonly imports: {
+    readonly slowLoad: number;
+    readonly slowStore: number;
+    readonly raise: number;
+    readonly callj: number;
+  };
   readonly helperTypes: readonly number[];
   readonly helperTable: number;
   readonly calljTypes: number;
@@ -44,13 +49,19 @@ export interface HandlerContext {
   readonly lookup: Label;
 }
 
-export const slotAddress = (f: FunctionBuilder, ip: number, field: number): FunctionBuilder => f.get(ip).load(OP.i32_load16_u, 1, field);
+export const slotAddress = (f: FunctionBuilder, ip: number, field: number): FunctionBuilder =>
+  f.get(ip).load(OP.i32_load16_u, 1, field);
 const slotValue = (f: FunctionBuilder, ip: number, field: number, type: IrType): void => {
   slotAddress(f, ip, field);
   slotLoad(f, type);
 };
 const immediate = (f: FunctionBuilder, ip: number): FunctionBuilder => f.get(ip).load(OP.i32_load, 2, FIELD.IMM);
-const advance = (f: FunctionBuilder, ip: number, words: number): FunctionBuilder => f.get(ip).i32Const(16 * words).op(OP.i32_add).set(ip);
+const advance = (f: FunctionBuilder, ip: number, words: number): FunctionBuilder =>
+  f
+    .get(ip)
+    .i32Const(16 * words)
+    .op(OP.i32_add)
+    .set(ip);
 const OPERAND_FIELDS = [FIELD.A, FIELD.B, FIELD.IMM];
 
 /** Ops that run to completion and go on with the next one: used in the loop and in the out-of-line function alike. */
@@ -122,7 +133,12 @@ function pure(x: Pick<HandlerContext, 'f' | 'ip' | 'scratch'>, cold: ColdOp): vo
     slotValue(f, ip, FIELD.A, V128);
     f.get(ip).simdLoad(SIMD.v128_load, 0, 16).simd(SIMD.i8x16_swizzle);
     slotValue(f, ip, FIELD.B, V128);
-    f.get(ip).simdLoad(SIMD.v128_load, 0, 16).i32Const(16).simd(SIMD.i8x16_splat).simd(SIMD.i8x16_sub).simd(SIMD.i8x16_swizzle);
+    f.get(ip)
+      .simdLoad(SIMD.v128_load, 0, 16)
+      .i32Const(16)
+      .simd(SIMD.i8x16_splat)
+      .simd(SIMD.i8x16_sub)
+      .simd(SIMD.i8x16_swizzle);
     f.simd(SIMD.v128_or);
     slotStore(f, V128);
     return;
@@ -177,11 +193,21 @@ export function emitMemory(x: HandlerContext, cold: ColdOp): void {
   f.get(address);
   if (wide) f.i64Const(shift).op(OP.i64_shr_u).op(OP.i32_wrap_i64);
   else f.i32Const(shift).op(OP.i32_shr_u);
-  f.i32Const((TLB.ENTRIES - 1) * TLB.ENTRY_SIZE).op(OP.i32_and).get(x.tlb).op(OP.i32_add).set(x.entry);
+  f.i32Const((TLB.ENTRIES - 1) * TLB.ENTRY_SIZE)
+    .op(OP.i32_and)
+    .get(x.tlb)
+    .op(OP.i32_add)
+    .set(x.entry);
   const tag = m.store || rmw ? TLB.TAG_WRITE : TLB.TAG_READ;
   f.get(address);
   if (wide) {
-    f.i64Const(m.size - 1).op(OP.i64_add).i64Const(PAGE_MASK).op(OP.i64_and).get(x.entry).load(OP.i64_load, 3, tag).op(OP.i64_eq);
+    f.i64Const(m.size - 1)
+      .op(OP.i64_add)
+      .i64Const(PAGE_MASK)
+      .op(OP.i64_and)
+      .get(x.entry)
+      .load(OP.i64_load, 3, tag)
+      .op(OP.i64_eq);
   } else {
     if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
     f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, tag).op(OP.i32_eq);
@@ -226,7 +252,14 @@ export function emitMemory(x: HandlerContext, cold: ColdOp): void {
 function storeBesideCode(x: HandlerContext, m: MemoryOp, address: number, wide: boolean): void {
   const { f, ip } = x;
   f.get(address);
-  if (wide) f.i64Const(m.size - 1).op(OP.i64_add).i64Const(PAGE_MASK).op(OP.i64_and).get(x.entry).load(OP.i64_load, 3, TLB.TAG_READ).op(OP.i64_eq);
+  if (wide)
+    f.i64Const(m.size - 1)
+      .op(OP.i64_add)
+      .i64Const(PAGE_MASK)
+      .op(OP.i64_and)
+      .get(x.entry)
+      .load(OP.i64_load, 3, TLB.TAG_READ)
+      .op(OP.i64_eq);
   else {
     if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
     f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, TLB.TAG_READ).op(OP.i32_eq);
@@ -273,18 +306,41 @@ function returnIfSet(x: HandlerContext): void {
 export function emitHeader(x: HandlerContext): void {
   const { f, ip } = x;
   f.i32Const(CTL.TB).get(ip).store(OP.i32_store, 2, 0);
-  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(ip).load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_sub).tee(x.entry);
+  f.i32Const(CTL.BUDGET)
+    .i32Const(CTL.BUDGET)
+    .load(OP.i32_load, 2, 0)
+    .get(ip)
+    .load(OP.i32_load16_u, 1, HEADER.INSNS)
+    .op(OP.i32_sub)
+    .tee(x.entry);
   f.store(OP.i32_store, 2, 0);
   f.get(x.entry).i32Const(0).op(OP.i32_lt_s);
   f.if_();
   // give the block's instructions back: it has not run
-  f.i32Const(CTL.BUDGET).get(x.entry).get(ip).load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_add).store(OP.i32_store, 2, 0);
+  f.i32Const(CTL.BUDGET)
+    .get(x.entry)
+    .get(ip)
+    .load(OP.i32_load16_u, 1, HEADER.INSNS)
+    .op(OP.i32_add)
+    .store(OP.i32_store, 2, 0);
   leaveAtHeader(x, LEAVE.BUDGET);
   f.end();
-  f.get(ip).get(ip).load(OP.i32_load, 2, HEADER.COUNTER).i32Const(1).op(OP.i32_sub).tee(x.entry).store(OP.i32_store, 2, HEADER.COUNTER);
+  f.get(ip)
+    .get(ip)
+    .load(OP.i32_load, 2, HEADER.COUNTER)
+    .i32Const(1)
+    .op(OP.i32_sub)
+    .tee(x.entry)
+    .store(OP.i32_store, 2, HEADER.COUNTER);
   f.get(x.entry).op(OP.i32_eqz);
   f.if_();
-  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(ip).load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_add).store(OP.i32_store, 2, 0);
+  f.i32Const(CTL.BUDGET)
+    .i32Const(CTL.BUDGET)
+    .load(OP.i32_load, 2, 0)
+    .get(ip)
+    .load(OP.i32_load16_u, 1, HEADER.INSNS)
+    .op(OP.i32_add)
+    .store(OP.i32_store, 2, 0);
   leaveAtHeader(x, LEAVE.PROMOTE);
   f.end();
   advance(f, ip, 1).br(x.next);
@@ -293,7 +349,10 @@ export function emitHeader(x: HandlerContext): void {
 /** Store the header's pc to env, its address to CTL.IP and return `code`. */
 export function leaveAtHeader(x: HandlerContext, code: number): void {
   const { f, ip, offsets } = x;
-  f.i32Const(ENV_BASE + offsets.pc).get(ip).load(OP.i32_load, 2, HEADER.PC).store(OP.i32_store, 2, 0);
+  f.i32Const(ENV_BASE + offsets.pc)
+    .get(ip)
+    .load(OP.i32_load, 2, HEADER.PC)
+    .store(OP.i32_store, 2, 0);
   f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
   f.i32Const(code).return_();
 }
@@ -355,7 +414,15 @@ export function emitTerm(x: HandlerContext, cold: ColdOp): void {
       // remember the target: history[counter++ modulo its size]
       f.get(ip).load(OP.i32_load16_u, 1, FIELD.B).set(x.entry);
       f.get(ip).get(x.entry).i32Const(1).op(OP.i32_add).store(OP.i32_store16, 1, FIELD.B);
-      f.get(ip).get(x.entry).i32Const(TARGET_HISTORY - 1).op(OP.i32_and).i32Const(2).op(OP.i32_shl).op(OP.i32_add).get(x.jump).store(OP.i32_store, 2, FIELD.SIZE);
+      f.get(ip)
+        .get(x.entry)
+        .i32Const(TARGET_HISTORY - 1)
+        .op(OP.i32_and)
+        .i32Const(2)
+        .op(OP.i32_shl)
+        .op(OP.i32_add)
+        .get(x.jump)
+        .store(OP.i32_store, 2, FIELD.SIZE);
       f.br(x.lookup);
       break;
     default: {

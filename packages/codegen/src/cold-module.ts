@@ -11,7 +11,16 @@
  */
 import { ModuleBuilder, OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
-import { emitCallj, emitCallw, emitHeader, emitMemory, emitRaise, emitSimple, emitTerm, leaveAtHeader } from './cold-handlers.ts';
+import {
+  emitCallj,
+  emitCallw,
+  emitHeader,
+  emitMemory,
+  emitRaise,
+  emitSimple,
+  emitTerm,
+  leaveAtHeader,
+} from './cold-handlers.ts';
 import type { HandlerContext, TargetOffsets } from './cold-handlers.ts';
 import { COLD, COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
 import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, JUMP_CACHE, LEAVE, TLB } from './layout.ts';
@@ -47,7 +56,12 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   const interpreter = mb.addFunction(mb.addType([I32], [I32]));
   buildInterpreter(interpreter, ctx, probe.index, rare.index);
   const run = mb.addFunction(mb.addType([], [I32]));
-  buildDispatcher(run, options.offsets, { probe: probe.index, interpreter: interpreter.index, regionType, regionTable });
+  buildDispatcher(run, options.offsets, {
+    probe: probe.index,
+    interpreter: interpreter.index,
+    regionType,
+    regionTable,
+  });
   mb.exportFunction('run', run.index);
   mb.exportFunction('interpret', interpreter.index);
   return mb.finish();
@@ -65,14 +79,28 @@ function buildProbe(f: FunctionBuilder, offsets: TargetOffsets): void {
   const pc = 0;
   const e = f.addLocal(I32);
   const linear = f.addLocal(I32);
-  f.get(pc).i32Const(ENV_BASE + offsets.csBase).load(OP.i32_load, 2, 0).op(OP.i32_add).set(linear);
+  f.get(pc)
+    .i32Const(ENV_BASE + offsets.csBase)
+    .load(OP.i32_load, 2, 0)
+    .op(OP.i32_add)
+    .set(linear);
   jumpCacheEntry(f, linear);
   f.set(e);
   f.i32Const(0);
   f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CODE);
   f.get(e).load(OP.i32_load, 2, JUMP_CACHE.PC).get(linear).op(OP.i32_xor);
-  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.FLAGS).i32Const(ENV_BASE + offsets.flags).load(OP.i32_load, 2, 0).op(OP.i32_xor).op(OP.i32_or);
-  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CS_BASE).i32Const(ENV_BASE + offsets.csBase).load(OP.i32_load, 2, 0).op(OP.i32_xor).op(OP.i32_or);
+  f.get(e)
+    .load(OP.i32_load, 2, JUMP_CACHE.FLAGS)
+    .i32Const(ENV_BASE + offsets.flags)
+    .load(OP.i32_load, 2, 0)
+    .op(OP.i32_xor)
+    .op(OP.i32_or);
+  f.get(e)
+    .load(OP.i32_load, 2, JUMP_CACHE.CS_BASE)
+    .i32Const(ENV_BASE + offsets.csBase)
+    .load(OP.i32_load, 2, 0)
+    .op(OP.i32_xor)
+    .op(OP.i32_or);
   // any difference -> 0
   f.op(OP.select);
 }
@@ -96,7 +124,10 @@ function buildRare(f: FunctionBuilder): void {
   for (const cold of rare) {
     f.end();
     emitSimple({ f, ip, scratch }, cold);
-    f.get(ip).i32Const(16 * cold.words).op(OP.i32_add).return_();
+    f.get(ip)
+      .i32Const(16 * cold.words)
+      .op(OP.i32_add)
+      .return_();
   }
   f.end();
   f.unreachable();
@@ -117,7 +148,12 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rar
 
   // The MMU mode cannot change inside one run of the interpreter: whatever changes it leaves.
   f.i32Const(TLB.BASE + TLB.MODE_SIZE).i32Const(TLB.BASE);
-  f.i32Const(ENV_BASE + offsets.flags).load(OP.i32_load, 2, 0).i32Const(userMask).op(OP.i32_and).i32Const(userValue).op(OP.i32_eq);
+  f.i32Const(ENV_BASE + offsets.flags)
+    .load(OP.i32_load, 2, 0)
+    .i32Const(userMask)
+    .op(OP.i32_and)
+    .i32Const(userValue)
+    .op(OP.i32_eq);
   f.op(OP.select).set(tlb);
 
   const next = f.loop();
@@ -127,21 +163,63 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rar
   const labels: Label[] = [];
   for (let k = MAIN_COUNT - 1; k >= 0; k--) labels[k] = f.block();
   f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).brTable(labels, outOfLine);
-  const x: HandlerContext = { f, ip, tlb, address, address64, entry, host, jump, scratch, imports: shared.imports, helperTypes: shared.helperTypes, helperTable: shared.helperTable, calljTypes: 0, offsets, next, takeJump, lookup };
+  const x: HandlerContext = {
+    f,
+    ip,
+    tlb,
+    address,
+    address64,
+    entry,
+    host,
+    jump,
+    scratch,
+    imports: shared.imports,
+    helperTypes: shared.helperTypes,
+    helperTable: shared.helperTable,
+    calljTypes: 0,
+    offsets,
+    next,
+    takeJump,
+    lookup,
+  };
   for (const cold of COLD_OPS.slice(0, MAIN_COUNT)) {
     f.end();
     switch (cold.form) {
-      case 'header': emitHeader(x); break;
-      case 'hot': leaveAtHeader(x, LEAVE.HOT); break;
-      case 'dead': leaveAtHeader(x, LEAVE.STALE); break;
-      case 'mem': case 'rmw': emitMemory(x, cold); break;
-      case 'raise': emitRaise(x); break;
-      case 'callw': emitCallw(x, cold); break;
-      case 'callj': emitCallj(x, cold); break;
-      case 'jmp': case 'br': case 'jmpind': case 'exit': emitTerm(x, cold); break;
+      case 'header':
+        emitHeader(x);
+        break;
+      case 'hot':
+        leaveAtHeader(x, LEAVE.HOT);
+        break;
+      case 'dead':
+        leaveAtHeader(x, LEAVE.STALE);
+        break;
+      case 'mem':
+      case 'rmw':
+        emitMemory(x, cold);
+        break;
+      case 'raise':
+        emitRaise(x);
+        break;
+      case 'callw':
+        emitCallw(x, cold);
+        break;
+      case 'callj':
+        emitCallj(x, cold);
+        break;
+      case 'jmp':
+      case 'br':
+      case 'jmpind':
+      case 'exit':
+        emitTerm(x, cold);
+        break;
       default:
         emitSimple(x, cold);
-        f.get(ip).i32Const(16 * cold.words).op(OP.i32_add).set(ip).br(next);
+        f.get(ip)
+          .i32Const(16 * cold.words)
+          .op(OP.i32_add)
+          .set(ip)
+          .br(next);
     }
   }
   f.end(); // outOfLine
@@ -150,7 +228,11 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rar
   f.end(); // takeJump: op at `jump`; follow its link if the target was made for the current flags
   f.get(jump).load(OP.i32_load, 2, FIELD.LINK).tee(entry);
   f.if_();
-  f.get(entry).load(OP.i32_load, 2, HEADER.FLAGS).i32Const(ENV_BASE + offsets.flags).load(OP.i32_load, 2, 0).op(OP.i32_eq);
+  f.get(entry)
+    .load(OP.i32_load, 2, HEADER.FLAGS)
+    .i32Const(ENV_BASE + offsets.flags)
+    .load(OP.i32_load, 2, 0)
+    .op(OP.i32_eq);
   f.if_();
   f.get(entry).set(ip).br(next);
   f.end();
@@ -164,7 +246,9 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rar
   f.get(entry).set(ip).br(next);
   f.end();
   f.get(jump).load(OP.i32_load, 2, FIELD.IMM).set(jump);
-  f.i32Const(ENV_BASE + offsets.pc).get(jump).store(OP.i32_store, 2, 0);
+  f.i32Const(ENV_BASE + offsets.pc)
+    .get(jump)
+    .store(OP.i32_store, 2, 0);
   f.i32Const(LEAVE.LOOKUP).return_();
 
   f.end(); // lookup: pc in `jump`
@@ -172,7 +256,9 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rar
   f.if_();
   f.get(entry).set(ip).br(next);
   f.end();
-  f.i32Const(ENV_BASE + offsets.pc).get(jump).store(OP.i32_store, 2, 0);
+  f.i32Const(ENV_BASE + offsets.pc)
+    .get(jump)
+    .store(OP.i32_store, 2, 0);
   f.i32Const(LEAVE.LOOKUP).return_();
   f.end(); // loop
   f.unreachable();
@@ -207,10 +293,25 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).set(ip);
   f.end();
   // compiled region: returns its exit record
-  f.i32Const(0).get(ip).load(OP.i32_load, 2, HEADER.ENTRY).callIndirect(callees.regionType, callees.regionTable).tee(code);
+  f.i32Const(0)
+    .get(ip)
+    .load(OP.i32_load, 2, HEADER.ENTRY)
+    .callIndirect(callees.regionType, callees.regionTable)
+    .tee(code);
   f.i32Const(4).op(OP.i32_shl).i32Const(EXIT_RECORDS.BASE).op(OP.i32_add).set(record);
-  f.get(record).get(record).load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN).i32Const(1).op(OP.i32_sub).store(OP.i32_store, 2, EXIT_RECORDS.COUNTDOWN);
-  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.INSNS).op(OP.i32_sub).store(OP.i32_store, 2, 0);
+  f.get(record)
+    .get(record)
+    .load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN)
+    .i32Const(1)
+    .op(OP.i32_sub)
+    .store(OP.i32_store, 2, EXIT_RECORDS.COUNTDOWN);
+  f.i32Const(CTL.BUDGET)
+    .i32Const(CTL.BUDGET)
+    .load(OP.i32_load, 2, 0)
+    .get(record)
+    .load(OP.i32_load16_u, 1, EXIT_RECORDS.INSNS)
+    .op(OP.i32_sub)
+    .store(OP.i32_store, 2, 0);
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq).brIf(outer);
   f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.JUMP).op(OP.i32_eq).brIf(outer);
@@ -229,8 +330,21 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   f.i32Const(LEAVE.COLD).return_();
   f.end();
   f.i32Const(CTL.TB).get(ip).store(OP.i32_store, 2, 0);
-  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).get(ip).load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_sub).store(OP.i32_store, 2, 0);
-  f.get(ip).i32Const(16).op(OP.i32_add).call(callees.interpreter).tee(code).i32Const(LEAVE.LOOKUP).op(OP.i32_eq).brIf(outer);
+  f.i32Const(CTL.BUDGET)
+    .i32Const(CTL.BUDGET)
+    .load(OP.i32_load, 2, 0)
+    .get(ip)
+    .load(OP.i32_load16_u, 1, HEADER.INSNS)
+    .op(OP.i32_sub)
+    .store(OP.i32_store, 2, 0);
+  f.get(ip)
+    .i32Const(16)
+    .op(OP.i32_add)
+    .call(callees.interpreter)
+    .tee(code)
+    .i32Const(LEAVE.LOOKUP)
+    .op(OP.i32_eq)
+    .brIf(outer);
   f.get(code).i32Const(LEAVE.HOT).op(OP.i32_eq);
   f.if_();
   f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).set(ip).br(enter);

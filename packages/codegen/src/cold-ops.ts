@@ -9,14 +9,29 @@ import { TARGET_HISTORY } from './layout.ts';
 
 export type ColdForm =
   /** Stream control, moves and constants. */
-  | 'header' | 'hot' | 'dead' | 'mov' | 'const'
+  | 'header'
+  | 'hot'
+  | 'dead'
+  | 'mov'
+  | 'const'
   /** Pure op: all operands in slots; `ri`: the second one is the immediate. */
-  | 'rr' | 'ri'
+  | 'rr'
+  | 'ri'
   /** Byte and word moves between slots and memory at a constant address; indexed forms. */
-  | 'envld' | 'envst' | 'envldx' | 'envstx'
+  | 'envld'
+  | 'envst'
+  | 'envldx'
+  | 'envstx'
   /** Guest memory; `rmw` loads check for write permission. */
-  | 'mem' | 'rmw'
-  | 'raise' | 'callw' | 'callj' | 'jmp' | 'br' | 'jmpind' | 'exit';
+  | 'mem'
+  | 'rmw'
+  | 'raise'
+  | 'callw'
+  | 'callj'
+  | 'jmp'
+  | 'br'
+  | 'jmpind'
+  | 'exit';
 
 export interface ColdOp {
   readonly id: number;
@@ -30,7 +45,11 @@ export interface ColdOp {
 const isRare = (o: OpDef): boolean => {
   const types = [...o.ins, o.out];
   if (types.some((t) => t === V128 || t === F32 || t === F64)) return true;
-  return o.effect === 'pure' && types.some((t) => t === I64) && !/^i64_(extend_i32|mul|add|shr_u|shl|or|div_u|rem_u)|wrap/.test(o.name);
+  return (
+    o.effect === 'pure' &&
+    types.some((t) => t === I64) &&
+    !/^i64_(extend_i32|mul|add|shr_u|shl|or|div_u|rem_u)|wrap/.test(o.name)
+  );
 };
 
 const main: ColdOp[] = [];
@@ -101,7 +120,8 @@ export const MAIN_COUNT = main.length;
 /** All cold ops; the index is the opcode in the stream. */
 export const COLD_OPS: readonly ColdOp[] = [...main, ...rare.map((o) => ({ ...o, id: o.id + MAIN_COUNT }))];
 
-const opcode = (o: ColdOp | undefined, list: ColdOp[]): number => (o === undefined ? -1 : list === rare ? o.id + MAIN_COUNT : o.id);
+const opcode = (o: ColdOp | undefined, list: ColdOp[]): number =>
+  o === undefined ? -1 : list === rare ? o.id + MAIN_COUNT : o.id;
 const inList = (o: ColdOp | undefined): number => opcode(o, o !== undefined && rare.includes(o) ? rare : main);
 
 /** Opcode for an IR op in register form, immediate form, read-modify-write form; -1: no such form. */

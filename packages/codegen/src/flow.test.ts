@@ -17,7 +17,11 @@ describe('flow analysis', () => {
   });
 
   it('leaves a reducible graph whose dominators agree with their definition', () => {
-    const graph = fc.integer({ min: 1, max: 12 }).chain((n) => fc.array(fc.array(fc.integer({ min: -1, max: n - 1 }), { maxLength: 3 }), { minLength: n, maxLength: n }));
+    const graph = fc
+      .integer({ min: 1, max: 12 })
+      .chain((n) =>
+        fc.array(fc.array(fc.integer({ min: -1, max: n - 1 }), { maxLength: 3 }), { minLength: n, maxLength: n }),
+      );
     fc.assert(
       fc.property(graph, (edges) => {
         const n = edges.length;

@@ -57,7 +57,12 @@ function reversePostorder(count: number, successors: readonly number[][]): { ord
   return { order, rpo };
 }
 
-function dominators(count: number, successors: readonly number[][], order: readonly number[], rpo: Int32Array): Int32Array {
+function dominators(
+  count: number,
+  successors: readonly number[][],
+  order: readonly number[],
+  rpo: Int32Array,
+): Int32Array {
   const preds: number[][] = Array.from({ length: count }, () => []);
   for (const n of order) for (const s of successors[n]) if (s >= 0) preds[s].push(n);
   const idom = new Int32Array(count).fill(-1);
@@ -69,7 +74,7 @@ function dominators(count: number, successors: readonly number[][], order: reado
     }
     return a;
   };
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const n of order) {
       if (n === 0) continue;
@@ -92,7 +97,12 @@ function dominates(idom: Int32Array, a: number, b: number): boolean {
   }
 }
 
-function findIrreducible(successors: readonly number[][], order: readonly number[], rpo: Int32Array, idom: Int32Array): { from: number; slot: number } | null {
+function findIrreducible(
+  successors: readonly number[][],
+  order: readonly number[],
+  rpo: Int32Array,
+  idom: Int32Array,
+): { from: number; slot: number } | null {
   for (const n of order) {
     for (let k = 0; k < successors[n].length; k++) {
       const s = successors[n][k];

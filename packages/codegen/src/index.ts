@@ -3,6 +3,20 @@ export { buildCoreModule } from './cold-module.ts';
 export type { CoreModuleOptions } from './cold-module.ts';
 export type { TargetOffsets } from './cold-handlers.ts';
 export { COLD } from './cold-ops.ts';
-export { CODE, CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, GRANULES, HEADER, JUMP_CACHE, LEAVE, RAM_BASE, TARGET_HISTORY, TLB } from './layout.ts';
+export {
+  CODE,
+  CTL,
+  ENV_BASE,
+  EXIT_KIND,
+  EXIT_RECORDS,
+  FIELD,
+  GRANULES,
+  HEADER,
+  JUMP_CACHE,
+  LEAVE,
+  RAM_BASE,
+  TARGET_HISTORY,
+  TLB,
+} from './layout.ts';
 export { compileRegion } from './region.ts';
 export type { RegionBlock, RegionInput, RegionOptions } from './region-input.ts';

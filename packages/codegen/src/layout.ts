@@ -48,10 +48,26 @@ export const PAGE_BITS = 12;
 export const PAGE_MASK = -4096;
 
 /** Jump cache: linear pc -> block header; 64 groups by page so that one page can be dropped alone. */
-export const JUMP_CACHE = { BASE: 0x80000, ENTRIES: 4096, ENTRY_SIZE: 16, PC: 0, FLAGS: 4, CODE: 8, CS_BASE: 12 } as const;
+export const JUMP_CACHE = {
+  BASE: 0x80000,
+  ENTRIES: 4096,
+  ENTRY_SIZE: 16,
+  PC: 0,
+  FLAGS: 4,
+  CODE: 8,
+  CS_BASE: 12,
+} as const;
 
 /** Exit records of regions, 16 bytes each. Record 0 is unused. */
-export const EXIT_RECORDS = { BASE: 0x10_0000, COUNT: 0x4_0000, SIZE: 16, PC: 0, KIND: 4, INSNS: 6, COUNTDOWN: 12 } as const;
+export const EXIT_RECORDS = {
+  BASE: 0x10_0000,
+  COUNT: 0x4_0000,
+  SIZE: 16,
+  PC: 0,
+  KIND: 4,
+  INSNS: 6,
+  COUNTDOWN: 12,
+} as const;
 /** What an exit record says. */
 export const EXIT_KIND = {
   /** Go on at PC. */

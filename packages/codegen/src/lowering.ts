@@ -21,7 +21,12 @@ const simd = SIMD as Readonly<Record<string, number>>;
 const bswap32: Lowering = (f, s) => {
   // rotl(x, 8) & 0x00ff00ff | rotr(x, 8) & 0xff00ff00
   f.tee(s.i32).i32Const(8).op(OP.i32_rotl).i32Const(0x00ff00ff).op(OP.i32_and);
-  f.get(s.i32).i32Const(8).op(OP.i32_rotr).i32Const(0xff00ff00 | 0).op(OP.i32_and).op(OP.i32_or);
+  f.get(s.i32)
+    .i32Const(8)
+    .op(OP.i32_rotr)
+    .i32Const(0xff00ff00 | 0)
+    .op(OP.i32_and)
+    .op(OP.i32_or);
 };
 const bswap64: Lowering = (f, s) => {
   const half = (): void => bswap32(f, s, 0);
@@ -40,7 +45,16 @@ function rowFor(name: string): Lowering | undefined {
   if (own !== undefined) return own;
   if (name.endsWith('_select')) return (f) => f.op(OP.select);
   if (/^i32_trunc_sat|^i64_trunc_sat/.test(name)) {
-    const order = ['i32_trunc_sat_f32_s', 'i32_trunc_sat_f32_u', 'i32_trunc_sat_f64_s', 'i32_trunc_sat_f64_u', 'i64_trunc_sat_f32_s', 'i64_trunc_sat_f32_u', 'i64_trunc_sat_f64_s', 'i64_trunc_sat_f64_u'];
+    const order = [
+      'i32_trunc_sat_f32_s',
+      'i32_trunc_sat_f32_u',
+      'i32_trunc_sat_f64_s',
+      'i32_trunc_sat_f64_u',
+      'i64_trunc_sat_f32_s',
+      'i64_trunc_sat_f32_u',
+      'i64_trunc_sat_f64_s',
+      'i64_trunc_sat_f64_u',
+    ];
     const sub = order.indexOf(name); // sub-opcodes 0-7 in this order: WebAssembly core 2.0 §5.4.7
     return (f) => f.misc(sub);
   }
@@ -59,5 +73,6 @@ export const LOWERING: readonly (Lowering | undefined)[] = OPS.map((o) =>
 );
 
 for (const o of OPS) {
-  if (o.effect === 'pure' && o.ins.length > 0 && o.name !== 'i8x16_shuffle' && LOWERING[o.id] === undefined) throw new Error(`no lowering for IR op ${o.name}`);
+  if (o.effect === 'pure' && o.ins.length > 0 && o.name !== 'i8x16_shuffle' && LOWERING[o.id] === undefined)
+    throw new Error(`no lowering for IR op ${o.name}`);
 }

@@ -22,8 +22,22 @@ export interface MemoryOp {
   readonly simd: boolean;
 }
 
-const LOADS: Readonly<Record<string, number>> = { ld8u: OP.i32_load8_u, ld8s: OP.i32_load8_s, ld16u: OP.i32_load16_u, ld16s: OP.i32_load16_s, ld32: OP.i32_load, ld64: OP.i64_load, ld128: SIMD.v128_load };
-const STORES: Readonly<Record<string, number>> = { st8: OP.i32_store8, st16: OP.i32_store16, st32: OP.i32_store, st64: OP.i64_store, st128: SIMD.v128_store };
+const LOADS: Readonly<Record<string, number>> = {
+  ld8u: OP.i32_load8_u,
+  ld8s: OP.i32_load8_s,
+  ld16u: OP.i32_load16_u,
+  ld16s: OP.i32_load16_s,
+  ld32: OP.i32_load,
+  ld64: OP.i64_load,
+  ld128: SIMD.v128_load,
+};
+const STORES: Readonly<Record<string, number>> = {
+  st8: OP.i32_store8,
+  st16: OP.i32_store16,
+  st32: OP.i32_store,
+  st64: OP.i64_store,
+  st128: SIMD.v128_store,
+};
 
 /** Memory ops by op id. */
 export const MEMORY_OPS: readonly (MemoryOp | undefined)[] = OPS.map((o) => {
@@ -69,7 +83,15 @@ export function tlbOffset(f: FunctionBuilder, address: number, type: IrType): vo
  * Pushes 1 if [address, address + span) does not hit, else 0. `entry` is a local with the entry's offset (from
  * `tlbOffset`), `base` the constant address of the mode's table.
  */
-export function tlbMisses(f: FunctionBuilder, address: number, type: IrType, entry: number, base: number, span: number, write: boolean): void {
+export function tlbMisses(
+  f: FunctionBuilder,
+  address: number,
+  type: IrType,
+  entry: number,
+  base: number,
+  span: number,
+  write: boolean,
+): void {
   const tag = base + (write ? TLB.TAG_WRITE : TLB.TAG_READ);
   f.get(address);
   if (type === I64) {
@@ -87,7 +109,9 @@ export function tlbMisses(f: FunctionBuilder, address: number, type: IrType, ent
 export function hostAddress(f: FunctionBuilder, address: number, type: IrType, entry: number, base: number): void {
   f.get(address);
   if (type === I64) f.op(OP.i32_wrap_i64);
-  f.get(entry).load(OP.i32_load, 2, base + TLB.ADDEND).op(OP.i32_add);
+  f.get(entry)
+    .load(OP.i32_load, 2, base + TLB.ADDEND)
+    .op(OP.i32_add);
 }
 
 /** Load/store opcodes of env slots and interpreter temporaries by type. */

@@ -192,7 +192,12 @@ export class RegionBlockEmitter {
     const ir = this.#ir;
     const id = this.#sideExitId();
     const { op } = ir;
-    if (op[condition] === I32_AND && this.#local[condition] < 0 && IS_BOOLEAN[op[ir.a[condition]]] === 1 && IS_BOOLEAN[op[ir.b[condition]]] === 1) {
+    if (
+      op[condition] === I32_AND &&
+      this.#local[condition] < 0 &&
+      IS_BOOLEAN[op[ir.a[condition]]] === 1 &&
+      IS_BOOLEAN[op[ir.b[condition]]] === 1
+    ) {
       this.#push(ir.a[condition]);
       f.if_();
       f.i32Const(id);
@@ -265,7 +270,8 @@ export class RegionBlockEmitter {
   #releaseAll(): void {
     const ir = this.#ir;
     for (let v = 0; v < this.#end; v++) {
-      if (this.#local[v] >= 0 && this.#borrowed[v] === 0 && this.#lastUse[v] >= 0) this.#pool[OUT[ir.op[v]]].push(this.#local[v]);
+      if (this.#local[v] >= 0 && this.#borrowed[v] === 0 && this.#lastUse[v] >= 0)
+        this.#pool[OUT[ir.op[v]]].push(this.#local[v]);
     }
     for (const g of this.#groupOf) {
       if (g !== undefined && g.host >= 0) {
@@ -325,7 +331,8 @@ export class RegionBlockEmitter {
     const ir = this.#ir;
     const o = ir.op[address];
     if (o === I32_CONST) return -1;
-    if ((o === I32_ADD || o === I64_ADD) && ir.op[ir.b[address]] === I32_CONST) return ir.op[ir.a[address]] === I32_CONST ? address : ir.a[address];
+    if ((o === I32_ADD || o === I64_ADD) && ir.op[ir.b[address]] === I32_CONST)
+      return ir.op[ir.a[address]] === I32_CONST ? address : ir.a[address];
     return address;
   }
   #offsetOf(address: number): number {
@@ -344,7 +351,9 @@ export class RegionBlockEmitter {
     const write = m.store || (ir.imm[i] & 1) !== 0;
     let list = groups.get(base);
     if (list === undefined) groups.set(base, (list = []));
-    let group = this.#grouping ? list.find((g) => Math.max(g.high, offset + m.size) - Math.min(g.low, offset) <= GROUP_SPAN) : undefined;
+    let group = this.#grouping
+      ? list.find((g) => Math.max(g.high, offset + m.size) - Math.min(g.low, offset) <= GROUP_SPAN)
+      : undefined;
     // without grouping, a read-modify-write pair still shares its check
     group ??= list.find((g) => g.low <= offset && offset + m.size <= g.high && (g.write || !write));
     if (group === undefined) {
@@ -406,7 +415,8 @@ export class RegionBlockEmitter {
 
   /** Exit record of the current instruction: one for all its checks. */
   #sideExitId(): number {
-    if (this.#sideExit < 0) this.#sideExit = this.#options.exitRecord(EXIT_KIND.COLD, this.#pc, this.#pending + this.#insn);
+    if (this.#sideExit < 0)
+      this.#sideExit = this.#options.exitRecord(EXIT_KIND.COLD, this.#pc, this.#pending + this.#insn);
     return this.#sideExit;
   }
 }

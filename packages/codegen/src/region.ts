@@ -49,13 +49,22 @@ class RegionEmitter {
     this.#region = region;
     this.#options = options;
     const { blocks } = region;
-    this.#flow = analyseFlow(blocks.length, blocks.map((b) => b.successors));
+    this.#flow = analyseFlow(
+      blocks.length,
+      blocks.map((b) => b.successors),
+    );
     this.#local = new Int32Array(options.globals.length).fill(-1);
     this.#written = new Uint8Array(options.globals.length);
     this.#pending = new Int32Array(blocks.length);
     this.#budget = f.addLocal(VALTYPE.i32);
     this.#scanGlobals();
-    this.#blocks = new RegionBlockEmitter(f, this.#local, options, region.user ? TLB.BASE + TLB.MODE_SIZE : TLB.BASE, region.group);
+    this.#blocks = new RegionBlockEmitter(
+      f,
+      this.#local,
+      options,
+      region.user ? TLB.BASE + TLB.MODE_SIZE : TLB.BASE,
+      region.group,
+    );
   }
 
   #scanGlobals(): void {
@@ -156,7 +165,9 @@ class RegionEmitter {
           this.#branch(n, s, this.#region.blocks[s].pc, after);
           f.end();
         }
-        f.i32Const(0).get(pc).store(OP.i32_store, 2, ENV_BASE + this.#options.pcOffset);
+        f.i32Const(0)
+          .get(pc)
+          .store(OP.i32_store, 2, ENV_BASE + this.#options.pcOffset);
         f.i32Const(this.#options.exitRecord(EXIT_KIND.INDIRECT, 0, after)).br(this.#exit);
       }
     }

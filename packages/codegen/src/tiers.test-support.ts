@@ -13,7 +13,10 @@ interface Engine {
   readonly Memory: new (d: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
   readonly Table: new (d: { element: 'anyfunc'; initial: number }) => object;
   readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (m: object, imports: object) => { readonly exports: Record<string, (...args: number[]) => number> };
+  readonly Instance: new (
+    m: object,
+    imports: object,
+  ) => { readonly exports: Record<string, (...args: number[]) => number> };
 }
 const { Memory, Table, Module, Instance } = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
 
@@ -37,7 +40,9 @@ export class TierRunner {
     const table = (): object => new Table({ element: 'anyfunc', initial: 8 });
     const core = new Instance(new Module(buildCoreModule({ offsets: OFFSETS, userMask: 3, userValue: 3 })), {
       env: {
-        memory: this.memory, regions: table(), helpers: table(),
+        memory: this.memory,
+        regions: table(),
+        helpers: table(),
         slow_load: () => (this.slowAccesses++, 1),
         slow_store: () => (this.slowAccesses++, 1),
         raise: (vector: number) => (this.calls.push(`raise ${vector}`), 1),
@@ -67,10 +72,16 @@ export class TierRunner {
     const kinds: number[] = [];
     const mb = new ModuleBuilder();
     mb.importMemory('env', 'memory', 1, 65536);
-    const fn = compileRegion(mb, { blocks: [{ pc: 0x1000, ir: block, successors: [-1], stopAt: -1 }], user: false, group: true }, {
-      globals: this.#globals, pcOffset: OFFSETS.pc, helper: () => 0,
-      exitRecord: (kind) => kinds.push(kind) - 1,
-    });
+    const fn = compileRegion(
+      mb,
+      { blocks: [{ pc: 0x1000, ir: block, successors: [-1], stopAt: -1 }], user: false, group: true },
+      {
+        globals: this.#globals,
+        pcOffset: OFFSETS.pc,
+        helper: () => 0,
+        exitRecord: (kind) => kinds.push(kind) - 1,
+      },
+    );
     mb.exportFunction('r', fn);
     const { exports } = new Instance(new Module(mb.finish()), { env: { memory: this.memory } });
     return kinds[exports['r'](0)];

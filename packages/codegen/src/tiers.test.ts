@@ -13,7 +13,8 @@ const GLOBALS: readonly GlobalDef[] = [
 const SLOT: Readonly<Record<number, number>> = { [I32]: 0, [I64]: 4, [V128]: 8 };
 
 const pureOps = OPS.filter((o) => o.effect === 'pure' && o.ins.length > 0);
-const lanesOf = (name: string): number => 16 / { i8x16: 1, i16x8: 2, i32x4: 4, i64x2: 8, f32x4: 4, f64x2: 8 }[name.split('_')[0]]!;
+const lanesOf = (name: string): number =>
+  16 / { i8x16: 1, i16x8: 2, i32x4: 4, i64x2: 8, f32x4: 4, f64x2: 8 }[name.split('_')[0]]!;
 
 /** An operand of any type, read from the sources. */
 function operand(b: IrBuilder, type: number, n: number): Value {
@@ -33,7 +34,10 @@ function buildOp(o: OpDef, lane: number, lanes: Uint8Array): ReturnType<IrBuilde
   const args = o.ins.map((type, n) => operand(b, type, n));
   // a divisor is never zero, and never -1 (overflow): the frontend guards it
   if (/^i\d+_(div|rem)/.test(o.name)) args[1] = b.or(b.and(args[1], b.int(o.ins[1], 0xff)), b.int(o.ins[1], 1));
-  const v = o.name === 'i8x16_shuffle' ? b.shuffle(args[0], args[1], lanes) : b.emit(o.id, args[0] ?? -1, args[1] ?? -1, args[2] ?? -1, lane);
+  const v =
+    o.name === 'i8x16_shuffle'
+      ? b.shuffle(args[0], args[1], lanes)
+      : b.emit(o.id, args[0] ?? -1, args[1] ?? -1, args[2] ?? -1, lane);
   store(b, o.out, v);
   b.jmp(0x1010);
   return b.finish();
@@ -42,8 +46,20 @@ function buildOp(o: OpDef, lane: number, lanes: Uint8Array): ReturnType<IrBuilde
 /** NaN payloads of float arithmetic are the engine's choice: compare NaNs as equal. */
 function normal(o: OpDef, view: DataView, address: number): string {
   const type = o.out;
-  if (type === F32 || (type === V128 && o.name.startsWith('f32x4'))) return Array.from({ length: type === V128 ? 4 : 1 }, (_, n) => String(view.getFloat32(address + 4 * n, true)) + (Number.isNaN(view.getFloat32(address + 4 * n, true)) ? '' : view.getInt32(address + 4 * n, true))).join();
-  if (type === F64 || (type === V128 && o.name.startsWith('f64x2'))) return Array.from({ length: type === V128 ? 2 : 1 }, (_, n) => String(view.getFloat64(address + 8 * n, true)) + (Number.isNaN(view.getFloat64(address + 8 * n, true)) ? '' : view.getBigInt64(address + 8 * n, true))).join();
+  if (type === F32 || (type === V128 && o.name.startsWith('f32x4')))
+    return Array.from(
+      { length: type === V128 ? 4 : 1 },
+      (_, n) =>
+        String(view.getFloat32(address + 4 * n, true)) +
+        (Number.isNaN(view.getFloat32(address + 4 * n, true)) ? '' : view.getInt32(address + 4 * n, true)),
+    ).join();
+  if (type === F64 || (type === V128 && o.name.startsWith('f64x2')))
+    return Array.from(
+      { length: type === V128 ? 2 : 1 },
+      (_, n) =>
+        String(view.getFloat64(address + 8 * n, true)) +
+        (Number.isNaN(view.getFloat64(address + 8 * n, true)) ? '' : view.getBigInt64(address + 8 * n, true)),
+    ).join();
   const size = type === I32 ? 4 : type === I64 ? 8 : 16;
   return Array.from({ length: size }, (_, n) => view.getUint8(address + n)).join();
 }
@@ -53,16 +69,32 @@ describe('every pure op, cold against hot', () => {
   const hot = new TierRunner(GLOBALS);
   it.each(pureOps.map((o) => [o.name, o] as const))('%s', (_name, o) => {
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 128, maxLength: 128 }), fc.nat(255), fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes, n, lanes) => {
-        const lane = /_lane/.test(o.name) ? n % lanesOf(o.name) : 0;
-        const block = buildOp(o, lane, lanes.map((x) => x & 31));
-        for (const r of [cold, hot]) r.u8.set(bytes, r.address(0));
-        cold.cold(block);
-        expect(hot.hot(block)).toBe(EXIT_KIND.JUMP);
-        const at = cold.address(o.out === I32 || o.out === F32 ? 3 : o.out === I64 || o.out === F64 ? 7 : 11);
-        expect(normal(o, hot.view, at)).toBe(normal(o, cold.view, at));
-      }),
-      { numRuns: 8, seed: 1, examples: [[new Uint8Array(128).fill(0x80), 0, new Uint8Array(16)], [new Uint8Array(128), 1, new Uint8Array(16)]] },
+      fc.property(
+        fc.uint8Array({ minLength: 128, maxLength: 128 }),
+        fc.nat(255),
+        fc.uint8Array({ minLength: 16, maxLength: 16 }),
+        (bytes, n, lanes) => {
+          const lane = /_lane/.test(o.name) ? n % lanesOf(o.name) : 0;
+          const block = buildOp(
+            o,
+            lane,
+            lanes.map((x) => x & 31),
+          );
+          for (const r of [cold, hot]) r.u8.set(bytes, r.address(0));
+          cold.cold(block);
+          expect(hot.hot(block)).toBe(EXIT_KIND.JUMP);
+          const at = cold.address(o.out === I32 || o.out === F32 ? 3 : o.out === I64 || o.out === F64 ? 7 : 11);
+          expect(normal(o, hot.view, at)).toBe(normal(o, cold.view, at));
+        },
+      ),
+      {
+        numRuns: 8,
+        seed: 1,
+        examples: [
+          [new Uint8Array(128).fill(0x80), 0, new Uint8Array(16)],
+          [new Uint8Array(128), 1, new Uint8Array(16)],
+        ],
+      },
     );
   });
 });

@@ -32,9 +32,12 @@ const STRINGS = /^(MOVS|CMPS|STOS|LODS|SCAS|INS|OUTS)$/;
 const POINTERS = [3, 5, 6, 7];
 const POINTER_PREFERRED = [0, 1, 2];
 
-const isVector = (r: Row): boolean => r.operands.some((o) => /^[PNQVUW]/.test(o.text)) || (/^(EMMS|FXSAVE|FXRSTOR|LDMXCSR|STMXCSR|LDDQU|MASKMOV)/.test(r.mnemonic));
+const isVector = (r: Row): boolean =>
+  r.operands.some((o) => /^[PNQVUW]/.test(o.text)) ||
+  /^(EMMS|FXSAVE|FXRSTOR|LDMXCSR|STMXCSR|LDDQU|MASKMOV)/.test(r.mnemonic);
 const isX87 = (r: Row): boolean => r.map === 0 && ((r.opcode >= 0xd8 && r.opcode <= 0xdf) || r.opcode === 0x9b);
-const isSystem = (r: Row): boolean => SYSTEM.test(r.mnemonic) || r.operands.some((o) => /^([CDS][dw]|[ECSDFG]S)$/.test(o.text));
+const isSystem = (r: Row): boolean =>
+  SYSTEM.test(r.mnemonic) || r.operands.some((o) => /^([CDS][dw]|[ECSDFG]S)$/.test(o.text));
 
 const usable = OPCODES.rows.filter((r) => !TIME.test(r.mnemonic));
 const POOLS: Readonly<Record<Flavour | 'control' | 'risky' | 'system' | 'string', readonly Row[]>> = {
@@ -44,7 +47,15 @@ const POOLS: Readonly<Record<Flavour | 'control' | 'risky' | 'system' | 'string'
   string: usable.filter((r) => STRINGS.test(r.mnemonic) && !isVector(r)),
   control: usable.filter((r) => CONTROL.test(r.mnemonic) && !isX87(r) && !isVector(r)),
   risky: usable.filter((r) => RISKY.test(r.mnemonic)),
-  integer: usable.filter((r) => !isX87(r) && !isVector(r) && !isSystem(r) && !CONTROL.test(r.mnemonic) && !RISKY.test(r.mnemonic) && !STRINGS.test(r.mnemonic)),
+  integer: usable.filter(
+    (r) =>
+      !isX87(r) &&
+      !isVector(r) &&
+      !isSystem(r) &&
+      !CONTROL.test(r.mnemonic) &&
+      !RISKY.test(r.mnemonic) &&
+      !STRINGS.test(r.mnemonic),
+  ),
 };
 
 const insn = new Insn();
@@ -53,7 +64,16 @@ const insn = new Insn();
 export function randomInstructions(r: Random, c: CodeContext, flavour: Flavour): number[][] {
   const roll = r.int(1000);
   if (roll < 40) return stringOperation(r, c);
-  const pool = roll < 43 ? POOLS.control : roll < 60 ? POOLS.risky : roll < (c.ring0 ? 100 : 64) ? POOLS.system : r.chance(flavour === 'integer' ? 96 : 65) ? POOLS[flavour] : POOLS.integer;
+  const pool =
+    roll < 43
+      ? POOLS.control
+      : roll < 60
+        ? POOLS.risky
+        : roll < (c.ring0 ? 100 : 64)
+          ? POOLS.system
+          : r.chance(flavour === 'integer' ? 96 : 65)
+            ? POOLS[flavour]
+            : POOLS.integer;
   for (;;) {
     const before: number[][] = [];
     const bytes = encode(r, c, r.pick(pool), before);
@@ -64,8 +84,12 @@ export function randomInstructions(r: Random, c: CodeContext, flavour: Flavour):
 }
 
 /** MOV reg, imm. */
-export const moveImmediate = (c: CodeContext, reg: number, value: number): number[] => [0xb8 + reg, ...little(value, c.bits / 8)];
-export const little = (v: number, bytes: number): number[] => Array.from({ length: bytes }, (_, n) => (v >>> (8 * n)) & 0xff);
+export const moveImmediate = (c: CodeContext, reg: number, value: number): number[] => [
+  0xb8 + reg,
+  ...little(value, c.bits / 8),
+];
+export const little = (v: number, bytes: number): number[] =>
+  Array.from({ length: bytes }, (_, n) => (v >>> (8 * n)) & 0xff);
 
 function stringOperation(r: Random, c: CodeContext): number[][] {
   const row = r.pick(POOLS.string);
@@ -73,7 +97,12 @@ function stringOperation(r: Random, c: CodeContext): number[][] {
   if (r.chance(85)) out.push(moveImmediate(c, 1, r.pick([0, 1, 2, 3, 5, 17, 64, 300])));
   if (r.chance(70)) out.push(moveImmediate(c, 6, dataOffset(r, c)), moveImmediate(c, 7, dataOffset(r, c)));
   if (r.chance(20)) out.push([r.pick([0xfc, 0xfd])]);
-  const prefixes = [...(r.chance(60) ? [r.pick([0xf3, 0xf2])] : []), ...(r.chance(20) ? [0x66] : []), ...(r.chance(5) ? [0x67] : []), ...(r.chance(5) ? [segmentPrefix(r)] : [])];
+  const prefixes = [
+    ...(r.chance(60) ? [r.pick([0xf3, 0xf2])] : []),
+    ...(r.chance(20) ? [0x66] : []),
+    ...(r.chance(5) ? [0x67] : []),
+    ...(r.chance(5) ? [segmentPrefix(r)] : []),
+  ];
   out.push([...prefixes, row.opcode]);
   return out;
 }
@@ -82,7 +111,8 @@ const segmentPrefix = (r: Random): number => r.pick([0x26, 0x2e, 0x36, 0x3e, 0x6
 
 function dataOffset(r: Random, c: CodeContext): number {
   const page = r.int(16) * 4096;
-  const within = r.int(20) === 0 ? r.pick([0xfff, 0xffe, 0xffd, 0xff9, 0xff1, 0xffc]) : r.chance(85) ? r.int(256) * 16 : r.int(4090);
+  const within =
+    r.int(20) === 0 ? r.pick([0xfff, 0xffe, 0xffd, 0xff9, 0xff1, 0xffc]) : r.chance(85) ? r.int(256) * 16 : r.int(4090);
   return c.data + page + within;
 }
 
@@ -126,7 +156,10 @@ function memory16(r: Random, reg: number): number[] {
   const mod = r.int(3);
   const rm = r.int(8);
   const direct = mod === 0 && rm === 6;
-  return [(mod << 6) | (reg << 3) | rm, ...little(r.chance(50) ? r.int(4096) * 16 : r.u32(), direct || mod === 2 ? 2 : mod === 1 ? 1 : 0)];
+  return [
+    (mod << 6) | (reg << 3) | rm,
+    ...little(r.chance(50) ? r.int(4096) * 16 : r.u32(), direct || mod === 2 ? 2 : mod === 1 ? 1 : 0),
+  ];
 }
 
 function memory32(r: Random, c: CodeContext, reg: number, before: number[][]): number[] {
@@ -135,7 +168,9 @@ function memory32(r: Random, c: CodeContext, reg: number, before: number[][]): n
   if (roll < 45) return [head(0, 5), ...little(dataOffset(r, c), 4)];
   if (roll < 78) {
     const base = r.pick(POINTERS);
-    return r.chance(60) ? [head(1, base), (r.int(16) * 16 - 128) & 0xff] : [head(2, base), ...little(r.int(64) * 16 - 512, 4)];
+    return r.chance(60)
+      ? [head(1, base), (r.int(16) * 16 - 128) & 0xff]
+      : [head(2, base), ...little(r.int(64) * 16 - 512, 4)];
   }
   if (roll < 90) {
     const index = r.int(3);

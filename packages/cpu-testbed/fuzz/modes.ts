@@ -3,7 +3,23 @@
  * The same physical pages are used by all modes; what differs is how the CPU reaches them.
  */
 import type { CpuBench } from '@emkit/cpu-testbed';
-import { CS, DS, EBP, ENV, ES, ESP, FLAG_IOPL, FLAG_VM, FLAGS_ARITH, FS, GS, HF_TOP, HF_TOP_SHIFT, SS, XMM_STRIDE } from '@emkit/x86';
+import {
+  CS,
+  DS,
+  EBP,
+  ENV,
+  ES,
+  ESP,
+  FLAG_IOPL,
+  FLAG_VM,
+  FLAGS_ARITH,
+  FS,
+  GS,
+  HF_TOP,
+  HF_TOP_SHIFT,
+  SS,
+  XMM_STRIDE,
+} from '@emkit/x86';
 import type { CodeContext } from './instruction.ts';
 import type { Random } from './random.ts';
 
@@ -23,7 +39,11 @@ const IVT_HANDLERS = 0x600;
 /** Tables and mappings that all programs share. */
 export function prepare(bench: CpuBench): void {
   bench.protectedMode();
-  for (const [linear, pages] of [[CODE, PAGES.code], [DATA, PAGES.data], [STACK, PAGES.stack]]) {
+  for (const [linear, pages] of [
+    [CODE, PAGES.code],
+    [DATA, PAGES.data],
+    [STACK, PAGES.stack],
+  ]) {
     for (let n = 0; n < pages; n++) {
       const physical = bench.map(linear + n * 4096);
       bench.alias(physical, physical);
@@ -40,7 +60,12 @@ const is16 = (mode: Mode): boolean => mode === 'code16' || mode === 'vm86' || mo
 const isFlat = (mode: Mode): boolean => mode === 'flat32' || mode === 'ring0';
 
 export function contextOf(mode: Mode): CodeContext {
-  return { bits: is16(mode) ? 16 : 32, data: isFlat(mode) ? DATA : 0, stack: isFlat(mode) ? STACK + 0x1000 : 0x1000, ring0: mode === 'ring0' || mode === 'real' };
+  return {
+    bits: is16(mode) ? 16 : 32,
+    data: isFlat(mode) ? DATA : 0,
+    stack: isFlat(mode) ? STACK + 0x1000 : 0x1000,
+    ring0: mode === 'ring0' || mode === 'real',
+  };
 }
 
 /** EIP of the first byte of the code pages. */
@@ -52,7 +77,8 @@ export function enter(bench: CpuBench, mode: Mode, r: Random, code: Uint8Array, 
   const { cpu } = bench;
   bench.poke(CODE_PHYS + entry, code);
   const data = new DataView(new ArrayBuffer(PAGES.data * 4096));
-  for (let at = 0; at < data.byteLength; at += 16) if ((at & 0xfff) < 0x200 || (at & 0xfff) >= 0xf80 || r.chance(25)) r.fill16(data, at);
+  for (let at = 0; at < data.byteLength; at += 16)
+    if ((at & 0xfff) < 0x200 || (at & 0xfff) >= 0xf80 || r.chance(25)) r.fill16(data, at);
   bench.poke(DATA_PHYS, new Uint8Array(data.buffer));
   segments(bench, mode, r);
   const c = contextOf(mode);
@@ -69,7 +95,14 @@ export function enter(bench: CpuBench, mode: Mode, r: Random, code: Uint8Array, 
 function segments(bench: CpuBench, mode: Mode, r: Random): void {
   const { cpu } = bench;
   if (mode === 'real') {
-    bench.realMode({ cs: CODE_PHYS >> 4, ds: DATA_PHYS >> 4, es: (DATA_PHYS >> 4) + 1, ss: STACK_PHYS >> 4, fs: CODE_PHYS >> 4, gs: (DATA_PHYS >> 4) + 0x100 });
+    bench.realMode({
+      cs: CODE_PHYS >> 4,
+      ds: DATA_PHYS >> 4,
+      es: (DATA_PHYS >> 4) + 1,
+      ss: STACK_PHYS >> 4,
+      fs: CODE_PHYS >> 4,
+      gs: (DATA_PHYS >> 4) + 0x100,
+    });
     return;
   }
   bench.enterUser();
@@ -80,7 +113,8 @@ function segments(bench: CpuBench, mode: Mode, r: Random): void {
       for (const n of [DS, ES, SS, FS, GS]) cpu.setSeg(n, 0x10, 0, 0xffffffff, 0x00cf9300);
       cpu.cpl = 0;
       break;
-    case 'seg32': case 'code16': {
+    case 'seg32':
+    case 'code16': {
       const big = mode === 'seg32' ? 0x00400000 : 0;
       cpu.setSeg(CS, 0x1b, CODE, CODE_BYTES - 1, 0x0000fb00 | big);
       data(DS, DATA, 0xffff, 0x0000f300);
@@ -125,6 +159,9 @@ function floatState(bench: CpuBench, r: Random): void {
   const pending = (raised & ~control & 0x3f) !== 0 ? 0x8080 : 0;
   cpu.setEnv32(ENV.FPUC, control);
   cpu.setEnv32(ENV.FPUS, (r.chance(60) ? 0 : r.u32() & 0x4700) | raised | pending);
-  cpu.setEnv32(ENV.MXCSR, r.chance(40) ? 0x1fa0 : r.chance(60) ? 0x1f80 : (r.u32() & 0xe03f) | (r.chance(70) ? 0x1f80 : r.u32() & 0x1f80));
+  cpu.setEnv32(
+    ENV.MXCSR,
+    r.chance(40) ? 0x1fa0 : r.chance(60) ? 0x1f80 : (r.u32() & 0xe03f) | (r.chance(70) ? 0x1f80 : r.u32() & 0x1f80),
+  );
   cpu.hflags = (cpu.hflags & ~HF_TOP) | (r.int(8) << HF_TOP_SHIFT);
 }

@@ -69,7 +69,10 @@ class ProgramBuilder {
   }
 
   #branch(opcode: readonly number[], label: number): void {
-    this.items.push({ bytes: [...opcode, ...little(0, this.#word)], fixup: { at: opcode.length, size: this.#word, kind: 'relative', label, add: 0 } });
+    this.items.push({
+      bytes: [...opcode, ...little(0, this.#word)],
+      fixup: { at: opcode.length, size: this.#word, kind: 'relative', label, add: 0 },
+    });
   }
 
   sequence(count: number, depth: number): void {
@@ -129,7 +132,10 @@ class ProgramBuilder {
     const r = this.#r;
     const over = this.#label();
     const reg = r.int(3);
-    this.items.push({ bytes: moveImmediate(this.#c, reg, 0), fixup: { at: 1, size: this.#word, kind: 'absolute', label: over, add: 0 } });
+    this.items.push({
+      bytes: moveImmediate(this.#c, reg, 0),
+      fixup: { at: 1, size: this.#word, kind: 'absolute', label: over, add: 0 },
+    });
     this.plain([0xff, 0xe0 | reg]);
     this.sequence(r.int(2), depth + 1);
     this.#place(over);
@@ -148,7 +154,14 @@ class ProgramBuilder {
     if (earlier) return;
     if (r.chance(50)) for (const b of randomInstructions(r, this.#c, this.#flavour)) this.plain(b);
     this.#place(victim);
-    this.plain(r.pick([[0x90, 0x90, 0x90, 0x90], [0xb0 + r.int(4), 1, 0x04, 1], [0x83, 0xc0, 1, 0x90], [0x40, 0x41, 0x42, 0x48]]));
+    this.plain(
+      r.pick([
+        [0x90, 0x90, 0x90, 0x90],
+        [0xb0 + r.int(4), 1, 0x04, 1],
+        [0x83, 0xc0, 1, 0x90],
+        [0x40, 0x41, 0x42, 0x48],
+      ]),
+    );
   }
 }
 
@@ -179,7 +192,7 @@ export function assemble(p: Program, origin: number): Uint8Array {
 export function listing(p: Program, origin: number): string {
   const bytes = assemble(p, origin);
   const lines: string[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const insn = disassemble(bytes.subarray(at), origin + at, p.bits);
     const length = Math.max(1, insn.length);
     const raw = [...bytes.subarray(at, at + length)].map((b) => b.toString(16).padStart(2, '0')).join(' ');

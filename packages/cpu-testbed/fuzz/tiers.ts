@@ -35,7 +35,12 @@ interface Outcome {
 }
 
 /** Env ranges that no guest sees: lazy flags (compared as EFLAGS), helpers' scratch, the exception being raised, the time-stamp offset. */
-const HIDDEN: readonly (readonly [number, number])[] = [[ENV.CC_OP, ENV.EFLAGS], [ENV.EXCEPTION_VECTOR, ENV.PENDING_DR6], [ENV.MSR_TSC_OFFSET, ENV.MSR_APIC_BASE], [ENV.SCRATCH, ENV.XMM]];
+const HIDDEN: readonly (readonly [number, number])[] = [
+  [ENV.CC_OP, ENV.EFLAGS],
+  [ENV.EXCEPTION_VECTOR, ENV.PENDING_DR6],
+  [ENV.MSR_TSC_OFFSET, ENV.MSR_APIC_BASE],
+  [ENV.SCRATCH, ENV.XMM],
+];
 
 export class TierComparison {
   #benches = newBenches();
@@ -56,7 +61,13 @@ export class TierComparison {
     for (let round = 0; round < HOT_ROUNDS; round++) {
       restore(hot, ram, env);
       if (round === 1) hot.compile();
-      if (!other(`hot, round ${round}`, run(hot, () => (round === 0 ? 1 + slices.int(300) : MAX_INSNS)))) return found;
+      if (
+        !other(
+          `hot, round ${round}`,
+          run(hot, () => (round === 0 ? 1 + slices.int(300) : MAX_INSNS)),
+        )
+      )
+        return found;
     }
     if ((c.stateSeed & 3) === 0 && reference.retired < 600) {
       restore(single, ram, env);
@@ -163,7 +174,13 @@ function runSingle(bench: CpuBench): Outcome {
 
 const nameOf = (reason: number): string => Object.entries(EXIT).find(([, v]) => v === reason)?.[0] ?? String(reason);
 
-const outcome = (bench: CpuBench, stop: string, retired: number): Outcome => ({ stop, retired, eflags: bench.cpu.eflags(), env: bench.cpu.e8, ram: bench.ram });
+const outcome = (bench: CpuBench, stop: string, retired: number): Outcome => ({
+  stop,
+  retired,
+  eflags: bench.cpu.eflags(),
+  env: bench.cpu.e8,
+  ram: bench.ram,
+});
 
 const hex = (v: number): string => `0x${(v >>> 0).toString(16)}`;
 
@@ -171,7 +188,9 @@ function compare(a: Outcome, b: Outcome): string[] {
   if (a.stop.startsWith('script error') && !a.stop.includes('instruction fetch from device memory')) return [a.stop];
   if (a.stop === 'endless' || b.stop === 'endless') {
     // near the bound either may be cut first
-    return Math.min(a.retired, b.retired) > MAX_INSNS - 1000 ? [] : [`stops ${a.stop}/${b.stop} after ${a.retired}/${b.retired}`];
+    return Math.min(a.retired, b.retired) > MAX_INSNS - 1000
+      ? []
+      : [`stops ${a.stop}/${b.stop} after ${a.retired}/${b.retired}`];
   }
   const out: string[] = [];
   if (a.stop !== b.stop) out.push(`stop ${a.stop}/${b.stop}`);
@@ -195,14 +214,18 @@ function compare(a: Outcome, b: Outcome): string[] {
 }
 
 /** HF_SSE_FAST is a permission: either tier may be without it, none may have it wrongly (PE sticky, all masked, nearest). */
-const fastIsRight = (env: Uint8Array): boolean => (word(env, ENV.HFLAGS) & HF_SSE_FAST) === 0 || (word(env, ENV.MXCSR) & 0x7fa0) === 0x1fa0;
+const fastIsRight = (env: Uint8Array): boolean =>
+  (word(env, ENV.HFLAGS) & HF_SSE_FAST) === 0 || (word(env, ENV.MXCSR) & 0x7fa0) === 0x1fa0;
 
-const word = (u8: Uint8Array, at: number): number => (u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24)) >>> 0;
+const word = (u8: Uint8Array, at: number): number =>
+  (u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24)) >>> 0;
 
 function envName(at: number): string {
   if (at < ENV.EIP) return `gpr${at >> 3}`;
   if (at >= ENV.XMM) return `xmm${Math.floor((at - ENV.XMM) / XMM_STRIDE)}+${(at - ENV.XMM) % XMM_STRIDE}`;
-  const [name, base] = Object.entries(ENV).filter(([key, o]) => key !== 'SIZE' && o <= at).sort((x, y) => y[1] - x[1])[0];
+  const [name, base] = Object.entries(ENV)
+    .filter(([key, o]) => key !== 'SIZE' && o <= at)
+    .sort((x, y) => y[1] - x[1])[0];
   return `${name}+${at - base}`;
 }
 

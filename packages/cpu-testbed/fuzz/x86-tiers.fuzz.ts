@@ -31,7 +31,10 @@ export const target = {
       const differences = comparison.check(c);
       if (differences.length === 0) continue;
       const alone = comparison.checkFresh(c);
-      if (alone.length === 0) findings.push(`input ${inputs} of seed ${seed}, only after the inputs before it\n${describeCase(c, differences)}`);
+      if (alone.length === 0)
+        findings.push(
+          `input ${inputs} of seed ${seed}, only after the inputs before it\n${describeCase(c, differences)}`,
+        );
       else {
         const small = comparison.shrink(c);
         findings.push(`input ${inputs} of seed ${seed}\n${describeCase(small, comparison.checkFresh(small))}`);

@@ -32,7 +32,15 @@ export interface StopInfo {
 
 /** Linear address of the supervisor-only page block that holds tables, handlers and the ring-0 stack. */
 export const SYSTEM_BASE = 0x0f000000;
-const SYS = { PAGE_DIR: 0x1000, GDT: 0x2000, IDT: 0x2800, TSS: 0x3000, HANDLERS: 0x4000, STACK_TOP: 0x6000, TABLES: 0x10000 } as const;
+const SYS = {
+  PAGE_DIR: 0x1000,
+  GDT: 0x2000,
+  IDT: 0x2800,
+  TSS: 0x3000,
+  HANDLERS: 0x4000,
+  STACK_TOP: 0x6000,
+  TABLES: 0x10000,
+} as const;
 const HAS_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
 /** Physical page of the first user page that `map` hands out. */
 const USER_PAGES = 0x80000;
@@ -105,7 +113,13 @@ export class CpuBench {
       this.poke(SYS.HANDLERS + 16 * n, [0xf4]);
     };
     for (let n = 0; n < 32; n++) gate(n);
-    const descriptors = [[0, 0], [0x0000ffff, 0x00cf9b00], [0x0000ffff, 0x00cf9300], [0x0000ffff, 0x00cffb00], [0x0000ffff, 0x00cff300]];
+    const descriptors = [
+      [0, 0],
+      [0x0000ffff, 0x00cf9b00],
+      [0x0000ffff, 0x00cf9300],
+      [0x0000ffff, 0x00cffb00],
+      [0x0000ffff, 0x00cff300],
+    ];
     descriptors.forEach(([lo, hi], n) => {
       this.poke32(SYS.GDT + 8 * n, lo);
       this.poke32(SYS.GDT + 8 * n + 4, hi);

@@ -30,7 +30,22 @@ describe('tier fuzzer', () => {
     const at = contextOf(mode).data + 0x100;
     const address = [at & 0xff, (at >> 8) & 0xff, ...(wide ? [(at >> 16) & 0xff, at >>> 24] : [])];
     const direct = wide ? 5 : 6;
-    const code = [0xb8, 0, 0, ...(wide ? [0, 0] : []), 0xc7, direct, ...address, 50, 0, ...(wide ? [0, 0] : []), 0x40, 0xff, 8 | direct, ...address];
+    const code = [
+      0xb8,
+      0,
+      0,
+      ...(wide ? [0, 0] : []),
+      0xc7,
+      direct,
+      ...address,
+      50,
+      0,
+      ...(wide ? [0, 0] : []),
+      0x40,
+      0xff,
+      8 | direct,
+      ...address,
+    ];
     const body = 1 + 2 + address.length;
     enter(bench, mode, new Random(1), Uint8Array.from([...code, 0x75, (-body - 2) & 0xff, 0xf4]), 0);
     let reason = bench.run(40);
@@ -49,15 +64,18 @@ describe('tier fuzzer', () => {
     expect(slices).toBeLessThan(20);
   });
 
-  it.each(['cold', 'hot'] as const)('a guest that does nothing but fault comes to the end of its slice (%s)', (tier) => {
-    const bench = new CpuBench({ ramBytes: 1 << 20, tier });
-    prepare(bench);
-    // real mode: the handler of #UD is an undefined opcode itself
-    enter(bench, 'real', new Random(1), Uint8Array.of(0x0f, 0x0b), 0);
-    bench.poke(0x600 + 6 * 4, [0x0f, 0x0b]);
-    for (let n = 0; n < 5; n++) expect(bench.run(1000)).toBe(EXIT.SLICE);
-    expect(bench.tcg.retired).toBeGreaterThan(4000);
-  });
+  it.each(['cold', 'hot'] as const)(
+    'a guest that does nothing but fault comes to the end of its slice (%s)',
+    (tier) => {
+      const bench = new CpuBench({ ramBytes: 1 << 20, tier });
+      prepare(bench);
+      // real mode: the handler of #UD is an undefined opcode itself
+      enter(bench, 'real', new Random(1), Uint8Array.of(0x0f, 0x0b), 0);
+      bench.poke(0x600 + 6 * 4, [0x0f, 0x0b]);
+      for (let n = 0; n < 5; n++) expect(bench.run(1000)).toBe(EXIT.SLICE);
+      expect(bench.tcg.retired).toBeGreaterThan(4000);
+    },
+  );
 
   it('reports a difference when there is one', () => {
     // RDTSC tells instructions retired, which one-instruction blocks count differently from whole ones

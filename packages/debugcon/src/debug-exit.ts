@@ -1,6 +1,14 @@
 /** isa-debug-exit: a write of v ends the machine with exit code (v << 1) | 1, so that a test inside the guest can report. No state. */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, Device, DeviceError, type DeviceInit, type IsaBus, property, type PropertySpecs } from '@emkit/qdev';
+import {
+  defineDevice,
+  Device,
+  DeviceError,
+  type DeviceInit,
+  type IsaBus,
+  property,
+  type PropertySpecs,
+} from '@emkit/qdev';
 import { MAX_EXIT_SIZE } from './limits.ts';
 
 const PROPERTIES = {
@@ -15,7 +23,10 @@ export class DebugExit extends Device {
   constructor(init: DeviceInit<typeof PROPERTIES>) {
     super(init);
     const { iobase, iosize } = init.props;
-    if (iosize < 1 || iosize > MAX_EXIT_SIZE) throw new DeviceError(`Property 'isa-debug-exit.iosize' doesn't take value ${iosize} (minimum: 1, maximum: ${MAX_EXIT_SIZE})`);
+    if (iosize < 1 || iosize > MAX_EXIT_SIZE)
+      throw new DeviceError(
+        `Property 'isa-debug-exit.iosize' doesn't take value ${iosize} (minimum: 1, maximum: ${MAX_EXIT_SIZE})`,
+      );
     this.#iobase = iobase;
     this.#region = MemoryRegion.io('isa-debug-exit', iosize, {
       read: () => 0,
@@ -34,5 +45,9 @@ export class DebugExit extends Device {
 }
 
 export const ISA_DEBUG_EXIT = defineDevice({
-  name: 'isa-debug-exit', description: 'Exit port for guest test programs', bus: 'isa', properties: PROPERTIES, create: (init) => new DebugExit(init),
+  name: 'isa-debug-exit',
+  description: 'Exit port for guest test programs',
+  bus: 'isa',
+  properties: PROPERTIES,
+  create: (init) => new DebugExit(init),
 });

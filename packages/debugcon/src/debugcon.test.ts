@@ -31,7 +31,9 @@ describe('isa-debug-exit', () => {
     bus.out16(0x501, 0x1234);
     bus.out8(0x502, 0x10);
     expect(bus.shutdowns).toEqual([
-      { cause: 'isa-debug-exit', exitCode: 1 }, { cause: 'isa-debug-exit', exitCode: 0x2469 }, { cause: 'isa-debug-exit', exitCode: 0x21 },
+      { cause: 'isa-debug-exit', exitCode: 1 },
+      { cause: 'isa-debug-exit', exitCode: 0x2469 },
+      { cause: 'isa-debug-exit', exitCode: 0x21 },
     ]);
     expect(bus.in16(0x501)).toBe(0);
   });
@@ -52,10 +54,20 @@ describe('isa-debug-exit', () => {
 it('counts every byte under random operations', () => {
   const bus = createFakeBus();
   let bytes = 0;
-  bus.add(ISA_DEBUGCON, { chardev: { write: (byte: number) => { if (byte < 0 || byte > 255) throw new Error('not a byte'); bytes++; } } });
+  bus.add(ISA_DEBUGCON, {
+    chardev: {
+      write: (byte: number) => {
+        if (byte < 0 || byte > 255) throw new Error('not a byte');
+        bytes++;
+      },
+    },
+  });
   bus.add(ISA_DEBUG_EXIT);
   fuzzDevice({
-    bus, seed: 5, operations: 10_000, ports: [0xe7, 0xe8, 0xe9, 0x500, 0x501, 0x502, 0x503],
+    bus,
+    seed: 5,
+    operations: 10_000,
+    ports: [0xe7, 0xe8, 0xe9, 0x500, 0x501, 0x502, 0x503],
     invariant: () => (bus.shutdowns.every((s) => ((s.exitCode as number) & 1) === 1) ? null : 'even exit code'),
   });
   expect(bytes).toBeGreaterThan(100);

@@ -24,7 +24,10 @@ export class Debugcon extends Device {
     super(init);
     const { iobase, readback, chardev } = init.props;
     this.#iobase = iobase;
-    this.#region = MemoryRegion.io('isa-debugcon', 1, { read: () => readback, write: (_offset, value) => chardev?.write(value) });
+    this.#region = MemoryRegion.io('isa-debugcon', 1, {
+      read: () => readback,
+      write: (_offset, value) => chardev?.write(value),
+    });
   }
 
   protected override onRealize(): void {
@@ -37,5 +40,9 @@ export class Debugcon extends Device {
 }
 
 export const ISA_DEBUGCON = defineDevice({
-  name: 'isa-debugcon', description: 'Debug console port', bus: 'isa', properties: PROPERTIES, create: (init) => new Debugcon(init),
+  name: 'isa-debugcon',
+  description: 'Debug console port',
+  bus: 'isa',
+  properties: PROPERTIES,
+  create: (init) => new Debugcon(init),
 });

@@ -1,6 +1,17 @@
 /** The example of docs/devices.md, kept true by running it. */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, Device, type DeviceInit, type DeviceTimer, field, type IsaBus, type Irq, property, type PropertySpecs } from '@emkit/qdev';
+import {
+  defineDevice,
+  defineVmState,
+  Device,
+  type DeviceInit,
+  type DeviceTimer,
+  field,
+  type IsaBus,
+  type Irq,
+  property,
+  type PropertySpecs,
+} from '@emkit/qdev';
 import { describe, expect, it } from 'vitest';
 import { checkRoundTrip, createFakeBus, fuzzDevice } from './index.ts';
 
@@ -168,8 +179,12 @@ describe('egg timer', () => {
     const bus = createFakeBus();
     const timer = bus.add(EGG_TIMER);
     fuzzDevice({
-      bus, seed: 1, operations: 20_000, ports: [0x2ff, 0x300, 0x301, 0x302, 0x303],
-      invariant: () => (bus.irqs.levels[5] === (timer.state.ringing ? 1 : 0) ? null : 'interrupt line differs from the status'),
+      bus,
+      seed: 1,
+      operations: 20_000,
+      ports: [0x2ff, 0x300, 0x301, 0x302, 0x303],
+      invariant: () =>
+        bus.irqs.levels[5] === (timer.state.ringing ? 1 : 0) ? null : 'interrupt line differs from the status',
     });
   });
 });

@@ -3,7 +3,17 @@
  * lines, a mock clock, recorded trace events and machine requests. Devices are created, realized and reset with `add`.
  */
 import { AddressSpace, MemoryRegion, PortSpace, RamBlock } from '@emkit/memory';
-import { type AnyDeviceType, createDevice, type Device, type DeviceEnv, type DeviceType, type Bus, IsaBus, type PropertySpecs, SystemBus } from '@emkit/qdev';
+import {
+  type AnyDeviceType,
+  createDevice,
+  type Device,
+  type DeviceEnv,
+  type DeviceType,
+  type Bus,
+  IsaBus,
+  type PropertySpecs,
+  SystemBus,
+} from '@emkit/qdev';
 import { IrqRecorder } from './irq-recorder.ts';
 import { MockClock } from './mock-clock.ts';
 
@@ -50,7 +60,12 @@ export class FakeBus {
     this.ports = new PortSpace({ name: 'I/O', root: this.ioRoot });
     this.irqs = new IrqRecorder('isa-irq', 16, this.clock);
     this.systemBus = new SystemBus('main-system-bus', this.memoryRoot, this.ioRoot, this.memory);
-    this.isaBus = new IsaBus('isa.0', { io: this.ioRoot, memory: this.memoryRoot, irqs: this.irqs.lines, dmaSpace: this.memory });
+    this.isaBus = new IsaBus('isa.0', {
+      io: this.ioRoot,
+      memory: this.memoryRoot,
+      irqs: this.irqs.lines,
+      dmaSpace: this.memory,
+    });
     this.env = {
       clock: this.clock,
       hostClock: this.hostClock,
@@ -68,7 +83,11 @@ export class FakeBus {
   }
 
   /** Creates, realizes (on `bus`, or the bus of the type's kind) and resets a device. */
-  add<P extends PropertySpecs, D extends Device>(type: DeviceType<P, D>, properties: Readonly<Record<string, unknown>> = {}, bus?: Bus): D {
+  add<P extends PropertySpecs, D extends Device>(
+    type: DeviceType<P, D>,
+    properties: Readonly<Record<string, unknown>> = {},
+    bus?: Bus,
+  ): D {
     const device = createDevice(type, { id: this.#freeId(type), env: this.env, properties });
     device.realize(bus ?? (type.bus === 'isa' ? this.isaBus : this.systemBus));
     device.reset();

@@ -46,7 +46,8 @@ export function fuzzDevice(options: FuzzOptions): void {
       problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
     }
     if (history.length > HISTORY) history.shift();
-    if (problem !== null) throw new Error(`seed ${options.seed}, step ${step}: ${problem}\nlast operations:\n  ${history.join('\n  ')}`);
+    if (problem !== null)
+      throw new Error(`seed ${options.seed}, step ${step}: ${problem}\nlast operations:\n  ${history.join('\n  ')}`);
   }
 }
 
@@ -55,8 +56,21 @@ function portOperation({ bus, ports = [] }: FuzzOptions, random: Random): string
   const size = random.pick([1, 1, 1, 2, 4] as const);
   const isWrite = random.below(2) === 0;
   const value = random.nasty(size * 8);
-  const text = isWrite ? `out${size * 8}(0x${port.toString(16)}, 0x${value.toString(16)})` : `in${size * 8}(0x${port.toString(16)})`;
-  return access(text, size, isWrite, value, (v) => bus.out8(port, v), (v) => bus.out16(port, v), (v) => bus.out32(port, v), () => bus.in8(port), () => bus.in16(port), () => bus.in32(port));
+  const text = isWrite
+    ? `out${size * 8}(0x${port.toString(16)}, 0x${value.toString(16)})`
+    : `in${size * 8}(0x${port.toString(16)})`;
+  return access(
+    text,
+    size,
+    isWrite,
+    value,
+    (v) => bus.out8(port, v),
+    (v) => bus.out16(port, v),
+    (v) => bus.out32(port, v),
+    () => bus.in8(port),
+    () => bus.in16(port),
+    () => bus.in32(port),
+  );
 }
 
 function memoryOperation({ bus, mmio = [] }: FuzzOptions, random: Random): string {
@@ -64,19 +78,44 @@ function memoryOperation({ bus, mmio = [] }: FuzzOptions, random: Random): strin
   const size = random.pick([1, 2, 4, 4, 4] as const);
   const isWrite = random.below(2) === 0;
   const value = random.nasty(size * 8);
-  const text = isWrite ? `write${size * 8}(0x${address.toString(16)}, 0x${value.toString(16)})` : `read${size * 8}(0x${address.toString(16)})`;
+  const text = isWrite
+    ? `write${size * 8}(0x${address.toString(16)}, 0x${value.toString(16)})`
+    : `read${size * 8}(0x${address.toString(16)})`;
   const m = bus.memory;
-  return access(text, size, isWrite, value, (v) => m.write8(address, v), (v) => m.write16(address, v), (v) => m.write32(address, v), () => m.read8(address), () => m.read16(address), () => m.read32(address));
+  return access(
+    text,
+    size,
+    isWrite,
+    value,
+    (v) => m.write8(address, v),
+    (v) => m.write16(address, v),
+    (v) => m.write32(address, v),
+    () => m.read8(address),
+    () => m.read16(address),
+    () => m.read32(address),
+  );
 }
 
 type Store = (value: number) => void;
 type Load = () => number;
 
-function access(text: string, size: 1 | 2 | 4, isWrite: boolean, value: number, w8: Store, w16: Store, w32: Store, r8: Load, r16: Load, r32: Load): string {
+function access(
+  text: string,
+  size: 1 | 2 | 4,
+  isWrite: boolean,
+  value: number,
+  w8: Store,
+  w16: Store,
+  w32: Store,
+  r8: Load,
+  r16: Load,
+  r32: Load,
+): string {
   if (isWrite) (size === 1 ? w8 : size === 2 ? w16 : w32)(value);
   else {
     const read = (size === 1 ? r8 : size === 2 ? r16 : r32)();
-    if (!Number.isInteger(read) || read < 0 || read >= 2 ** (size * 8)) throw new Error(`${text} gave ${read}, which is not an unsigned ${size * 8}-bit value`);
+    if (!Number.isInteger(read) || read < 0 || read >= 2 ** (size * 8))
+      throw new Error(`${text} gave ${read}, which is not an unsigned ${size * 8}-bit value`);
   }
   return text;
 }

@@ -22,13 +22,17 @@ export class IrqRecorder {
   constructor(name: string, count: number, clock: DeviceClock) {
     this.levels = new Array<number>(count).fill(0);
     this.edges = new Array<number>(count).fill(0);
-    this.lines = Array.from({ length: count }, (_, line) => new Irq(`${name}[${line}]`, (level) => {
-      if (this.levels[line] === level) return;
-      this.levels[line] = level;
-      if (level === 1) this.edges[line] = (this.edges[line] as number) + 1;
-      if (this.changes.length >= MAX_RECORDED_CHANGES) this.changes.shift();
-      this.changes.push({ line, level, time: clock.now() });
-    }));
+    this.lines = Array.from(
+      { length: count },
+      (_, line) =>
+        new Irq(`${name}[${line}]`, (level) => {
+          if (this.levels[line] === level) return;
+          this.levels[line] = level;
+          if (level === 1) this.edges[line] = (this.edges[line] as number) + 1;
+          if (this.changes.length >= MAX_RECORDED_CHANGES) this.changes.shift();
+          this.changes.push({ line, level, time: clock.now() });
+        }),
+    );
   }
 
   /** Forgets changes and counts; levels stay. */

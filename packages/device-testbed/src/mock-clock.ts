@@ -17,7 +17,8 @@ class MockTimer implements DeviceTimer {
   }
 
   mod(deadline: number): void {
-    if (!Number.isSafeInteger(deadline) || deadline < 0) throw new RangeError(`timer deadline ${deadline} is not a time in ns`);
+    if (!Number.isSafeInteger(deadline) || deadline < 0)
+      throw new RangeError(`timer deadline ${deadline} is not a time in ns`);
     this.deadline = deadline;
     this.sequence = this.#clock.nextSequence();
   }
@@ -79,7 +80,10 @@ export class MockClock implements HostClock {
     let best: MockTimer | null = null;
     for (const timer of this.#timers) {
       if (timer.deadline < 0) continue;
-      const earlier = best === null || timer.deadline < best.deadline || (timer.deadline === best.deadline && timer.sequence < best.sequence);
+      const earlier =
+        best === null ||
+        timer.deadline < best.deadline ||
+        (timer.deadline === best.deadline && timer.sequence < best.sequence);
       if (earlier) best = timer;
     }
     return best;

@@ -12,7 +12,11 @@ export interface RoundTripOptions {
 }
 
 /** `makeFresh` returns a newly made device of the same kind and id (on a board of its own). */
-export function checkRoundTrip(device: StateSection, makeFresh: () => StateSection, options: RoundTripOptions = {}): void {
+export function checkRoundTrip(
+  device: StateSection,
+  makeFresh: () => StateSection,
+  options: RoundTripOptions = {},
+): void {
   const saved = saveState(device);
   const fresh = makeFresh();
   loadState(fresh, saved);
@@ -21,7 +25,8 @@ export function checkRoundTrip(device: StateSection, makeFresh: () => StateSecti
   const victim = makeFresh();
   const before = saveState(victim);
   for (let length = 0; length < saved.length; length += saved.length > 2000 ? 7 : 1) {
-    if (!isRefused(victim, saved.subarray(0, length))) throw new Error(`a state cut at byte ${length} of ${saved.length} was loaded`);
+    if (!isRefused(victim, saved.subarray(0, length)))
+      throw new Error(`a state cut at byte ${length} of ${saved.length} was loaded`);
     expectSame(saveState(victim), before, `state after a load cut at byte ${length} was refused`);
   }
   const random = new Random(options.seed ?? 1);
@@ -47,5 +52,6 @@ function isRefused(device: StateSection, bytes: Uint8Array): boolean {
 
 function expectSame(actual: Uint8Array, expected: Uint8Array, what: string): void {
   const at = expected.findIndex((byte, i) => actual[i] !== byte);
-  if (at >= 0 || actual.length !== expected.length) throw new Error(`${what} differs at byte ${at} (${actual.length} bytes, expected ${expected.length})`);
+  if (at >= 0 || actual.length !== expected.length)
+    throw new Error(`${what} differs at byte ${at} (${actual.length} bytes, expected ${expected.length})`);
 }

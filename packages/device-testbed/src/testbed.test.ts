@@ -2,7 +2,16 @@
 import { MemoryRegion } from '@emkit/memory';
 import { defineVmState, field, type StateSection } from '@emkit/qdev';
 import { describe, expect, it } from 'vitest';
-import { checkRoundTrip, createFakeBus, fuzzDevice, IrqRecorder, MAX_RECORDED_CHANGES, MAX_TIMER_FIRES, MockClock, Random } from './index.ts';
+import {
+  checkRoundTrip,
+  createFakeBus,
+  fuzzDevice,
+  IrqRecorder,
+  MAX_RECORDED_CHANGES,
+  MAX_TIMER_FIRES,
+  MockClock,
+  Random,
+} from './index.ts';
 
 describe('MockClock', () => {
   it('fires timers at their time, in order of deadline, then of arming', () => {
@@ -49,20 +58,49 @@ describe('IrqRecorder', () => {
 describe('fuzzDevice', () => {
   const board = (read: () => number) => {
     const bus = createFakeBus();
-    bus.ioRoot.add(0x10, MemoryRegion.io('dev', 4, { read, write: (_o, v) => { if (v === 0x80) throw new Error('planted'); } }));
+    bus.ioRoot.add(
+      0x10,
+      MemoryRegion.io('dev', 4, {
+        read,
+        write: (_o, v) => {
+          if (v === 0x80) throw new Error('planted');
+        },
+      }),
+    );
     return bus;
   };
 
   it('reports an exception with seed, step and history', () => {
-    expect(() => fuzzDevice({ bus: board(() => 0), seed: 1, operations: 5000, ports: [0x10] })).toThrow(/^seed 1, step \d+: Error: planted[\s\S]*last operations:/);
+    expect(() => fuzzDevice({ bus: board(() => 0), seed: 1, operations: 5000, ports: [0x10] })).toThrow(
+      /^seed 1, step \d+: Error: planted[\s\S]*last operations:/,
+    );
   });
 
   it('reports a broken invariant and a value that is not a number', () => {
     let reads = 0;
-    expect(() => fuzzDevice({ bus: board(() => ++reads), seed: 2, operations: 100, ports: [0x10], invariant: () => (reads > 3 ? 'too many reads' : null) })).toThrow('too many reads');
+    expect(() =>
+      fuzzDevice({
+        bus: board(() => ++reads),
+        seed: 2,
+        operations: 100,
+        ports: [0x10],
+        invariant: () => (reads > 3 ? 'too many reads' : null),
+      }),
+    ).toThrow('too many reads');
     const memoryBoard = createFakeBus();
-    memoryBoard.memoryRoot.add(0x200000, MemoryRegion.rom('short', { name: 'x', size: 16, bytes: new Uint8Array(0), view: new DataView(new ArrayBuffer(16)), dirty: { mark: () => {} } } as never));
-    expect(() => fuzzDevice({ bus: memoryBoard, seed: 3, operations: 100, mmio: [0x200000] })).toThrow('not an unsigned 8-bit value');
+    memoryBoard.memoryRoot.add(
+      0x200000,
+      MemoryRegion.rom('short', {
+        name: 'x',
+        size: 16,
+        bytes: new Uint8Array(0),
+        view: new DataView(new ArrayBuffer(16)),
+        dirty: { mark: () => {} },
+      } as never),
+    );
+    expect(() => fuzzDevice({ bus: memoryBoard, seed: 3, operations: 100, mmio: [0x200000] })).toThrow(
+      'not an unsigned 8-bit value',
+    );
   });
 
   it('does the same for the same seed', () => {
@@ -80,8 +118,15 @@ describe('fuzzDevice', () => {
 });
 
 describe('checkRoundTrip', () => {
-  const section = (fields: Parameters<typeof defineVmState>[0]['fields'], state: object, onPostLoad: () => void = () => {}): StateSection => ({
-    id: 'x', vmstate: defineVmState({ name: 'x', version: 1, fields }), state, onPostLoad,
+  const section = (
+    fields: Parameters<typeof defineVmState>[0]['fields'],
+    state: object,
+    onPostLoad: () => void = () => {},
+  ): StateSection => ({
+    id: 'x',
+    vmstate: defineVmState({ name: 'x', version: 1, fields }),
+    state,
+    onPostLoad,
   });
 
   it('passes what keeps its state', () => {
@@ -93,7 +138,9 @@ describe('checkRoundTrip', () => {
       const state = { a: 0 };
       return section([field.u8('a' as never)], state, () => void (state.a = 1));
     };
-    expect(() => checkRoundTrip(section([field.u8('a' as never)], { a: 5 }), fresh)).toThrow('state after a round trip differs');
+    expect(() => checkRoundTrip(section([field.u8('a' as never)], { a: 5 }), fresh)).toThrow(
+      'state after a round trip differs',
+    );
   });
 
   it('catches a device that throws on a state that its description allows', () => {
@@ -103,6 +150,8 @@ describe('checkRoundTrip', () => {
         if (state.a > 200) throw new TypeError('planted');
       });
     };
-    expect(() => checkRoundTrip(section([field.u8('a' as never)], { a: 5 }), fresh, { mutations: 2000 })).toThrow('planted');
+    expect(() => checkRoundTrip(section([field.u8('a' as never)], { a: 5 }), fresh, { mutations: 2000 })).toThrow(
+      'planted',
+    );
   });
 });

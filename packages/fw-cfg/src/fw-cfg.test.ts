@@ -86,7 +86,10 @@ describe('fw_cfg', () => {
 
   it('selects, reads, skips and zero-fills by DMA', () => {
     const { bus, cfg } = setup();
-    cfg.addFile('data', Uint8Array.from({ length: 100 }, (_, i) => i + 1));
+    cfg.addFile(
+      'data',
+      Uint8Array.from({ length: 100 }, (_, i) => i + 1),
+    );
     bus.memory.write32(0x2000 + 96, 0xffffffff);
     expect(dma(bus, (0x20 << 16) | 0x08 | 0x04, 60, 0)).toBe(0); // select, skip
     expect(dma(bus, 0x02, 50, 0x2000)).toBe(0);
@@ -103,7 +106,10 @@ describe('fw_cfg', () => {
     const { bus, cfg } = setup();
     const written: number[][] = [];
     cfg.addFile('fixed', ascii('abcd'));
-    cfg.addFile('open', new Uint8Array(4), { writable: true, onWrite: (offset, length) => written.push([offset, length]) });
+    cfg.addFile('open', new Uint8Array(4), {
+      writable: true,
+      onWrite: (offset, length) => written.push([offset, length]),
+    });
     bus.memory.write32(0x3000, 0x44332211);
     expect(dma(bus, (0x20 << 16) | 0x18, 4, 0x3000)).toBe(1);
     expect(dma(bus, (0x21 << 16) | 0x18, 5, 0x3000)).toBe(1);
@@ -118,9 +124,13 @@ describe('fw_cfg', () => {
   it('refuses DMA into devices, ROM, holes and over the end of RAM, and touches nothing', () => {
     const { bus, cfg } = setup();
     cfg.addFile('data', ascii('abcd'));
-    bus.memoryRoot.add(0x200000, MemoryRegion.io('dev', 0x1000, { read: () => expect.unreachable(), write: () => expect.unreachable() }));
+    bus.memoryRoot.add(
+      0x200000,
+      MemoryRegion.io('dev', 0x1000, { read: () => expect.unreachable(), write: () => expect.unreachable() }),
+    );
     bus.memoryRoot.add(0x300000, MemoryRegion.rom('rom', new RamBlock({ name: 'rom', size: 0x1000 })));
-    for (const address of [0x200000, 0x300000, 0x400000, 0xffffe, 2 ** 63, 2 ** 53]) expect(dma(bus, (0x20 << 16) | 0x0a, 4, address)).toBe(1);
+    for (const address of [0x200000, 0x300000, 0x400000, 0xffffe, 2 ** 63, 2 ** 53])
+      expect(dma(bus, (0x20 << 16) | 0x0a, 4, address)).toBe(1);
     expect(bus.memory.read16(0xffffe)).toBe(0);
     expect(dma(bus, (0x20 << 16) | 0x0a, 0xffffffff, 0)).toBe(1);
     bus.out32(0x514, 0xffffffff);
@@ -163,12 +173,22 @@ describe('fw_cfg', () => {
     cfg.addFile('file', data.slice());
     cfg.addFile('open', new Uint8Array(64), { writable: true });
     fuzzDevice({
-      bus, seed: 9, operations: 20_000, ports: [0x50f, 0x510, 0x511, 0x514, 0x516, 0x518], maxAdvance: 0,
+      bus,
+      seed: 9,
+      operations: 20_000,
+      ports: [0x50f, 0x510, 0x511, 0x514, 0x516, 0x518],
+      maxAdvance: 0,
       extra: {
         select: (r) => bus.out16(0x510, r.pick([0, 1, 0x19, 0x20, 0x21, 0x22, 0xffff])),
         dma: (r) => {
           const control = (r.pick([0, 1, 0x19, 0x20, 0x21, 0x30]) << 16) | r.below(32);
-          dma(bus, control, r.pick([0, 1, 16, 63, 64, 65, 5000, 0x100000, 0xffffffff]), r.pick([0, 0x2000, 0x1008, 0xfff00, 0x100000, 2 ** 40]), r.pick([0x1000, 0xffff0, 0xffff8]));
+          dma(
+            bus,
+            control,
+            r.pick([0, 1, 16, 63, 64, 65, 5000, 0x100000, 0xffffffff]),
+            r.pick([0, 0x2000, 0x1008, 0xfff00, 0x100000, 2 ** 40]),
+            r.pick([0x1000, 0xffff0, 0xffff8]),
+          );
         },
       },
       invariant: () => (cfg.state.offset > 300 ? 'offset beyond every item' : null),

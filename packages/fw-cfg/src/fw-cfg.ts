@@ -6,7 +6,17 @@
  * QEMU documentation, "fw_cfg: Firmware Configuration Device".
  */
 import { type AddressSpace, MemoryRegion, MemTxResult } from '@emkit/memory';
-import { defineDevice, defineVmState, Device, DeviceError, type DeviceInit, field, property, type PropertySpecs, type SystemBus } from '@emkit/qdev';
+import {
+  defineDevice,
+  defineVmState,
+  Device,
+  DeviceError,
+  type DeviceInit,
+  field,
+  property,
+  type PropertySpecs,
+  type SystemBus,
+} from '@emkit/qdev';
 import { FwCfgKey } from './keys.ts';
 import { MAX_FILE_NAME, MAX_FILES, MAX_ITEM_BYTES, ZERO_CHUNK } from './limits.ts';
 
@@ -36,7 +46,9 @@ interface FwCfgState {
   dmaHigh: number;
 }
 const VMSTATE = defineVmState<FwCfgState>({
-  name: 'fw_cfg', version: 1, fields: [field.u16('key'), field.u32('offset', { max: MAX_ITEM_BYTES }), field.u32('dmaHigh')],
+  name: 'fw_cfg',
+  version: 1,
+  fields: [field.u16('key'), field.u32('offset', { max: MAX_ITEM_BYTES }), field.u32('dmaHigh')],
 });
 
 export interface FwCfgFileOptions {
@@ -79,7 +91,8 @@ export class FwCfg extends Device {
       valid: { max: 2 },
     });
     this.#dmaPorts = MemoryRegion.io('fwcfg.dma', 8, {
-      read: (offset, size) => DMA_SIGNATURE.subarray(offset, offset + size).reduce((value, byte) => value * 256 + byte, 0),
+      read: (offset, size) =>
+        DMA_SIGNATURE.subarray(offset, offset + size).reduce((value, byte) => value * 256 + byte, 0),
       write: (offset, value, size) => this.#writeDmaAddress(offset, value, size),
       endianness: 'big',
     });
@@ -105,8 +118,10 @@ export class FwCfg extends Device {
 
   /** Sets item `key`. The bytes are not copied. */
   addBytes(key: number, data: Uint8Array): void {
-    if (!Number.isInteger(key) || key < 0 || key > 0xffff || (key & KEY_WRITE_CHANNEL) !== 0) throw new DeviceError(`fw_cfg: key ${key} is not possible`);
-    if (data.length > MAX_ITEM_BYTES) throw new DeviceError(`fw_cfg: item of ${data.length} bytes exceeds ${MAX_ITEM_BYTES}`);
+    if (!Number.isInteger(key) || key < 0 || key > 0xffff || (key & KEY_WRITE_CHANNEL) !== 0)
+      throw new DeviceError(`fw_cfg: key ${key} is not possible`);
+    if (data.length > MAX_ITEM_BYTES)
+      throw new DeviceError(`fw_cfg: item of ${data.length} bytes exceeds ${MAX_ITEM_BYTES}`);
     this.#items.set(key, { data, options: {} });
   }
 
@@ -130,11 +145,13 @@ export class FwCfg extends Device {
 
   /** Adds a named file; the bytes are not copied. The directory is sorted by name, so its order does not depend on the order of adding. */
   addFile(name: string, data: Uint8Array, options: FwCfgFileOptions = {}): void {
-    if (name.length === 0 || name.length >= MAX_FILE_NAME) throw new DeviceError(`fw_cfg: file name '${name}' must have 1..${MAX_FILE_NAME - 1} characters`);
+    if (name.length === 0 || name.length >= MAX_FILE_NAME)
+      throw new DeviceError(`fw_cfg: file name '${name}' must have 1..${MAX_FILE_NAME - 1} characters`);
     if (!/^[\x20-\x7e]+$/.test(name)) throw new DeviceError(`fw_cfg: file name '${name}' is not printable ASCII`);
     if (this.#files.has(name)) throw new DeviceError(`fw_cfg: duplicate file name: ${name}`);
     if (this.#files.size >= MAX_FILES) throw new DeviceError(`fw_cfg: more than ${MAX_FILES} files`);
-    if (data.length > MAX_ITEM_BYTES) throw new DeviceError(`fw_cfg: file '${name}' of ${data.length} bytes exceeds ${MAX_ITEM_BYTES}`);
+    if (data.length > MAX_ITEM_BYTES)
+      throw new DeviceError(`fw_cfg: file '${name}' of ${data.length} bytes exceeds ${MAX_ITEM_BYTES}`);
     const key = FwCfgKey.FILE_FIRST + this.#files.size;
     this.#files.set(name, key);
     this.#items.set(key, { data, options });
@@ -145,7 +162,8 @@ export class FwCfg extends Device {
   modifyFile(name: string, data: Uint8Array): void {
     const key = this.#files.get(name);
     if (key === undefined) throw new DeviceError(`fw_cfg: no file '${name}'`);
-    if (data.length > MAX_ITEM_BYTES) throw new DeviceError(`fw_cfg: file '${name}' of ${data.length} bytes exceeds ${MAX_ITEM_BYTES}`);
+    if (data.length > MAX_ITEM_BYTES)
+      throw new DeviceError(`fw_cfg: file '${name}' of ${data.length} bytes exceeds ${MAX_ITEM_BYTES}`);
     (this.#items.get(key) as Item).data = data;
     this.#updateDirectory();
   }
@@ -243,14 +261,16 @@ export class FwCfg extends Device {
       this.state.offset += count;
     }
     const zeroes = new Uint8Array(Math.min(ZERO_CHUNK, length - count));
-    for (let done = count; done < length; done += zeroes.length) memory.dmaWrite(address + done, zeroes.subarray(0, Math.min(zeroes.length, length - done)));
+    for (let done = count; done < length; done += zeroes.length)
+      memory.dmaWrite(address + done, zeroes.subarray(0, Math.min(zeroes.length, length - done)));
     return true;
   }
 
   #dmaWrite(item: Item | undefined, address: number, length: number, left: number): boolean {
     if (item === undefined || item.options.writable !== true || length > left) return false;
     const start = this.state.offset;
-    if ((this.#memory as AddressSpace).dmaRead(address, item.data.subarray(start, start + length)) !== MemTxResult.OK) return false;
+    if ((this.#memory as AddressSpace).dmaRead(address, item.data.subarray(start, start + length)) !== MemTxResult.OK)
+      return false;
     this.state.offset += length;
     item.options.onWrite?.(start, length);
     return true;
@@ -258,7 +278,12 @@ export class FwCfg extends Device {
 }
 
 export const FW_CFG = defineDevice({
-  name: 'fw_cfg_io', description: 'Firmware configuration', bus: 'system', userCreatable: false, properties: PROPERTIES, create: (init) => new FwCfg(init),
+  name: 'fw_cfg_io',
+  description: 'Firmware configuration',
+  bus: 'system',
+  userCreatable: false,
+  properties: PROPERTIES,
+  create: (init) => new FwCfg(init),
 });
 
 function little(value: number, size: number): Uint8Array {

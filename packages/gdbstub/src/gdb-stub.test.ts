@@ -14,7 +14,9 @@ function fake(): Fake {
   const registers = Array.from({ length: 4 }, (_, n) => Uint8Array.of(n, 0, 0, 0));
   const memory = new Uint8Array(256);
   return {
-    log, memory, registerCount: 4,
+    log,
+    memory,
+    registerCount: 4,
     readRegister: (n) => registers[n] ?? null,
     writeRegister: (n, bytes) => registers[n] !== undefined && (registers[n].set(bytes.subarray(0, 4)), true),
     readMemory: (a, n) => memory.slice(a, a + n),
@@ -35,11 +37,16 @@ function session(): { stub: GdbStub; target: Fake; ask(payload: string): string;
   const out: string[] = [];
   const stub = new GdbStub(target, (bytes) => out.push(String.fromCharCode(...bytes)));
   return {
-    stub, target, out,
+    stub,
+    target,
+    out,
     ask: (payload) => {
       out.length = 0;
       stub.receive(framePacket(payload));
-      return out.filter((s) => s.startsWith('$')).map((s) => s.slice(1, -3)).join();
+      return out
+        .filter((s) => s.startsWith('$'))
+        .map((s) => s.slice(1, -3))
+        .join();
     },
   };
 }
@@ -100,7 +107,9 @@ describe('gdb stub', () => {
     expect(s.ask('qXfer:features:read:target.xml:0,4')).toBe('m<tar');
     expect(s.ask('qXfer:features:read:target.xml:4,100')).toBe('lget/>');
     expect(s.ask('qXfer:features:read:../etc/passwd:0,4')).toBe('E00');
-    expect(s.ask('qRcmd,6869')).toBe([...'you said hi\n'].map((c) => c.charCodeAt(0).toString(16).padStart(2, '0')).join(''));
+    expect(s.ask('qRcmd,6869')).toBe(
+      [...'you said hi\n'].map((c) => c.charCodeAt(0).toString(16).padStart(2, '0')).join(''),
+    );
   });
 
   it('detaches once', () => {
@@ -112,14 +121,23 @@ describe('gdb stub', () => {
 
   it('survives any bytes, with bounded replies', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.stringMatching(/^[gGpPmMXcsvZzqQHT?][0-9a-f,:;=]{0,20}$/).map(framePacket)), { maxLength: 30 }), (chunks) => {
-        const s = session();
-        for (const c of chunks) {
-          s.stub.receive(c);
-          s.stub.stopped({ kind: 'step' });
-        }
-        expect(s.out.every((x) => x.length <= 2 * MAX_PACKET + 4)).toBe(true);
-      }),
+      fc.property(
+        fc.array(
+          fc.oneof(
+            fc.uint8Array({ maxLength: 40 }),
+            fc.stringMatching(/^[gGpPmMXcsvZzqQHT?][0-9a-f,:;=]{0,20}$/).map(framePacket),
+          ),
+          { maxLength: 30 },
+        ),
+        (chunks) => {
+          const s = session();
+          for (const c of chunks) {
+            s.stub.receive(c);
+            s.stub.stopped({ kind: 'step' });
+          }
+          expect(s.out.every((x) => x.length <= 2 * MAX_PACKET + 4)).toBe(true);
+        },
+      ),
       { numRuns: 300, seed: 1 },
     );
   });

@@ -25,7 +25,14 @@ export interface GdbTarget {
   readMemory(address: number, length: number): Uint8Array;
   writeMemory(address: number, bytes: Uint8Array): boolean;
   setBreakpoints(addresses: ReadonlySet<number>): void;
-  setWatchpoints(watches: readonly { readonly address: number; readonly length: number; readonly read: boolean; readonly write: boolean }[]): void;
+  setWatchpoints(
+    watches: readonly {
+      readonly address: number;
+      readonly length: number;
+      readonly read: boolean;
+      readonly write: boolean;
+    }[],
+  ): void;
   /** Start running; the target calls `stopped` later. */
   resume(): void;
   /** One instruction, then `stopped`. */
@@ -129,22 +136,41 @@ export class GdbStub {
   #command(text: string, raw: Uint8Array): string | null {
     const rest = text.slice(1);
     switch (text[0]) {
-      case '?': return this.#lastStop;
-      case 'g': return this.#readAll();
-      case 'G': return this.#writeAll(rest);
-      case 'p': return this.#readOne(rest);
-      case 'P': return this.#writeOne(rest);
-      case 'm': return this.#readMemory(rest);
-      case 'M': return this.#writeMemory(rest);
-      case 'X': return this.#writeBinary(rest, raw);
-      case 'c': case 'C': return this.#go(false);
-      case 's': case 'S': return this.#go(true);
-      case 'v': return this.#v(text);
-      case 'Z': return this.#breakpoint(rest, true);
-      case 'z': return this.#breakpoint(rest, false);
-      case 'H': case 'T': return OK;
-      case 'q': return this.#query(text);
-      case 'Q': return this.#set(text);
+      case '?':
+        return this.#lastStop;
+      case 'g':
+        return this.#readAll();
+      case 'G':
+        return this.#writeAll(rest);
+      case 'p':
+        return this.#readOne(rest);
+      case 'P':
+        return this.#writeOne(rest);
+      case 'm':
+        return this.#readMemory(rest);
+      case 'M':
+        return this.#writeMemory(rest);
+      case 'X':
+        return this.#writeBinary(rest, raw);
+      case 'c':
+      case 'C':
+        return this.#go(false);
+      case 's':
+      case 'S':
+        return this.#go(true);
+      case 'v':
+        return this.#v(text);
+      case 'Z':
+        return this.#breakpoint(rest, true);
+      case 'z':
+        return this.#breakpoint(rest, false);
+      case 'H':
+      case 'T':
+        return OK;
+      case 'q':
+        return this.#query(text);
+      case 'Q':
+        return this.#set(text);
       case 'D':
         this.#reply(OK);
         this.close();
@@ -154,7 +180,8 @@ export class GdbStub {
         this.#clear();
         this.#target.kill();
         return null;
-      default: return '';
+      default:
+        return '';
     }
   }
 
@@ -179,7 +206,8 @@ export class GdbStub {
   }
 
   #query(text: string): string {
-    if (text.startsWith('qSupported')) return `PacketSize=${MAX_PACKET.toString(16)};qXfer:features:read+;QStartNoAckMode+;vContSupported+`;
+    if (text.startsWith('qSupported'))
+      return `PacketSize=${MAX_PACKET.toString(16)};qXfer:features:read+;QStartNoAckMode+;vContSupported+`;
     if (text === 'qC') return 'QC1';
     if (text.startsWith('qAttached')) return '1';
     if (text === 'qfThreadInfo') return 'm1';

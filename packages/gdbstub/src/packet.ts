@@ -4,7 +4,11 @@
  */
 import { MAX_PACKET } from './limits.ts';
 
-export type Frame = { readonly kind: 'packet'; readonly payload: Uint8Array } | { readonly kind: 'bad' } | { readonly kind: 'interrupt' } | { readonly kind: 'nack' };
+export type Frame =
+  | { readonly kind: 'packet'; readonly payload: Uint8Array }
+  | { readonly kind: 'bad' }
+  | { readonly kind: 'interrupt' }
+  | { readonly kind: 'nack' };
 
 const DOLLAR = 0x24;
 const HASH = 0x23;
@@ -12,7 +16,8 @@ const ESCAPE = 0x7d;
 const MINUS = 0x2d;
 const CTRL_C = 0x03;
 
-const hexDigit = (c: number): number => (c >= 0x30 && c <= 0x39 ? c - 0x30 : c >= 0x61 && c <= 0x66 ? c - 0x57 : c >= 0x41 && c <= 0x46 ? c - 0x37 : -1);
+const hexDigit = (c: number): number =>
+  c >= 0x30 && c <= 0x39 ? c - 0x30 : c >= 0x61 && c <= 0x66 ? c - 0x57 : c >= 0x41 && c <= 0x46 ? c - 0x37 : -1;
 
 /** Splits a byte stream into frames; keeps what is incomplete. A packet beyond MAX_PACKET is 'bad' and dropped. */
 export class PacketReader {

@@ -15,7 +15,13 @@ class Card extends PciDevice {
     this.setIntx(level);
   }
 }
-const CARD = defineDevice({ name: 'card', description: '', bus: 'pci', properties: PCI_PROPERTIES, create: (init) => new Card(init) });
+const CARD = defineDevice({
+  name: 'card',
+  description: '',
+  bus: 'pci',
+  properties: PCI_PROPERTIES,
+  create: (init) => new Card(init),
+});
 
 interface Board {
   readonly bus: FakeBus;
@@ -37,7 +43,11 @@ function createBoard(): Board {
   const irq = new Array<number>(16).fill(0);
   piix.isaOut.forEach((line, n) => line.connect((level) => (irq[n] = level)));
   return {
-    bus, host, pci, piix, irq,
+    bus,
+    host,
+    pci,
+    piix,
+    irq,
     config: (devfn, register, value) => {
       if (value !== undefined) pci.configWrite(devfn, register, value, 1);
       return pci.configRead(devfn, register, 1);
@@ -225,7 +235,12 @@ it('holds its invariants under random configuration and port programs', () => {
   const card = bus.add(CARD, { addr: '3' }, pci);
   for (let i = 0; i < 0x100; i++) bus.memory.write8(0x90000 + i, i);
   fuzzDevice({
-    bus, seed: 3, operations: 10_000, ports: [0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xcff, 0x4d0, 0x4d1, 0x92], mmio: [0xa0000, 0xbfffe, 0xc0000, 0xdffff, 0xe0000, 0xefffe, 0xffffc], maxAdvance: 0,
+    bus,
+    seed: 3,
+    operations: 10_000,
+    ports: [0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xcff, 0x4d0, 0x4d1, 0x92],
+    mmio: [0xa0000, 0xbfffe, 0xc0000, 0xdffff, 0xe0000, 0xefffe, 0xffffc],
+    maxAdvance: 0,
     extra: {
       select: (r) => bus.out32(0xcf8, 0x80000000 + r.below(2) * 2048 + r.pick([0x04, 0x58, 0x5c, 0x60, 0x70])),
       raise: (r) => card.raise(r.below(2)),

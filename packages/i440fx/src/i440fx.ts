@@ -10,7 +10,20 @@ import { PAM_WINDOWS } from './limits.ts';
 import { createPamViews, PAM_READ, PAM_WRITE, PamWindow, type PamBuses } from './pam.ts';
 
 /** §3.2, Table 3-1 "Device 0 Registers". */
-export const I440fxReg = { PMCCFG: 0x50, DETURBO: 0x52, DBC: 0x53, DRAMC: 0x57, DRAMT: 0x58, PAM0: 0x59, DRB0: 0x60, FDHC: 0x68, MTT: 0x70, CLT: 0x71, SMRAM: 0x72, ERRCMD: 0x90 } as const;
+export const I440fxReg = {
+  PMCCFG: 0x50,
+  DETURBO: 0x52,
+  DBC: 0x53,
+  DRAMC: 0x57,
+  DRAMT: 0x58,
+  PAM0: 0x59,
+  DRB0: 0x60,
+  FDHC: 0x68,
+  MTT: 0x70,
+  CLT: 0x71,
+  SMRAM: 0x72,
+  ERRCMD: 0x90,
+} as const;
 
 /** §3.2.22 "SMRAM": G_SMRAME, D_LCK, D_CLS, D_OPEN; bits 2-0 are fixed to 010 (0xA0000). */
 const SMRAM_D_LCK = 1 << 4;
@@ -29,12 +42,29 @@ export class I440fx extends PciDevice {
 
   constructor(init: DeviceInit<typeof PCI_PROPERTIES>) {
     super(init);
-    this.setId({ vendor: 0x8086, device: 0x1237, classCode: 0x060000, revision: 0x02, subsystemVendor: 0x1af4, subsystem: 0x1100 });
+    this.setId({
+      vendor: 0x8086,
+      device: 0x1237,
+      classCode: 0x060000,
+      revision: 0x02,
+      subsystemVendor: 0x1af4,
+      subsystem: 0x1100,
+    });
     const { config: c, writable: w } = this;
     setLe16(c, PciReg.COMMAND, 0x0006); // memory and bus master are fixed to 1 (§3.2.3)
     setLe16(w, PciReg.COMMAND, 0x0100);
     setLe16(c, PciReg.STATUS, 0x0280);
-    for (const register of [I440fxReg.PMCCFG, I440fxReg.PMCCFG + 1, I440fxReg.DETURBO, I440fxReg.DBC, I440fxReg.DRAMC, I440fxReg.DRAMT, I440fxReg.FDHC, I440fxReg.MTT, I440fxReg.CLT]) {
+    for (const register of [
+      I440fxReg.PMCCFG,
+      I440fxReg.PMCCFG + 1,
+      I440fxReg.DETURBO,
+      I440fxReg.DBC,
+      I440fxReg.DRAMC,
+      I440fxReg.DRAMT,
+      I440fxReg.FDHC,
+      I440fxReg.MTT,
+      I440fxReg.CLT,
+    ]) {
       w[register] = 0xff;
     }
     c[I440fxReg.DRAMC] = 0x01;
@@ -49,7 +79,9 @@ export class I440fx extends PciDevice {
   setMemory(buses: PamBuses, ramSize: number): void {
     const views = createPamViews(buses);
     this.#windows = Array.from({ length: PAM_WINDOWS }, (_, i) => {
-      return i === 0 ? new PamWindow(0xf0000, 0x10000, buses, views) : new PamWindow(0xc0000 + (i - 1) * 0x4000, 0x4000, buses, views);
+      return i === 0
+        ? new PamWindow(0xf0000, 0x10000, buses, views)
+        : new PamWindow(0xc0000 + (i - 1) * 0x4000, 0x4000, buses, views);
     });
     this.#smramClosed = MemoryRegion.alias('smram-closed', buses.pci, { offset: SMRAM_BASE, size: SMRAM_SIZE });
     // §3.2.19 "DRB": cumulative size in 8 MiB, all in the first row; 8 bits
@@ -103,5 +135,10 @@ export class I440fx extends PciDevice {
 }
 
 export const I440FX = defineDevice({
-  name: 'i440FX', description: 'Host bridge', bus: 'pci', userCreatable: false, properties: PCI_PROPERTIES, create: (init) => new I440fx(init),
+  name: 'i440FX',
+  description: 'Host bridge',
+  bus: 'pci',
+  userCreatable: false,
+  properties: PCI_PROPERTIES,
+  create: (init) => new I440fx(init),
 });

@@ -22,7 +22,10 @@ export interface PamViews {
 }
 
 export function createPamViews(buses: PamBuses): PamViews {
-  return { pci: new AddressSpace({ name: 'pam-pci', root: buses.pci }), ram: new AddressSpace({ name: 'pam-ram', root: buses.ram }) };
+  return {
+    pci: new AddressSpace({ name: 'pam-pci', root: buses.pci }),
+    ram: new AddressSpace({ name: 'pam-ram', root: buses.ram }),
+  };
 }
 
 export class PamWindow {

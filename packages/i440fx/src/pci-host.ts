@@ -4,7 +4,18 @@
  * and the PAM windows. Boards put ROMs and VGA into `pciMemory`.
  */
 import { MemoryRegion } from '@emkit/memory';
-import { createDevice, defineDevice, defineVmState, Device, DeviceError, type DeviceInit, field, property, type PropertySpecs, type SystemBus } from '@emkit/qdev';
+import {
+  createDevice,
+  defineDevice,
+  defineVmState,
+  Device,
+  DeviceError,
+  type DeviceInit,
+  field,
+  property,
+  type PropertySpecs,
+  type SystemBus,
+} from '@emkit/qdev';
 import { CONFIG_MECHANISM_FIELDS, ConfigMechanism, type ConfigMechanismState, PciBus } from '@emkit/pci';
 import { I440FX, type I440fx } from './i440fx.ts';
 
@@ -14,7 +25,9 @@ const PROPERTIES = {
 } satisfies PropertySpecs;
 
 const VMSTATE = defineVmState<{ configMechanism: ConfigMechanismState }>({
-  name: 'i440FX-pcihost', version: 1, fields: [field.struct('configMechanism', CONFIG_MECHANISM_FIELDS)],
+  name: 'i440FX-pcihost',
+  version: 1,
+  fields: [field.struct('configMechanism', CONFIG_MECHANISM_FIELDS)],
 });
 
 export class I440fxPciHost extends Device {
@@ -57,7 +70,10 @@ export class I440fxPciHost extends Device {
       system.memory.add(0, this.pciMemory, -1);
       (this.#mechanism as ConfigMechanism).map(system.io);
       this.#bridge = createDevice(I440FX, { id: `${this.id}.bridge`, env: this.env, properties: { addr: '0.0' } });
-      this.#bridge.setMemory({ system: system.memory, ram: this.#ram as MemoryRegion, pci: createLegacyView(this.pciMemory) }, this.#ramSize);
+      this.#bridge.setMemory(
+        { system: system.memory, ram: this.#ram as MemoryRegion, pci: createLegacyView(this.pciMemory) },
+        this.#ramSize,
+      );
       this.#bridge.realize(this.#bus as PciBus);
     });
   }
@@ -79,10 +95,19 @@ export class I440fxPciHost extends Device {
 function createLegacyView(pci: MemoryRegion): MemoryRegion {
   const view = MemoryRegion.container('pci-legacy', 0x100000);
   view.add(0, MemoryRegion.alias('pci-low', pci, { size: 0x100000 }));
-  view.add(0xa0000, MemoryRegion.io('pci-unclaimed', 0x60000, { read: () => 0xffffffff, write: () => {}, valid: { unaligned: true } }), -1);
+  view.add(
+    0xa0000,
+    MemoryRegion.io('pci-unclaimed', 0x60000, { read: () => 0xffffffff, write: () => {}, valid: { unaligned: true } }),
+    -1,
+  );
   return view;
 }
 
 export const I440FX_PCIHOST = defineDevice({
-  name: 'i440FX-pcihost', description: '440FX host bridge with its PCI bus', bus: 'system', userCreatable: false, properties: PROPERTIES, create: (init) => new I440fxPciHost(init),
+  name: 'i440FX-pcihost',
+  description: '440FX host bridge with its PCI bus',
+  bus: 'system',
+  userCreatable: false,
+  properties: PROPERTIES,
+  create: (init) => new I440fxPciHost(init),
 });

@@ -5,7 +5,17 @@
  * Intel 82371SB data sheet (290550-002).
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, type DeviceInit, field, type Irq, IsaBus, orIrqs, property, type PropertySpecs } from '@emkit/qdev';
+import {
+  defineDevice,
+  defineVmState,
+  type DeviceInit,
+  field,
+  type Irq,
+  IsaBus,
+  orIrqs,
+  property,
+  type PropertySpecs,
+} from '@emkit/qdev';
 import { PCI_FIELDS, PCI_PROPERTIES, PciDevice, PciReg, type PciState, setLe16 } from '@emkit/pci';
 import { ISA_IRQS, PIRQ_LINES } from './limits.ts';
 
@@ -29,8 +39,31 @@ const RC_RESET_CPU = 1 << 2;
 
 /** §2.2, Table 2-1: registers that only keep what is written here, with their default. */
 const PASSIVE_REGISTERS: readonly (readonly [register: number, value: number])[] = [
-  [0x4c, 0x4d], [0x4e, 0x03], [0x4f, 0x00], [0x69, 0x02], [0x6a, 0x00], [0x6b, 0x00], [0x70, 0x80], [0x76, 0x0c], [0x77, 0x0c], [0x78, 0x02], [0x79, 0x00], [0x80, 0x00], [0x82, 0x00],
-  [0xa0, 0x08], [0xa2, 0x00], [0xa3, 0x00], [0xa4, 0x00], [0xa5, 0x00], [0xa6, 0x00], [0xa7, 0x00], [0xa8, 0x0f], [0xaa, 0x00], [0xab, 0x00], [0xac, 0x00], [0xae, 0x00],
+  [0x4c, 0x4d],
+  [0x4e, 0x03],
+  [0x4f, 0x00],
+  [0x69, 0x02],
+  [0x6a, 0x00],
+  [0x6b, 0x00],
+  [0x70, 0x80],
+  [0x76, 0x0c],
+  [0x77, 0x0c],
+  [0x78, 0x02],
+  [0x79, 0x00],
+  [0x80, 0x00],
+  [0x82, 0x00],
+  [0xa0, 0x08],
+  [0xa2, 0x00],
+  [0xa3, 0x00],
+  [0xa4, 0x00],
+  [0xa5, 0x00],
+  [0xa6, 0x00],
+  [0xa7, 0x00],
+  [0xa8, 0x0f],
+  [0xaa, 0x00],
+  [0xab, 0x00],
+  [0xac, 0x00],
+  [0xae, 0x00],
 ];
 
 interface Piix3State {
@@ -40,7 +73,9 @@ interface Piix3State {
 }
 
 const VMSTATE = defineVmState<Piix3State>({
-  name: 'PIIX3', version: 1, fields: [field.struct('pci', PCI_FIELDS), field.u16('elcr'), field.u8('resetControl', { max: RC_HARD })],
+  name: 'PIIX3',
+  version: 1,
+  fields: [field.struct('pci', PCI_FIELDS), field.u16('elcr'), field.u8('resetControl', { max: RC_HARD })],
   check: (s) => ((s.elcr & ~ELCR_MASK) !== 0 ? 'elcr has level-triggered lines that are always edge-triggered' : null),
 });
 
@@ -95,7 +130,11 @@ export class Piix3 extends PciDevice {
 
   protected override onRealize(): void {
     const bus = this.bus;
-    this.#isaBus = new IsaBus('isa.0', { io: bus.io, memory: this.#isaMemory ?? bus.memory, irqs: this.#fromIsa, dmaSpace: bus.dma }, this);
+    this.#isaBus = new IsaBus(
+      'isa.0',
+      { io: bus.io, memory: this.#isaMemory ?? bus.memory, irqs: this.#fromIsa, dmaSpace: bus.dma },
+      this,
+    );
     bus.io.add(ELCR_PORT, this.#elcrRegion);
     bus.io.add(RESET_CONTROL_PORT, this.#resetRegion, 1);
     bus.connectIntx((line, level) => {
@@ -171,5 +210,10 @@ export class Piix3 extends PciDevice {
 }
 
 export const PIIX3 = defineDevice({
-  name: 'PIIX3', description: 'ISA bridge', bus: 'pci', userCreatable: false, properties: PROPERTIES, create: (init) => new Piix3(init),
+  name: 'PIIX3',
+  description: 'ISA bridge',
+  bus: 'pci',
+  userCreatable: false,
+  properties: PROPERTIES,
+  create: (init) => new Piix3(init),
 });

@@ -12,7 +12,11 @@ const FAST_A20 = 1 << 1;
 interface Port92State {
   value: number;
 }
-const VMSTATE = defineVmState<Port92State>({ name: 'port92', version: 1, fields: [field.u8('value', { max: FAST_INIT | FAST_A20 })] });
+const VMSTATE = defineVmState<Port92State>({
+  name: 'port92',
+  version: 1,
+  fields: [field.u8('value', { max: FAST_INIT | FAST_A20 })],
+});
 
 export class Port92 extends Device {
   override readonly vmstate = VMSTATE;
@@ -23,7 +27,10 @@ export class Port92 extends Device {
   constructor(init: DeviceInit) {
     super(init);
     this.#a20 = this.defineGpioOut('a20', 1)[0] as Irq;
-    this.#region = MemoryRegion.io('port92', 1, { read: () => this.state.value, write: (_offset, value) => this.#write(value) });
+    this.#region = MemoryRegion.io('port92', 1, {
+      read: () => this.state.value,
+      write: (_offset, value) => this.#write(value),
+    });
   }
 
   protected override onRealize(): void {
@@ -60,5 +67,10 @@ export class Port92 extends Device {
 }
 
 export const PORT92 = defineDevice({
-  name: 'port92', description: 'System control port A', bus: 'isa', userCreatable: false, properties: {}, create: (init) => new Port92(init),
+  name: 'port92',
+  description: 'System control port A',
+  bus: 'isa',
+  userCreatable: false,
+  properties: {},
+  create: (init) => new Port92(init),
 });

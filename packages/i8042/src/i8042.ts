@@ -6,12 +6,39 @@
  * Not here: passwords (commands 0xA4 to 0xA6 say that there is none), key lock, diagnostic dump.
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, Device, type DeviceInit, type DeviceTimer, field, type Irq, type IsaBus } from '@emkit/qdev';
+import {
+  defineDevice,
+  defineVmState,
+  Device,
+  type DeviceInit,
+  type DeviceTimer,
+  field,
+  type Irq,
+  type IsaBus,
+} from '@emkit/qdev';
 import { type ByteQueue, clearQueue, dequeue, enqueue, makeQueue } from './byte-queue.ts';
-import { commandToKeyboard, HELD_SIZE, keyboardHasByte, type KeyboardState, makeKeyboard, pressOnKeyboard, repeatKey, resetKeyboard, takeKeyboardByte } from './keyboard.ts';
+import {
+  commandToKeyboard,
+  HELD_SIZE,
+  keyboardHasByte,
+  type KeyboardState,
+  makeKeyboard,
+  pressOnKeyboard,
+  repeatKey,
+  resetKeyboard,
+  takeKeyboardByte,
+} from './keyboard.ts';
 import { KEYS } from './keys.ts';
 import { BYTE_GAP_NS, KEY_QUEUE_SIZE, MAX_PENDING_MOVEMENT, MOUSE_QUEUE_SIZE, REPLY_QUEUE_SIZE } from './limits.ts';
-import { commandToMouse, makeMouse, mouseHasByte, type MouseState, moveMouse, resetMouse, takeMouseByte } from './mouse.ts';
+import {
+  commandToMouse,
+  makeMouse,
+  mouseHasByte,
+  type MouseState,
+  moveMouse,
+  resetMouse,
+  takeMouseByte,
+} from './mouse.ts';
 import { Command, Ctr, OutputPort, Source, Status } from './registers.ts';
 import { BREAK_PREFIX, SET1_BREAK, translate } from './translation.ts';
 
@@ -44,23 +71,60 @@ interface I8042State {
   mouse: MouseState;
 }
 
-const queueFields = (size: number) => [field.buffer('data', size), field.u16('head', { max: size - 1 }), field.u16('count', { max: size })];
+const queueFields = (size: number) => [
+  field.buffer('data', size),
+  field.u16('head', { max: size - 1 }),
+  field.u16('count', { max: size }),
+];
 const MOVEMENT = { min: -MAX_PENDING_MOVEMENT, max: MAX_PENDING_MOVEMENT };
 
 const VMSTATE = defineVmState<I8042State>({
-  name: 'i8042', version: 1,
+  name: 'i8042',
+  version: 1,
   fields: [
-    field.buffer('ram', RAM_SIZE), field.u8('outputPort'), field.u8('command'), field.bool('isCommand'), field.u8('output'), field.bool('isFull'), field.u8('source', { max: Source.MOUSE }),
-    field.struct('replies', queueFields(REPLY_QUEUE_SIZE)), field.bool('isBreak'), field.u64('nextByteAt', { max: 2 ** 52 }), field.timer('gap'),
+    field.buffer('ram', RAM_SIZE),
+    field.u8('outputPort'),
+    field.u8('command'),
+    field.bool('isCommand'),
+    field.u8('output'),
+    field.bool('isFull'),
+    field.u8('source', { max: Source.MOUSE }),
+    field.struct('replies', queueFields(REPLY_QUEUE_SIZE)),
+    field.bool('isBreak'),
+    field.u64('nextByteAt', { max: 2 ** 52 }),
+    field.timer('gap'),
     field.struct('keyboard', [
-      field.struct('replies', queueFields(REPLY_QUEUE_SIZE)), field.struct('keys', queueFields(KEY_QUEUE_SIZE)), field.u8('command'), field.u8('scanSet', { min: 1, max: 3 }),
-      field.u8('leds', { max: 7 }), field.u8('typematic', { max: 0x7f }), field.bool('isScanning'), field.bool('sendsBreaks'), field.u8('lastByte'),
-      field.buffer('held', HELD_SIZE, { max: 1 }), field.i32('repeatKey', { min: -1, max: KEYS.length - 1 }), field.timer('repeat'),
+      field.struct('replies', queueFields(REPLY_QUEUE_SIZE)),
+      field.struct('keys', queueFields(KEY_QUEUE_SIZE)),
+      field.u8('command'),
+      field.u8('scanSet', { min: 1, max: 3 }),
+      field.u8('leds', { max: 7 }),
+      field.u8('typematic', { max: 0x7f }),
+      field.bool('isScanning'),
+      field.bool('sendsBreaks'),
+      field.u8('lastByte'),
+      field.buffer('held', HELD_SIZE, { max: 1 }),
+      field.i32('repeatKey', { min: -1, max: KEYS.length - 1 }),
+      field.timer('repeat'),
     ]),
     field.struct('mouse', [
-      field.struct('replies', queueFields(REPLY_QUEUE_SIZE)), field.struct('packets', queueFields(MOUSE_QUEUE_SIZE)), field.u8('command'), field.u8('deviceId', { max: 3 }),
-      field.u8('sampleRate'), field.u8('knock1'), field.u8('knock2'), field.u8('resolution', { max: 3 }), field.bool('isScaled'), field.bool('isRemote'), field.bool('isWrapping'),
-      field.bool('isReporting'), field.u8('buttons', { max: 7 }), field.u8('sentButtons', { max: 7 }), field.i32('dx', MOVEMENT), field.i32('dy', MOVEMENT), field.i32('dz', MOVEMENT),
+      field.struct('replies', queueFields(REPLY_QUEUE_SIZE)),
+      field.struct('packets', queueFields(MOUSE_QUEUE_SIZE)),
+      field.u8('command'),
+      field.u8('deviceId', { max: 3 }),
+      field.u8('sampleRate'),
+      field.u8('knock1'),
+      field.u8('knock2'),
+      field.u8('resolution', { max: 3 }),
+      field.bool('isScaled'),
+      field.bool('isRemote'),
+      field.bool('isWrapping'),
+      field.bool('isReporting'),
+      field.u8('buttons', { max: 7 }),
+      field.u8('sentButtons', { max: 7 }),
+      field.i32('dx', MOVEMENT),
+      field.i32('dy', MOVEMENT),
+      field.i32('dz', MOVEMENT),
       field.u8('lastByte'),
     ]),
   ],
@@ -80,13 +144,29 @@ export class KeyboardController extends Device {
     this.#a20 = this.defineGpioOut('a20', 1)[0] as Irq;
     const { clock } = this.env;
     this.state = {
-      ram: new Uint8Array(RAM_SIZE), outputPort: OutputPort.DEFAULT, command: 0, isCommand: false, output: 0, isFull: false, source: Source.CONTROLLER,
-      replies: makeQueue(REPLY_QUEUE_SIZE), isBreak: false, nextByteAt: 0, gap: clock.createTimer(() => this.#load()),
-      keyboard: makeKeyboard(clock.createTimer(() => this.#onRepeat())), mouse: makeMouse(),
+      ram: new Uint8Array(RAM_SIZE),
+      outputPort: OutputPort.DEFAULT,
+      command: 0,
+      isCommand: false,
+      output: 0,
+      isFull: false,
+      source: Source.CONTROLLER,
+      replies: makeQueue(REPLY_QUEUE_SIZE),
+      isBreak: false,
+      nextByteAt: 0,
+      gap: clock.createTimer(() => this.#load()),
+      keyboard: makeKeyboard(clock.createTimer(() => this.#onRepeat())),
+      mouse: makeMouse(),
     };
     this.state.ram[0] = Ctr.DEFAULT;
-    this.#dataRegion = MemoryRegion.io('i8042-data', 1, { read: () => this.#readData(), write: (_offset, value) => this.#writeData(value) });
-    this.#commandRegion = MemoryRegion.io('i8042-cmd', 1, { read: () => this.#readStatus(), write: (_offset, value) => this.#writeCommand(value) });
+    this.#dataRegion = MemoryRegion.io('i8042-data', 1, {
+      read: () => this.#readData(),
+      write: (_offset, value) => this.#writeData(value),
+    });
+    this.#commandRegion = MemoryRegion.io('i8042-cmd', 1, {
+      read: () => this.#readStatus(),
+      write: (_offset, value) => this.#writeCommand(value),
+    });
   }
 
   protected override onRealize(): void {
@@ -190,7 +270,8 @@ export class KeyboardController extends Device {
         s.gap.mod(s.nextByteAt);
         return;
       }
-      if (isKeyboard) this.#fillFromKeyboard(takeKeyboardByte(s.keyboard)); // a break prefix may leave the buffer empty
+      if (isKeyboard)
+        this.#fillFromKeyboard(takeKeyboardByte(s.keyboard)); // a break prefix may leave the buffer empty
       else this.#fill(takeMouseByte(s.mouse), Source.MOUSE);
     }
   }
@@ -335,5 +416,10 @@ export class KeyboardController extends Device {
 }
 
 export const I8042 = defineDevice({
-  name: 'i8042', description: 'Keyboard controller 8042 with keyboard and mouse', bus: 'isa', userCreatable: false, properties: {}, create: (init) => new KeyboardController(init),
+  name: 'i8042',
+  description: 'Keyboard controller 8042 with keyboard and mouse',
+  bus: 'isa',
+  userCreatable: false,
+  properties: {},
+  create: (init) => new KeyboardController(init),
 });

@@ -15,8 +15,23 @@ export const SELF_TEST_PASSED = 0xaa;
 const ECHO = 0xee;
 
 const Command = {
-  SET_LEDS: 0xed, ECHO: 0xee, SCAN_SET: 0xf0, IDENTIFY: 0xf2, TYPEMATIC: 0xf3, ENABLE: 0xf4, DISABLE: 0xf5, DEFAULTS: 0xf6, ALL_TYPEMATIC: 0xf7, ALL_MAKE_BREAK: 0xf8,
-  ALL_MAKE: 0xf9, ALL_TYPEMATIC_MAKE_BREAK: 0xfa, KEY_TYPEMATIC: 0xfb, KEY_MAKE_BREAK: 0xfc, KEY_MAKE: 0xfd, RESEND: 0xfe, RESET: 0xff,
+  SET_LEDS: 0xed,
+  ECHO: 0xee,
+  SCAN_SET: 0xf0,
+  IDENTIFY: 0xf2,
+  TYPEMATIC: 0xf3,
+  ENABLE: 0xf4,
+  DISABLE: 0xf5,
+  DEFAULTS: 0xf6,
+  ALL_TYPEMATIC: 0xf7,
+  ALL_MAKE_BREAK: 0xf8,
+  ALL_MAKE: 0xf9,
+  ALL_TYPEMATIC_MAKE_BREAK: 0xfa,
+  KEY_TYPEMATIC: 0xfb,
+  KEY_MAKE_BREAK: 0xfc,
+  KEY_MAKE: 0xfd,
+  RESEND: 0xfe,
+  RESET: 0xff,
 } as const;
 
 /** 10.9 characters a second after 500 ms. */
@@ -45,8 +60,18 @@ export interface KeyboardState {
 
 export function makeKeyboard(repeat: DeviceTimer): KeyboardState {
   return {
-    replies: makeQueue(REPLY_QUEUE_SIZE), keys: makeQueue(KEY_QUEUE_SIZE), command: 0, scanSet: 2, leds: 0, typematic: DEFAULT_TYPEMATIC, isScanning: true, sendsBreaks: true, lastByte: 0,
-    held: new Uint8Array(HELD_SIZE), repeatKey: NO_KEY, repeat,
+    replies: makeQueue(REPLY_QUEUE_SIZE),
+    keys: makeQueue(KEY_QUEUE_SIZE),
+    command: 0,
+    scanSet: 2,
+    leds: 0,
+    typematic: DEFAULT_TYPEMATIC,
+    isScanning: true,
+    sendsBreaks: true,
+    lastByte: 0,
+    held: new Uint8Array(HELD_SIZE),
+    repeatKey: NO_KEY,
+    repeat,
   };
 }
 

@@ -48,7 +48,15 @@ const ROWS: readonly (readonly [name: string, code: string, set2: number, set3: 
 
 export const KEYS: readonly Key[] = ROWS.map(([name, code, set2, set3]) => ({ name, code, set2, set3 }));
 
-const INDEX_BY_NAME: ReadonlyMap<string, number> = new Map(KEYS.flatMap((key, i) => [[key.name, i], [key.code, i]] as const));
+const INDEX_BY_NAME: ReadonlyMap<string, number> = new Map(
+  KEYS.flatMap(
+    (key, i) =>
+      [
+        [key.name, i],
+        [key.code, i],
+      ] as const,
+  ),
+);
 
 /** Place of a key in `KEYS`, by either of its names; -1: there is no such key. */
 export function findKey(name: string): number {

@@ -8,8 +8,22 @@ import { ACK, RESEND, SELF_TEST_PASSED } from './keyboard.ts';
 import { MAX_PENDING_MOVEMENT, MOUSE_QUEUE_SIZE, REPLY_QUEUE_SIZE } from './limits.ts';
 
 const Command = {
-  SCALING_1: 0xe6, SCALING_2: 0xe7, RESOLUTION: 0xe8, STATUS: 0xe9, STREAM: 0xea, READ: 0xeb, RESET_WRAP: 0xec, SET_WRAP: 0xee, REMOTE: 0xf0, IDENTIFY: 0xf2, SAMPLE_RATE: 0xf3,
-  ENABLE: 0xf4, DISABLE: 0xf5, DEFAULTS: 0xf6, RESEND: 0xfe, RESET: 0xff,
+  SCALING_1: 0xe6,
+  SCALING_2: 0xe7,
+  RESOLUTION: 0xe8,
+  STATUS: 0xe9,
+  STREAM: 0xea,
+  READ: 0xeb,
+  RESET_WRAP: 0xec,
+  SET_WRAP: 0xee,
+  REMOTE: 0xf0,
+  IDENTIFY: 0xf2,
+  SAMPLE_RATE: 0xf3,
+  ENABLE: 0xf4,
+  DISABLE: 0xf5,
+  DEFAULTS: 0xf6,
+  RESEND: 0xfe,
+  RESET: 0xff,
 } as const;
 
 /** Device IDs. */
@@ -48,8 +62,24 @@ export interface MouseState {
 
 export function makeMouse(): MouseState {
   return {
-    replies: makeQueue(REPLY_QUEUE_SIZE), packets: makeQueue(MOUSE_QUEUE_SIZE), command: 0, deviceId: PLAIN, sampleRate: 100, knock1: 0, knock2: 0, resolution: 2, isScaled: false,
-    isRemote: false, isWrapping: false, isReporting: false, buttons: 0, sentButtons: 0, dx: 0, dy: 0, dz: 0, lastByte: 0,
+    replies: makeQueue(REPLY_QUEUE_SIZE),
+    packets: makeQueue(MOUSE_QUEUE_SIZE),
+    command: 0,
+    deviceId: PLAIN,
+    sampleRate: 100,
+    knock1: 0,
+    knock2: 0,
+    resolution: 2,
+    isScaled: false,
+    isRemote: false,
+    isWrapping: false,
+    isReporting: false,
+    buttons: 0,
+    sentButtons: 0,
+    dx: 0,
+    dy: 0,
+    dz: 0,
+    lastByte: 0,
   };
 }
 
@@ -99,7 +129,13 @@ export function commandToMouse(m: MouseState, byte: number): void {
 }
 
 function isCommand(byte: number): boolean {
-  return (byte >= Command.SCALING_1 && byte <= Command.RESET_WRAP) || byte === Command.SET_WRAP || byte === Command.REMOTE || (byte >= Command.IDENTIFY && byte <= Command.DEFAULTS) || byte === Command.RESET;
+  return (
+    (byte >= Command.SCALING_1 && byte <= Command.RESET_WRAP) ||
+    byte === Command.SET_WRAP ||
+    byte === Command.REMOTE ||
+    (byte >= Command.IDENTIFY && byte <= Command.DEFAULTS) ||
+    byte === Command.RESET
+  );
 }
 
 function obey(m: MouseState, command: number): void {
@@ -113,7 +149,10 @@ function obey(m: MouseState, command: number): void {
       m.command = command;
       return;
     case Command.STATUS:
-      enqueue(m.replies, (m.isRemote ? 0x40 : 0) | (m.isReporting ? 0x20 : 0) | (m.isScaled ? 0x10 : 0) | statusButtons(m.buttons));
+      enqueue(
+        m.replies,
+        (m.isRemote ? 0x40 : 0) | (m.isReporting ? 0x20 : 0) | (m.isScaled ? 0x10 : 0) | statusButtons(m.buttons),
+      );
       enqueue(m.replies, m.resolution);
       enqueue(m.replies, m.sampleRate);
       return;

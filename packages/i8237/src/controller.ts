@@ -5,7 +5,12 @@
  */
 import { field, type VmField } from '@emkit/qdev';
 import {
-  COMMAND_DISABLE, DmaReg, MODE_AUTO_INIT, MODE_DECREMENT, MODE_CASCADE, MODE_SELECT_MASK,
+  COMMAND_DISABLE,
+  DmaReg,
+  MODE_AUTO_INIT,
+  MODE_DECREMENT,
+  MODE_CASCADE,
+  MODE_SELECT_MASK,
 } from './registers.ts';
 
 export interface ChannelState {
@@ -33,8 +38,17 @@ export interface ControllerState {
 }
 
 export const CONTROLLER_FIELDS: readonly VmField[] = [
-  field.structs('channels', [field.u16('baseAddress'), field.u16('baseCount'), field.u16('address'), field.u16('count'), field.u8('mode')], 4),
-  field.u8('command'), field.u8('mask', { max: 15 }), field.u8('request', { max: 15 }), field.u8('dreq', { max: 15 }), field.u8('terminalCount', { max: 15 }), field.bool('flipFlop'),
+  field.structs(
+    'channels',
+    [field.u16('baseAddress'), field.u16('baseCount'), field.u16('address'), field.u16('count'), field.u8('mode')],
+    4,
+  ),
+  field.u8('command'),
+  field.u8('mask', { max: 15 }),
+  field.u8('request', { max: 15 }),
+  field.u8('dreq', { max: 15 }),
+  field.u8('terminalCount', { max: 15 }),
+  field.bool('flipFlop'),
 ];
 
 export function createControllerState(): ControllerState {
@@ -61,7 +75,8 @@ export class Controller {
   reset(): void {
     this.clear();
     this.state.dreq = 0;
-    for (const channel of this.state.channels) channel.baseAddress = channel.baseCount = channel.address = channel.count = channel.mode = 0;
+    for (const channel of this.state.channels)
+      channel.baseAddress = channel.baseCount = channel.address = channel.count = channel.mode = 0;
   }
 
   /** Is channel `n` requested, unmasked, not the cascade, and the controller enabled? */

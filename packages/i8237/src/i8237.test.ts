@@ -34,7 +34,8 @@ function program(bus: FakeBus, channel: number, mode: number, address: number, c
 
 const word = (bus: FakeBus, port: number): number => bus.in8(port) | (bus.in8(port) << 8);
 const bytes = (count: number): Uint8Array => Uint8Array.from({ length: count }, (_, i) => i + 1);
-const memory = (bus: FakeBus, at: number, count: number): number[] => Array.from({ length: count }, (_, i) => bus.memory.read8(at + i));
+const memory = (bus: FakeBus, at: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => bus.memory.read8(at + i));
 
 describe('8237 registers', () => {
   it('reads back current address and count through the flip-flop', () => {
@@ -117,10 +118,16 @@ describe('8237 transfers', () => {
     const { bus, dma } = setup();
     program(bus, 0, SINGLE | WRITE | DOWN, 0x30001, 4);
     dma.write(0, bytes(4));
-    expect([memory(bus, 0x30000, 2), memory(bus, 0x3fffe, 2)]).toEqual([[2, 1], [4, 3]]);
+    expect([memory(bus, 0x30000, 2), memory(bus, 0x3fffe, 2)]).toEqual([
+      [2, 1],
+      [4, 3],
+    ]);
     program(bus, 0, SINGLE | WRITE, 0x4fffe, 4);
     dma.write(0, bytes(4));
-    expect([memory(bus, 0x4fffe, 2), memory(bus, 0x40000, 2)]).toEqual([[1, 2], [3, 4]]);
+    expect([memory(bus, 0x4fffe, 2), memory(bus, 0x40000, 2)]).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
     expect(memory(bus, 0x50000, 2)).toEqual([0, 0]);
   });
 
@@ -130,7 +137,10 @@ describe('8237 transfers', () => {
     expect(dma.remaining(5)).toBe(4);
     expect(dma.write(5, bytes(3))).toBe(2);
     expect(dma.write(5, bytes(9))).toBe(2);
-    expect([memory(bus, 0x3fffe, 2), memory(bus, 0x20000, 2)]).toEqual([[1, 2], [1, 2]]);
+    expect([memory(bus, 0x3fffe, 2), memory(bus, 0x20000, 2)]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
     program(bus, 6, SINGLE | WRITE, 0x20000, MAX_TRANSFER_UNITS);
     expect(dma.write(6, new Uint8Array(0x30000).fill(5))).toBe(0x20000);
     expect(memory(bus, 0x3ffff, 2)).toEqual([5, 0]);
@@ -160,7 +170,11 @@ describe('8237 transfers', () => {
 
   it('reaches RAM only', () => {
     const { bus, dma } = setup();
-    bus.memoryRoot.add(0xb0000, MemoryRegion.io('dev', 0x10000, { read: () => expect.unreachable(), write: () => expect.unreachable() }), 1);
+    bus.memoryRoot.add(
+      0xb0000,
+      MemoryRegion.io('dev', 0x10000, { read: () => expect.unreachable(), write: () => expect.unreachable() }),
+      1,
+    );
     bus.memoryRoot.add(0xc0000, MemoryRegion.rom('rom', new RamBlock({ name: 'rom', size: 0x10000 })), 1);
     for (const address of [0xb0000, 0xc0000, 0xff0000]) {
       program(bus, 3, SINGLE | WRITE, address, 4);
@@ -247,13 +261,23 @@ describe('8237 state', () => {
         moved += count + 1;
       });
     }
-    const ports = [...Array(16).keys(), ...Array.from({ length: 16 }, (_, i) => 0x80 + i), ...Array.from({ length: 32 }, (_, i) => 0xc0 + i)];
+    const ports = [
+      ...Array(16).keys(),
+      ...Array.from({ length: 16 }, (_, i) => 0x80 + i),
+      ...Array.from({ length: 32 }, (_, i) => 0xc0 + i),
+    ];
     fuzzDevice({
-      bus, seed: 8237, operations: 30_000, ports, maxAdvance: 1000,
+      bus,
+      seed: 8237,
+      operations: 30_000,
+      ports,
+      maxAdvance: 1000,
       extra: { request: (r) => dma.setRequest(r.below(8), r.below(2)) },
       invariant: () => {
         for (const c of dma.state.controllers) {
-          for (const ch of c.channels) if ((ch.address | ch.count | ch.baseAddress | ch.baseCount) >>> 16 !== 0) return 'a counter left its 16 bits';
+          for (const ch of c.channels)
+            if ((ch.address | ch.count | ch.baseAddress | ch.baseCount) >>> 16 !== 0)
+              return 'a counter left its 16 bits';
           if ((c.mask | c.request | c.dreq | c.terminalCount) >>> 4 !== 0) return 'a channel bit beyond 3';
         }
         return null;

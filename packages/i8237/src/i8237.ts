@@ -8,12 +8,37 @@
  */
 import { type AddressSpace, MemoryRegion, MemTxResult } from '@emkit/memory';
 import {
-  defineDevice, defineVmState, Device, DeviceError, type DeviceInit, type DeviceTimer, field, type IsaBus, type IsaDma, type IsaDmaHandler, property, type PropertySpecs,
+  defineDevice,
+  defineVmState,
+  Device,
+  DeviceError,
+  type DeviceInit,
+  type DeviceTimer,
+  field,
+  type IsaBus,
+  type IsaDma,
+  type IsaDmaHandler,
+  property,
+  type PropertySpecs,
 } from '@emkit/qdev';
-import { type ChannelState, Controller, CONTROLLER_FIELDS, type ControllerState, createControllerState } from './controller.ts';
+import {
+  type ChannelState,
+  Controller,
+  CONTROLLER_FIELDS,
+  type ControllerState,
+  createControllerState,
+} from './controller.ts';
 import { CHANNELS, MAX_SERVICE_CALLS, SERVICE_PAUSE_NS } from './limits.ts';
 import {
-  COMMAND_MEMORY_TO_MEMORY, DmaReg, MODE_DECREMENT, MODE_READ, MODE_TYPE_MASK, MODE_VERIFY, MODE_WRITE, PAGE_BASE, PAGE_OF_CHANNEL,
+  COMMAND_MEMORY_TO_MEMORY,
+  DmaReg,
+  MODE_DECREMENT,
+  MODE_READ,
+  MODE_TYPE_MASK,
+  MODE_VERIFY,
+  MODE_WRITE,
+  PAGE_BASE,
+  PAGE_OF_CHANNEL,
 } from './registers.ts';
 
 const PROPERTIES = {
@@ -27,12 +52,17 @@ interface I8237State {
   pages: Uint8Array;
 }
 const VMSTATE = defineVmState<I8237State>({
-  name: 'i8237', version: 1, fields: [field.structs('controllers', CONTROLLER_FIELDS, 2), field.buffer('pages', 16)],
+  name: 'i8237',
+  version: 1,
+  fields: [field.structs('controllers', CONTROLLER_FIELDS, 2), field.buffer('pages', 16)],
 });
 
 export class I8237Dma extends Device implements IsaDma {
   override readonly vmstate = VMSTATE;
-  override readonly state: I8237State = { controllers: [createControllerState(), createControllerState()], pages: new Uint8Array(16) };
+  override readonly state: I8237State = {
+    controllers: [createControllerState(), createControllerState()],
+    pages: new Uint8Array(16),
+  };
   readonly #controllers: readonly Controller[];
   readonly #handlers: (IsaDmaHandler | null)[] = new Array<IsaDmaHandler | null>(CHANNELS).fill(null);
   readonly #reachedEnd: boolean[] = new Array<boolean>(CHANNELS).fill(false);
@@ -57,13 +87,18 @@ export class I8237Dma extends Device implements IsaDma {
       write: (offset, value) => void (this.state.pages[offset] = value),
       impl: { max: 1 },
     });
-    this.#regions = [[0x00, controller('dma1', 0, 0)], [0xc0, controller('dma2', 1, 1)], [PAGE_BASE, pages]];
+    this.#regions = [
+      [0x00, controller('dma1', 0, 0)],
+      [0xc0, controller('dma2', 1, 1)],
+      [PAGE_BASE, pages],
+    ];
   }
 
   protected override onRealize(): void {
     const bus = this.parentBus as IsaBus;
     this.#memory ??= bus.dmaSpace;
-    if (this.#memory === null) throw new DeviceError(`${this.id}: the ISA bus has no DMA space; give property 'memory'`);
+    if (this.#memory === null)
+      throw new DeviceError(`${this.id}: the ISA bus has no DMA space; give property 'memory'`);
     for (const [at, region] of this.#regions) bus.io.add(at, region);
     bus.dma = this;
   }
@@ -87,7 +122,8 @@ export class I8237Dma extends Device implements IsaDma {
   }
 
   register(channel: number, handler: IsaDmaHandler): void {
-    if (channel === CASCADE || this.#handlers[channel] === undefined) throw new DeviceError(`there is no DMA channel ${channel}`);
+    if (channel === CASCADE || this.#handlers[channel] === undefined)
+      throw new DeviceError(`there is no DMA channel ${channel}`);
     if (this.#handlers[channel] !== null) throw new DeviceError(`DMA channel ${channel} is taken`);
     this.#handlers[channel] = handler;
   }
@@ -151,7 +187,8 @@ export class I8237Dma extends Device implements IsaDma {
 
   #writeRegister(index: number, register: number, value: number): void {
     (this.#controllers[index] as Controller).write(register, value);
-    if (register === DmaReg.COMMAND && (value & COMMAND_MEMORY_TO_MEMORY) !== 0) this.trace('memory-to-memory-ignored', index);
+    if (register === DmaReg.COMMAND && (value & COMMAND_MEMORY_TO_MEMORY) !== 0)
+      this.trace('memory-to-memory-ignored', index);
     if (register >= DmaReg.COMMAND) this.#schedule();
   }
 
@@ -192,7 +229,7 @@ export class I8237Dma extends Device implements IsaDma {
     const base = shift === 0 ? page * 0x10000 : (page >> 1) * 0x20000;
     const step = mode & MODE_DECREMENT ? -1 : 1;
     let at = address;
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const run = step === 1 ? Math.min((bytes.length - done) >> shift, 0x10000 - at) : 1;
       this.#copy(base + (at << shift), bytes.subarray(done, done + (run << shift)), type);
       at = (at + run * step) & 0xffff;
@@ -216,5 +253,10 @@ function unitShift(channel: number): number {
 }
 
 export const I8237 = defineDevice({
-  name: 'i8237', description: 'DMA controller pair', bus: 'isa', userCreatable: false, properties: PROPERTIES, create: (init) => new I8237Dma(init),
+  name: 'i8237',
+  description: 'DMA controller pair',
+  bus: 'isa',
+  userCreatable: false,
+  properties: PROPERTIES,
+  create: (init) => new I8237Dma(init),
 });

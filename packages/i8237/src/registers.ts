@@ -1,7 +1,16 @@
 /** 8237A registers and bits. Data sheet "Register Description" and Figure 6 "Software Command Codes and Register Codes". */
 
 /** Register codes, A3-A0; 0-7 are address and count of channels 0-3. */
-export const DmaReg = { COMMAND: 0x8, REQUEST: 0x9, MASK: 0xa, MODE: 0xb, CLEAR_FLIP_FLOP: 0xc, MASTER_CLEAR: 0xd, CLEAR_MASK: 0xe, ALL_MASK: 0xf } as const;
+export const DmaReg = {
+  COMMAND: 0x8,
+  REQUEST: 0x9,
+  MASK: 0xa,
+  MODE: 0xb,
+  CLEAR_FLIP_FLOP: 0xc,
+  MASTER_CLEAR: 0xd,
+  CLEAR_MASK: 0xe,
+  ALL_MASK: 0xf,
+} as const;
 
 /** Command register. */
 export const COMMAND_MEMORY_TO_MEMORY = 1 << 0;

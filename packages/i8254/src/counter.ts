@@ -39,8 +39,22 @@ export interface CounterState {
 
 export function makeCounter(): CounterState {
   return {
-    mode: 0, bcd: false, access: 3, count: 0x10000, isLoaded: false, start: NEVER, pausedAt: NEVER, nextCount: 0, reloadAt: NEVER, gate: true, lowByte: 0, isHighWrite: false,
-    isHighRead: false, latch: NEVER, statusLatch: NEVER, isArmed: false,
+    mode: 0,
+    bcd: false,
+    access: 3,
+    count: 0x10000,
+    isLoaded: false,
+    start: NEVER,
+    pausedAt: NEVER,
+    nextCount: 0,
+    reloadAt: NEVER,
+    gate: true,
+    lowByte: 0,
+    isHighWrite: false,
+    isHighRead: false,
+    latch: NEVER,
+    statusLatch: NEVER,
+    isArmed: false,
   };
 }
 
@@ -221,5 +235,10 @@ export function fromBcd(raw: number): number {
 }
 
 export function toBcd(value: number): number {
-  return (Math.floor(value / 1000) % 10 << 12) | (Math.floor(value / 100) % 10 << 8) | (Math.floor(value / 10) % 10 << 4) | value % 10;
+  return (
+    ((Math.floor(value / 1000) % 10) << 12) |
+    ((Math.floor(value / 100) % 10) << 8) |
+    ((Math.floor(value / 10) % 10) << 4) |
+    (value % 10)
+  );
 }

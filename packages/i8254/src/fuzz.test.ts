@@ -1,7 +1,18 @@
 /** Random programming; and each counter against a model that really counts, tick by tick. */
 import { createFakeBus, fuzzDevice, Random } from '@emkit/device-testbed';
 import { expect, it } from 'vitest';
-import { countAt, type CounterState, fromBcd, loadCount, makeCounter, nextRise, outputAt, setGate, setMode, toBcd } from './counter.ts';
+import {
+  countAt,
+  type CounterState,
+  fromBcd,
+  loadCount,
+  makeCounter,
+  nextRise,
+  outputAt,
+  setGate,
+  setMode,
+  toBcd,
+} from './counter.ts';
 import { ISA_PIT, MIN_EDGE_NS } from './index.ts';
 
 it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
@@ -11,7 +22,11 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
   let edges = 0;
   let time = 0;
   fuzzDevice({
-    bus, seed, operations: 20_000, ports: [0x40, 0x41, 0x42, 0x43, 0x61], maxAdvance: 5_000_000,
+    bus,
+    seed,
+    operations: 20_000,
+    ports: [0x40, 0x41, 0x42, 0x43, 0x61],
+    maxAdvance: 5_000_000,
     invariant: () => {
       const now = bus.clock.now();
       const made = (bus.irqs.edges[0] as number) - edges;
@@ -94,7 +109,11 @@ it.each([0, 2, 3, 4])('mode %d agrees with a model that counts', (mode) => {
       if (tick > start + 1) model.clock();
       const wrap = bcd ? 10_000 : 0x10000;
       const counted = countAt(c, tick);
-      expect([tick - start, bcd ? fromBcd(counted) : counted, outputAt(c, tick)]).toEqual([tick - start, model.value % wrap, model.out]);
+      expect([tick - start, bcd ? fromBcd(counted) : counted, outputAt(c, tick)]).toEqual([
+        tick - start,
+        model.value % wrap,
+        model.out,
+      ]);
       if (model.out === 1 && previous === 0) {
         expect(rise).toBe(tick);
         rise = nextRise(c, tick);
@@ -117,7 +136,8 @@ it('nextRise is the first tick at which the output rises, also while counts chan
     const rise = nextRise(c, tick);
     const until = tick + 1 + random.below(70);
     let found = -1;
-    for (let t = tick + 1; t <= until && found < 0; t++) if (outputAt({ ...c }, t) === 1 && outputAt({ ...c }, t - 1) === 0) found = t;
+    for (let t = tick + 1; t <= until && found < 0; t++)
+      if (outputAt({ ...c }, t) === 1 && outputAt({ ...c }, t - 1) === 0) found = t;
     if (rise >= 0 && rise <= until) {
       expect(found).toBe(rise);
       rises++;

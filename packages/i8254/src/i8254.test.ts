@@ -19,7 +19,10 @@ function setup(): Setup {
   const pit = bus.add(ISA_PIT);
   pit.gpioOut('irq').connect(bus.irqs.lines[0] as never);
   return {
-    bus, pit, edges: () => bus.irqs.edges[0] as number, to: (tick) => bus.clock.advanceTo(ticksToNs(tick)),
+    bus,
+    pit,
+    edges: () => bus.irqs.edges[0] as number,
+    to: (tick) => bus.clock.advanceTo(ticksToNs(tick)),
     out: (counter) => {
       bus.out8(0x43, 0xe0 | (2 << counter));
       return bus.in8(0x40 + counter) >> 7;
@@ -220,7 +223,10 @@ describe('IRQ0', () => {
   });
 
   it('comes once in modes 0 and 4, and again for each new count', () => {
-    for (const [mode, extra] of [[0, 0], [4, 1]] as const) {
+    for (const [mode, extra] of [
+      [0, 0],
+      [4, 1],
+    ] as const) {
       const s = setup();
       program(s.bus, 0, mode, 1000);
       s.bus.irqs.clear();

@@ -6,9 +6,28 @@
  * Intel 8254 data sheet (231164-005); IBM PC/AT Technical Reference, system board, "Port 61".
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, Device, type DeviceInit, type DeviceTimer, field, type Irq, type IsaBus } from '@emkit/qdev';
 import {
-  beginCount, countAt, type CounterState, loadCount, makeCounter, NEVER, nextRise, outputAt, setGate, setMode, statusAt,
+  defineDevice,
+  defineVmState,
+  Device,
+  type DeviceInit,
+  type DeviceTimer,
+  field,
+  type Irq,
+  type IsaBus,
+} from '@emkit/qdev';
+import {
+  beginCount,
+  countAt,
+  type CounterState,
+  loadCount,
+  makeCounter,
+  NEVER,
+  nextRise,
+  outputAt,
+  setGate,
+  setMode,
+  statusAt,
 } from './counter.ts';
 import { MIN_EDGE_NS, PIT_HZ } from './limits.ts';
 import { nsToTicks, ticksToNs } from './ticks.ts';
@@ -40,19 +59,38 @@ interface I8254State {
 }
 
 const COUNTER_FIELDS = [
-  field.u8('mode', { max: 5 }), field.bool('bcd'), field.u8('access', { min: 1, max: 3 }), field.u32('count', { min: 1, max: 0x10000 }), field.bool('isLoaded'),
-  field.i64('start', { min: NEVER, max: MAX_TICK }), field.i64('pausedAt', { min: NEVER, max: MAX_TICK }), field.u32('nextCount', { max: 0x10000 }),
-  field.i64('reloadAt', { min: NEVER, max: MAX_TICK }), field.bool('gate'), field.u8('lowByte'), field.bool('isHighWrite'), field.bool('isHighRead'),
-  field.i32('latch', { min: NEVER, max: 0xffff }), field.i32('statusLatch', { min: NEVER, max: 0xff }), field.bool('isArmed'),
+  field.u8('mode', { max: 5 }),
+  field.bool('bcd'),
+  field.u8('access', { min: 1, max: 3 }),
+  field.u32('count', { min: 1, max: 0x10000 }),
+  field.bool('isLoaded'),
+  field.i64('start', { min: NEVER, max: MAX_TICK }),
+  field.i64('pausedAt', { min: NEVER, max: MAX_TICK }),
+  field.u32('nextCount', { max: 0x10000 }),
+  field.i64('reloadAt', { min: NEVER, max: MAX_TICK }),
+  field.bool('gate'),
+  field.u8('lowByte'),
+  field.bool('isHighWrite'),
+  field.bool('isHighRead'),
+  field.i32('latch', { min: NEVER, max: 0xffff }),
+  field.i32('statusLatch', { min: NEVER, max: 0xff }),
+  field.bool('isArmed'),
 ];
 
 const VMSTATE = defineVmState<I8254State>({
-  name: 'i8254', version: 1,
-  fields: [field.structs('counters', COUNTER_FIELDS, 3), field.u8('port61', { max: PORT61_WRITABLE }), field.timer('edge')],
+  name: 'i8254',
+  version: 1,
+  fields: [
+    field.structs('counters', COUNTER_FIELDS, 3),
+    field.u8('port61', { max: PORT61_WRITABLE }),
+    field.timer('edge'),
+  ],
   check: (s) => {
     for (const c of s.counters as readonly CounterState[]) {
-      if ((c.reloadAt !== NEVER || c.isArmed) && c.nextCount === 0) return 'a count waits to be loaded but is not there';
-      if (c.start === NEVER && (c.pausedAt !== NEVER || c.reloadAt !== NEVER)) return 'a counter that has not started is paused or reloads';
+      if ((c.reloadAt !== NEVER || c.isArmed) && c.nextCount === 0)
+        return 'a count waits to be loaded but is not there';
+      if (c.start === NEVER && (c.pausedAt !== NEVER || c.reloadAt !== NEVER))
+        return 'a counter that has not started is paused or reloads';
     }
     return null;
   },
@@ -68,11 +106,21 @@ export class I8254 extends Device {
   constructor(init: DeviceInit) {
     super(init);
     this.#irq = this.defineGpioOut('irq', 1)[0] as Irq;
-    this.state = { counters: [makeCounter(), makeCounter(), makeCounter()], port61: 0, edge: this.env.clock.createTimer(() => this.#onEdge()) };
+    this.state = {
+      counters: [makeCounter(), makeCounter(), makeCounter()],
+      port61: 0,
+      edge: this.env.clock.createTimer(() => this.#onEdge()),
+    };
     this.#region = MemoryRegion.io('pit', 4, {
-      read: (offset) => this.#read(offset), write: (offset, value) => this.#write(offset, value), impl: { max: 1 },
+      read: (offset) => this.#read(offset),
+      write: (offset, value) => this.#write(offset, value),
+      impl: { max: 1 },
     });
-    this.#speakerRegion = MemoryRegion.io('pcspk', 1, { read: () => this.#readPort61(), write: (_offset, value) => this.#writePort61(value), impl: { max: 1 } });
+    this.#speakerRegion = MemoryRegion.io('pcspk', 1, {
+      read: () => this.#readPort61(),
+      write: (_offset, value) => this.#writePort61(value),
+      impl: { max: 1 },
+    });
   }
 
   protected override onRealize(): void {
@@ -221,5 +269,10 @@ export class I8254 extends Device {
 }
 
 export const ISA_PIT = defineDevice({
-  name: 'isa-pit', description: 'Interval timer 8254 and speaker port', bus: 'isa', userCreatable: false, properties: {}, create: (init) => new I8254(init),
+  name: 'isa-pit',
+  description: 'Interval timer 8254 and speaker port',
+  bus: 'isa',
+  userCreatable: false,
+  properties: {},
+  create: (init) => new I8254(init),
 });

@@ -26,13 +26,18 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
   let acknowledged = 0;
   let fromSlave = 0;
   fuzzDevice({
-    bus, seed, operations: 40_000, ports: [0x20, 0x21, 0xa0, 0xa1], maxAdvance: 0,
+    bus,
+    seed,
+    operations: 40_000,
+    ports: [0x20, 0x21, 0xa0, 0xa1],
+    maxAdvance: 0,
     extra: {
       line: (random) => pic.gpioIn('', random.below(16)).set(random.below(2)),
       line2: (random) => pic.gpioIn('', random.below(16)).set(random.below(2)),
       elcr: (random) => pic.gpioIn('elcr', random.below(16)).set(random.below(2)),
       init: (random) => {
-        for (const value of [0x11, 0x20, 4, random.pick([1, 3, 0x11]), 0]) bus.out8(value === 0x11 ? 0x20 : 0x21, value);
+        for (const value of [0x11, 0x20, 4, random.pick([1, 3, 0x11]), 0])
+          bus.out8(value === 0x11 ? 0x20 : 0x21, value);
         for (const value of [0x11, 0x28, 2, 1, 0]) bus.out8(value === 0x11 ? 0xa0 : 0xa1, value);
       },
       acknowledge: () => {
@@ -42,10 +47,12 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
         const vector = pic.acknowledge();
         acknowledged++;
         if (level !== 2) {
-          if (vector !== (master.vectorBase | (level < 0 ? 7 : level))) throw new Error(`vector ${vector} for level ${level}`);
+          if (vector !== (master.vectorBase | (level < 0 ? 7 : level)))
+            throw new Error(`vector ${vector} for level ${level}`);
         } else {
           fromSlave++;
-          if (vector !== (slave.vectorBase | (slaveLevel < 0 ? 7 : slaveLevel))) throw new Error(`vector ${vector} for slave level ${slaveLevel}`);
+          if (vector !== (slave.vectorBase | (slaveLevel < 0 ? 7 : slaveLevel)))
+            throw new Error(`vector ${vector} for slave level ${slaveLevel}`);
         }
         if (level >= 0 && !isAuto && (master.isr & (1 << level)) === 0) throw new Error('taken but not in service');
       },

@@ -15,14 +15,22 @@ interface Setup {
 function setup(icw4 = 0x01): Setup {
   const bus = createFakeBus();
   const pic = bus.add(I8259);
-  for (const [port, base, cascade] of [[0x20, 0x20, 4], [0xa0, 0x28, 2]] as const) {
+  for (const [port, base, cascade] of [
+    [0x20, 0x20, 4],
+    [0xa0, 0x28, 2],
+  ] as const) {
     bus.out8(port, 0x11);
     bus.out8(port + 1, base);
     bus.out8(port + 1, cascade);
     bus.out8(port + 1, port === 0x20 ? icw4 : 0x01);
     bus.out8(port + 1, 0);
   }
-  return { bus, pic, irq: (line, level) => pic.gpioIn('', line).set(level), ack: () => (pic.isRequesting ? pic.acknowledge() : null) };
+  return {
+    bus,
+    pic,
+    irq: (line, level) => pic.gpioIn('', line).set(level),
+    ack: () => (pic.isRequesting ? pic.acknowledge() : null),
+  };
 }
 
 const isr = (bus: FakeBus, port = 0x20): number => {
@@ -106,7 +114,10 @@ describe('slave', () => {
   });
 
   it('nests within itself in special fully nested mode only', () => {
-    for (const [icw4, expected] of [[0x01, null], [0x11, 0x28]] as const) {
+    for (const [icw4, expected] of [
+      [0x01, null],
+      [0x11, 0x28],
+    ] as const) {
       const { irq, ack } = setup(icw4);
       irq(12, 1);
       expect(ack()).toBe(0x2c);

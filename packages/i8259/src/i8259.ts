@@ -6,7 +6,20 @@
  */
 import { MemoryRegion } from '@emkit/memory';
 import { defineDevice, defineVmState, Device, type DeviceInit, field, type Irq, type IsaBus } from '@emkit/qdev';
-import { InitStep, levelInputs, makePicChip, pendingLevel, type PicChipState, readPic, readPoll, resetPicChip, setElcr, setLine, takeInService, writePic } from './pic-chip.ts';
+import {
+  InitStep,
+  levelInputs,
+  makePicChip,
+  pendingLevel,
+  type PicChipState,
+  readPic,
+  readPoll,
+  resetPicChip,
+  setElcr,
+  setLine,
+  takeInService,
+  writePic,
+} from './pic-chip.ts';
 import { CASCADE_LINE, ICW4_MASK, MASTER_PORT, SLAVE_PORT, SPURIOUS_LEVEL } from './registers.ts';
 
 interface I8259State {
@@ -15,13 +28,26 @@ interface I8259State {
 }
 
 const CHIP_FIELDS = [
-  field.u8('lines'), field.u8('irr'), field.u8('isr'), field.u8('imr'), field.u8('elcr'), field.u8('vectorBase'), field.u8('icw1'), field.u8('icw3'),
-  field.u8('icw4', { max: ICW4_MASK }), field.u8('initStep', { max: InitStep.ICW4 }), field.u8('lowest', { max: 7 }), field.bool('readIsr'), field.bool('poll'),
-  field.bool('specialMask'), field.bool('rotateOnAeoi'),
+  field.u8('lines'),
+  field.u8('irr'),
+  field.u8('isr'),
+  field.u8('imr'),
+  field.u8('elcr'),
+  field.u8('vectorBase'),
+  field.u8('icw1'),
+  field.u8('icw3'),
+  field.u8('icw4', { max: ICW4_MASK }),
+  field.u8('initStep', { max: InitStep.ICW4 }),
+  field.u8('lowest', { max: 7 }),
+  field.bool('readIsr'),
+  field.bool('poll'),
+  field.bool('specialMask'),
+  field.bool('rotateOnAeoi'),
 ];
 
 const VMSTATE = defineVmState<I8259State>({
-  name: 'i8259', version: 1,
+  name: 'i8259',
+  version: 1,
   fields: [field.struct('master', CHIP_FIELDS), field.struct('slave', CHIP_FIELDS)],
   check: (s) => ((s.master.vectorBase | s.slave.vectorBase) & 7 ? 'vector bases are multiples of 8' : null),
 });
@@ -151,5 +177,10 @@ function hex(value: number): string {
 }
 
 export const I8259 = defineDevice({
-  name: 'isa-pic', description: 'Pair of interrupt controllers 8259A', bus: 'isa', userCreatable: false, properties: {}, create: (init) => new I8259Pair(init),
+  name: 'isa-pic',
+  description: 'Pair of interrupt controllers 8259A',
+  bus: 'isa',
+  userCreatable: false,
+  properties: {},
+  create: (init) => new I8259Pair(init),
 });

@@ -4,7 +4,22 @@
  * A request of an edge-triggered input stays latched when the line falls again, as long as it is not acknowledged.
  */
 import {
-  ICW1, ICW1_IC4, ICW1_LTIM, ICW1_SNGL, ICW2_MASK, ICW4_AEOI, ICW4_MASK, ICW4_SFNM, Ocw2, OCW3, OCW3_ESMM, OCW3_POLL, OCW3_RIS, OCW3_RR, OCW3_SMM, POLL_INTERRUPT,
+  ICW1,
+  ICW1_IC4,
+  ICW1_LTIM,
+  ICW1_SNGL,
+  ICW2_MASK,
+  ICW4_AEOI,
+  ICW4_MASK,
+  ICW4_SFNM,
+  Ocw2,
+  OCW3,
+  OCW3_ESMM,
+  OCW3_POLL,
+  OCW3_RIS,
+  OCW3_RR,
+  OCW3_SMM,
+  POLL_INTERRUPT,
 } from './registers.ts';
 
 /** Which initialization word port A0 = 1 expects. */
@@ -34,7 +49,20 @@ export interface PicChipState {
 /** Power-on: everything masked until initialized (the data sheet leaves it undefined). */
 export function makePicChip(): PicChipState {
   return {
-    lines: 0, irr: 0, isr: 0, imr: 0xff, elcr: 0, vectorBase: 0, icw1: 0, icw3: 0, icw4: 0, initStep: InitStep.NONE, lowest: 7, readIsr: false, poll: false, specialMask: false,
+    lines: 0,
+    irr: 0,
+    isr: 0,
+    imr: 0xff,
+    elcr: 0,
+    vectorBase: 0,
+    icw1: 0,
+    icw3: 0,
+    icw4: 0,
+    initStep: InitStep.NONE,
+    lowest: 7,
+    readIsr: false,
+    poll: false,
+    specialMask: false,
     rotateOnAeoi: false,
   };
 }

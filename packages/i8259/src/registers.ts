@@ -21,7 +21,14 @@ export const ICW4_MASK = 0x1f;
 
 /** OCW2 bits 7-5: R, SL, EOI. */
 export const Ocw2 = {
-  ROTATE_AEOI_CLEAR: 0, EOI: 1, NOP: 2, SPECIFIC_EOI: 3, ROTATE_AEOI_SET: 4, ROTATE_EOI: 5, SET_PRIORITY: 6, ROTATE_SPECIFIC_EOI: 7,
+  ROTATE_AEOI_CLEAR: 0,
+  EOI: 1,
+  NOP: 2,
+  SPECIFIC_EOI: 3,
+  ROTATE_AEOI_SET: 4,
+  ROTATE_EOI: 5,
+  SET_PRIORITY: 6,
+  ROTATE_SPECIFIC_EOI: 7,
 } as const;
 
 export const OCW3_RIS = 1 << 0;

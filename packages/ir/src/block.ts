@@ -44,23 +44,40 @@ export class IrBlock {
   /** Operand `n` (0-5) of op `i`. */
   operand(i: number, n: number): number {
     switch (n) {
-      case 0: return this.a[i]!;
-      case 1: return this.b[i]!;
-      case 2: return this.c[i]!;
-      case 3: return this.d[i]!;
-      case 4: return this.e[i]!;
-      default: return this.f[i]!;
+      case 0:
+        return this.a[i]!;
+      case 1:
+        return this.b[i]!;
+      case 2:
+        return this.c[i]!;
+      case 3:
+        return this.d[i]!;
+      case 4:
+        return this.e[i]!;
+      default:
+        return this.f[i]!;
     }
   }
 
   setOperand(i: number, n: number, v: number): void {
     switch (n) {
-      case 0: this.a[i] = v; break;
-      case 1: this.b[i] = v; break;
-      case 2: this.c[i] = v; break;
-      case 3: this.d[i] = v; break;
-      case 4: this.e[i] = v; break;
-      default: this.f[i] = v;
+      case 0:
+        this.a[i] = v;
+        break;
+      case 1:
+        this.b[i] = v;
+        break;
+      case 2:
+        this.c[i] = v;
+        break;
+      case 3:
+        this.d[i] = v;
+        break;
+      case 4:
+        this.e[i] = v;
+        break;
+      default:
+        this.f[i] = v;
     }
   }
 

@@ -39,13 +39,38 @@ const CALLJ: readonly number[] = [0, 1, 2, 3, 4].map((n) => opId(`callj${n}`));
 /** Ids of an op that exists for i32 and i64. */
 const pair = (n: string): readonly [number, number] => [opId(`i32_${n}`), opId(`i64_${n}`)];
 const P = {
-  add: pair('add'), sub: pair('sub'), mul: pair('mul'), and: pair('and'), or: pair('or'), xor: pair('xor'),
-  shl: pair('shl'), shr: pair('shr_u'), sar: pair('shr_s'), rotl: pair('rotl'), rotr: pair('rotr'),
-  divS: pair('div_s'), divU: pair('div_u'), remS: pair('rem_s'), remU: pair('rem_u'),
-  eq: pair('eq'), ne: pair('ne'), ltS: pair('lt_s'), ltU: pair('lt_u'), gtS: pair('gt_s'), gtU: pair('gt_u'),
-  leS: pair('le_s'), leU: pair('le_u'), geS: pair('ge_s'), geU: pair('ge_u'), eqz: pair('eqz'),
-  clz: pair('clz'), ctz: pair('ctz'), popcnt: pair('popcnt'), bswap: pair('bswap'),
-  ext8s: pair('extend8_s'), ext16s: pair('extend16_s'),
+  add: pair('add'),
+  sub: pair('sub'),
+  mul: pair('mul'),
+  and: pair('and'),
+  or: pair('or'),
+  xor: pair('xor'),
+  shl: pair('shl'),
+  shr: pair('shr_u'),
+  sar: pair('shr_s'),
+  rotl: pair('rotl'),
+  rotr: pair('rotr'),
+  divS: pair('div_s'),
+  divU: pair('div_u'),
+  remS: pair('rem_s'),
+  remU: pair('rem_u'),
+  eq: pair('eq'),
+  ne: pair('ne'),
+  ltS: pair('lt_s'),
+  ltU: pair('lt_u'),
+  gtS: pair('gt_s'),
+  gtU: pair('gt_u'),
+  leS: pair('le_s'),
+  leU: pair('le_u'),
+  geS: pair('ge_s'),
+  geU: pair('ge_u'),
+  eqz: pair('eqz'),
+  clz: pair('clz'),
+  ctz: pair('ctz'),
+  popcnt: pair('popcnt'),
+  bswap: pair('bswap'),
+  ext8s: pair('extend8_s'),
+  ext16s: pair('extend16_s'),
 } as const;
 const SELECT: readonly number[] = ['i32_select', 'i64_select', 'f32_select', 'f64_select', 'v128_select'].map(opId);
 const WRAP = opId('i32_wrap_i64');
@@ -56,11 +81,20 @@ export type LoadKind = 'ld8u' | 'ld8s' | 'ld16u' | 'ld16s' | 'ld32' | 'ld64' | '
 export type StoreKind = 'st8' | 'st16' | 'st32' | 'st64' | 'st128';
 const memIds = (n: string): readonly [number, number] => [opId(n), opId(`${n}_a64`)];
 const LOAD: Readonly<Record<LoadKind, readonly [number, number]>> = {
-  ld8u: memIds('ld8u'), ld8s: memIds('ld8s'), ld16u: memIds('ld16u'), ld16s: memIds('ld16s'),
-  ld32: memIds('ld32'), ld64: memIds('ld64'), ld128: memIds('ld128'),
+  ld8u: memIds('ld8u'),
+  ld8s: memIds('ld8s'),
+  ld16u: memIds('ld16u'),
+  ld16s: memIds('ld16s'),
+  ld32: memIds('ld32'),
+  ld64: memIds('ld64'),
+  ld128: memIds('ld128'),
 };
 const STORE: Readonly<Record<StoreKind, readonly [number, number]>> = {
-  st8: memIds('st8'), st16: memIds('st16'), st32: memIds('st32'), st64: memIds('st64'), st128: memIds('st128'),
+  st8: memIds('st8'),
+  st16: memIds('st16'),
+  st32: memIds('st32'),
+  st64: memIds('st64'),
+  st128: memIds('st128'),
 };
 
 /** The op table again, as typed arrays for the paths that run for every op. */
@@ -76,11 +110,21 @@ const SETS = 3;
 const LEAVES = 4;
 const SWEEP = Uint8Array.from(OPS, (o) => {
   switch (o.effect) {
-    case 'pure': case 'envld': return DROP_IF_UNUSED;
-    case 'get': return GETS;
-    case 'set': return SETS;
-    case 'load': case 'store': case 'guard': case 'callj': case 'term': return LEAVES;
-    default: return KEEP;
+    case 'pure':
+    case 'envld':
+      return DROP_IF_UNUSED;
+    case 'get':
+      return GETS;
+    case 'set':
+      return SETS;
+    case 'load':
+    case 'store':
+    case 'guard':
+    case 'callj':
+    case 'term':
+      return LEAVES;
+    default:
+      return KEEP;
   }
 });
 
@@ -181,45 +225,119 @@ export class IrBuilder {
   #int(ids: readonly [number, number], a: Value, b: Value): Value {
     return this.#pure(this.typeOf(a) === I64 ? ids[1] : ids[0], a, b, -1, 0, 0);
   }
-  add(a: Value, b: Value): Value { return this.#int(P.add, a, b); }
-  sub(a: Value, b: Value): Value { return this.#int(P.sub, a, b); }
-  mul(a: Value, b: Value): Value { return this.#int(P.mul, a, b); }
-  and(a: Value, b: Value): Value { return this.#int(P.and, a, b); }
-  or(a: Value, b: Value): Value { return this.#int(P.or, a, b); }
-  xor(a: Value, b: Value): Value { return this.#int(P.xor, a, b); }
+  add(a: Value, b: Value): Value {
+    return this.#int(P.add, a, b);
+  }
+  sub(a: Value, b: Value): Value {
+    return this.#int(P.sub, a, b);
+  }
+  mul(a: Value, b: Value): Value {
+    return this.#int(P.mul, a, b);
+  }
+  and(a: Value, b: Value): Value {
+    return this.#int(P.and, a, b);
+  }
+  or(a: Value, b: Value): Value {
+    return this.#int(P.or, a, b);
+  }
+  xor(a: Value, b: Value): Value {
+    return this.#int(P.xor, a, b);
+  }
   /** Shift counts are modulo the width; for i64 the count is an i64. */
-  shl(a: Value, b: Value): Value { return this.#int(P.shl, a, b); }
-  shr(a: Value, b: Value): Value { return this.#int(P.shr, a, b); }
-  sar(a: Value, b: Value): Value { return this.#int(P.sar, a, b); }
-  rotl(a: Value, b: Value): Value { return this.#int(P.rotl, a, b); }
-  rotr(a: Value, b: Value): Value { return this.#int(P.rotr, a, b); }
-  divS(a: Value, b: Value): Value { return this.#int(P.divS, a, b); }
-  divU(a: Value, b: Value): Value { return this.#int(P.divU, a, b); }
-  remS(a: Value, b: Value): Value { return this.#int(P.remS, a, b); }
-  remU(a: Value, b: Value): Value { return this.#int(P.remU, a, b); }
-  eq(a: Value, b: Value): Value { return this.#int(P.eq, a, b); }
-  ne(a: Value, b: Value): Value { return this.#int(P.ne, a, b); }
-  ltS(a: Value, b: Value): Value { return this.#int(P.ltS, a, b); }
-  ltU(a: Value, b: Value): Value { return this.#int(P.ltU, a, b); }
-  gtS(a: Value, b: Value): Value { return this.#int(P.gtS, a, b); }
-  gtU(a: Value, b: Value): Value { return this.#int(P.gtU, a, b); }
-  leS(a: Value, b: Value): Value { return this.#int(P.leS, a, b); }
-  leU(a: Value, b: Value): Value { return this.#int(P.leU, a, b); }
-  geS(a: Value, b: Value): Value { return this.#int(P.geS, a, b); }
-  geU(a: Value, b: Value): Value { return this.#int(P.geU, a, b); }
-  eqz(a: Value): Value { return this.#int(P.eqz, a, -1); }
-  clz(a: Value): Value { return this.#int(P.clz, a, -1); }
-  ctz(a: Value): Value { return this.#int(P.ctz, a, -1); }
-  popcnt(a: Value): Value { return this.#int(P.popcnt, a, -1); }
-  bswap(a: Value): Value { return this.#int(P.bswap, a, -1); }
-  ext8s(a: Value): Value { return this.#int(P.ext8s, a, -1); }
-  ext16s(a: Value): Value { return this.#int(P.ext16s, a, -1); }
-  not(a: Value): Value { return this.xor(a, this.int(this.typeOf(a), -1)); }
-  neg(a: Value): Value { return this.sub(this.int(this.typeOf(a), 0), a); }
+  shl(a: Value, b: Value): Value {
+    return this.#int(P.shl, a, b);
+  }
+  shr(a: Value, b: Value): Value {
+    return this.#int(P.shr, a, b);
+  }
+  sar(a: Value, b: Value): Value {
+    return this.#int(P.sar, a, b);
+  }
+  rotl(a: Value, b: Value): Value {
+    return this.#int(P.rotl, a, b);
+  }
+  rotr(a: Value, b: Value): Value {
+    return this.#int(P.rotr, a, b);
+  }
+  divS(a: Value, b: Value): Value {
+    return this.#int(P.divS, a, b);
+  }
+  divU(a: Value, b: Value): Value {
+    return this.#int(P.divU, a, b);
+  }
+  remS(a: Value, b: Value): Value {
+    return this.#int(P.remS, a, b);
+  }
+  remU(a: Value, b: Value): Value {
+    return this.#int(P.remU, a, b);
+  }
+  eq(a: Value, b: Value): Value {
+    return this.#int(P.eq, a, b);
+  }
+  ne(a: Value, b: Value): Value {
+    return this.#int(P.ne, a, b);
+  }
+  ltS(a: Value, b: Value): Value {
+    return this.#int(P.ltS, a, b);
+  }
+  ltU(a: Value, b: Value): Value {
+    return this.#int(P.ltU, a, b);
+  }
+  gtS(a: Value, b: Value): Value {
+    return this.#int(P.gtS, a, b);
+  }
+  gtU(a: Value, b: Value): Value {
+    return this.#int(P.gtU, a, b);
+  }
+  leS(a: Value, b: Value): Value {
+    return this.#int(P.leS, a, b);
+  }
+  leU(a: Value, b: Value): Value {
+    return this.#int(P.leU, a, b);
+  }
+  geS(a: Value, b: Value): Value {
+    return this.#int(P.geS, a, b);
+  }
+  geU(a: Value, b: Value): Value {
+    return this.#int(P.geU, a, b);
+  }
+  eqz(a: Value): Value {
+    return this.#int(P.eqz, a, -1);
+  }
+  clz(a: Value): Value {
+    return this.#int(P.clz, a, -1);
+  }
+  ctz(a: Value): Value {
+    return this.#int(P.ctz, a, -1);
+  }
+  popcnt(a: Value): Value {
+    return this.#int(P.popcnt, a, -1);
+  }
+  bswap(a: Value): Value {
+    return this.#int(P.bswap, a, -1);
+  }
+  ext8s(a: Value): Value {
+    return this.#int(P.ext8s, a, -1);
+  }
+  ext16s(a: Value): Value {
+    return this.#int(P.ext16s, a, -1);
+  }
+  not(a: Value): Value {
+    return this.xor(a, this.int(this.typeOf(a), -1));
+  }
+  neg(a: Value): Value {
+    return this.sub(this.int(this.typeOf(a), 0), a);
+  }
   /** i64 -> i32, i32 -> i64. */
-  wrap(a: Value): Value { return this.#pure(WRAP, a, -1, -1, 0, 0); }
-  extS(a: Value): Value { return this.#pure(EXT_S, a, -1, -1, 0, 0); }
-  extU(a: Value): Value { return this.#pure(EXT_U, a, -1, -1, 0, 0); }
+  wrap(a: Value): Value {
+    return this.#pure(WRAP, a, -1, -1, 0, 0);
+  }
+  extS(a: Value): Value {
+    return this.#pure(EXT_S, a, -1, -1, 0, 0);
+  }
+  extU(a: Value): Value {
+    return this.#pure(EXT_U, a, -1, -1, 0, 0);
+  }
   /** cond ? a : b, for any type. */
   select(cond: Value, a: Value, b: Value): Value {
     if (a === b) return a;
@@ -319,13 +437,19 @@ export class IrBuilder {
     this.#setInInsn = false;
     if (this.block.insnCount++ === 0) this.#mark();
   }
-  jmp(pcLo: number, pcHi = 0): void { this.#term(JMP, -1, pcLo | 0, pcHi | 0); }
+  jmp(pcLo: number, pcHi = 0): void {
+    this.#term(JMP, -1, pcLo | 0, pcHi | 0);
+  }
   br(cond: Value, taken: number, notTaken: number): void {
     if (this.isConst(cond)) this.jmp(this.constOf(cond) !== 0 ? taken : notTaken);
     else this.#term(BR, cond, taken | 0, notTaken | 0);
   }
-  jmpInd(pc: Value, kind = 0): void { this.#term(this.typeOf(pc) === I64 ? JMP_IND_A64 : JMP_IND, pc, kind, 0); }
-  exit(lookForWork = 0): void { this.#term(EXIT, -1, lookForWork, 0); }
+  jmpInd(pc: Value, kind = 0): void {
+    this.#term(this.typeOf(pc) === I64 ? JMP_IND_A64 : JMP_IND, pc, kind, 0);
+  }
+  exit(lookForWork = 0): void {
+    this.#term(EXIT, -1, lookForWork, 0);
+  }
   #term(op: number, a: Value, imm: number, imm2: number): void {
     if (this.#terminated) throw new Error('block has a terminator already');
     this.#flush();
@@ -348,14 +472,24 @@ export class IrBuilder {
       const o = op[i]!;
       switch (SWEEP[o]) {
         case DROP_IF_UNUSED:
-          if (live[i] === 0) { op[i] = NOP; continue; }
+          if (live[i] === 0) {
+            op[i] = NOP;
+            continue;
+          }
           break;
         case GETS:
-          if (live[i] === 0) { op[i] = NOP; continue; }
+          if (live[i] === 0) {
+            op[i] = NOP;
+            continue;
+          }
           over[imm[i]!] = 0;
           break;
         case SETS:
-          if (over[imm[i]!] !== 0) { op[i] = NOP; a[i] = -1; continue; }
+          if (over[imm[i]!] !== 0) {
+            op[i] = NOP;
+            a[i] = -1;
+            continue;
+          }
           over[imm[i]!] = 1;
           break;
         case LEAVES:
@@ -396,10 +530,24 @@ export class IrBuilder {
         }
       } else if (aConst && COMMUTATIVE[op] !== 0) return this.#pure(op, b, a, c, imm, imm2);
     }
-    let h = Math.imul(op + 1, 0x9e3779b1) ^ Math.imul(a + 7, 0x85ebca6b) ^ Math.imul(b + 13, 0xc2b2ae35) ^ Math.imul(c + 3, 0x27d4eb2f) ^ Math.imul(imm, 0x165667b1);
+    let h =
+      Math.imul(op + 1, 0x9e3779b1) ^
+      Math.imul(a + 7, 0x85ebca6b) ^
+      Math.imul(b + 13, 0xc2b2ae35) ^
+      Math.imul(c + 3, 0x27d4eb2f) ^
+      Math.imul(imm, 0x165667b1);
     h = (h ^ (h >>> 15)) & (CSE_SIZE - 1);
     const hit = this.#cse[h]! - 1;
-    if (hit >= 0 && block.op[hit] === op && block.a[hit] === a && block.b[hit] === b && block.c[hit] === c && block.imm[hit] === imm && block.imm2[hit] === imm2) return hit;
+    if (
+      hit >= 0 &&
+      block.op[hit] === op &&
+      block.a[hit] === a &&
+      block.b[hit] === b &&
+      block.c[hit] === c &&
+      block.imm[hit] === imm &&
+      block.imm2[hit] === imm2
+    )
+      return hit;
     const v = block.push(op, a, b, c, imm, imm2);
     this.#cse[h] = v + 1;
     return v;

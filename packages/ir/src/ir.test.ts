@@ -30,7 +30,9 @@ describe('builder', () => {
     b.set(A, b.get(B));
     b.set(B, old);
     b.jmp(0x1001);
-    expect(text(b)).toBe('insn_start 0x1000 0x0\n  v1 = get_i32 @a\n  v2 = get_i32 @b\n  set_i32 @a v2\n  set_i32 @b v1\n  jmp 0x1001 0x0\n');
+    expect(text(b)).toBe(
+      'insn_start 0x1000 0x0\n  v1 = get_i32 @a\n  v2 = get_i32 @b\n  set_i32 @a v2\n  set_i32 @b v1\n  jmp 0x1001 0x0\n',
+    );
   });
 
   it('folds constants and forwards known values', () => {
@@ -112,10 +114,27 @@ function reference(name: string, x: number, y: number): number {
   const sy = BigInt(y);
   const n = uy & 31n;
   const results: Record<string, bigint | boolean> = {
-    i32_add: sx + sy, i32_sub: sx - sy, i32_mul: sx * sy, i32_and: ux & uy, i32_or: ux | uy, i32_xor: ux ^ uy,
-    i32_shl: ux << n, i32_shr_s: sx >> n, i32_shr_u: ux >> n, i32_rotl: (ux << n) | (ux >> (32n - n)), i32_rotr: (ux >> n) | (ux << (32n - n)),
-    i32_eq: ux === uy, i32_ne: ux !== uy, i32_lt_s: sx < sy, i32_lt_u: ux < uy, i32_gt_s: sx > sy, i32_gt_u: ux > uy,
-    i32_le_s: sx <= sy, i32_le_u: ux <= uy, i32_ge_s: sx >= sy, i32_ge_u: ux >= uy,
+    i32_add: sx + sy,
+    i32_sub: sx - sy,
+    i32_mul: sx * sy,
+    i32_and: ux & uy,
+    i32_or: ux | uy,
+    i32_xor: ux ^ uy,
+    i32_shl: ux << n,
+    i32_shr_s: sx >> n,
+    i32_shr_u: ux >> n,
+    i32_rotl: (ux << n) | (ux >> (32n - n)),
+    i32_rotr: (ux >> n) | (ux << (32n - n)),
+    i32_eq: ux === uy,
+    i32_ne: ux !== uy,
+    i32_lt_s: sx < sy,
+    i32_lt_u: ux < uy,
+    i32_gt_s: sx > sy,
+    i32_gt_u: ux > uy,
+    i32_le_s: sx <= sy,
+    i32_le_u: ux <= uy,
+    i32_ge_s: sx >= sy,
+    i32_ge_u: ux >= uy,
   };
   const r = results[name];
   return typeof r === 'boolean' ? Number(r) : Number(BigInt.asIntN(32, r));
@@ -132,8 +151,16 @@ describe('verifier', () => {
   });
 
   const bad: readonly (readonly [string, string, string])[] = [
-    ['a memory access after a set', 'insn_start 0 0\nv1 = get_i32 @a\nset_i32 @b v1\nv2 = ld32 v1 0\njmp 0 0', 'may leave after op 2'],
-    ['an operand of another type', 'insn_start 0 0\nv1 = get_i64 @q\nv2 = i32_eqz v1\nset_i32 @a v2\njmp 0 0', 'operand 0 is i64, expected i32'],
+    [
+      'a memory access after a set',
+      'insn_start 0 0\nv1 = get_i32 @a\nset_i32 @b v1\nv2 = ld32 v1 0\njmp 0 0',
+      'may leave after op 2',
+    ],
+    [
+      'an operand of another type',
+      'insn_start 0 0\nv1 = get_i64 @q\nv2 = i32_eqz v1\nset_i32 @a v2\njmp 0 0',
+      'operand 0 is i64, expected i32',
+    ],
     ['a global of another type', 'insn_start 0 0\nv1 = get_i32 @q\njmp 0 0', 'global q is i64'],
     ['a terminator in the middle', 'insn_start 0 0\njmp 0 0\njmp 0 0', 'terminator is not last'],
     ['no terminator', 'insn_start 0 0\nv1 = get_i32 @a', 'does not end in a terminator'],
@@ -158,7 +185,14 @@ describe('text', () => {
     const b = start();
     const sum = b.callw(3, b.get(A), b.get(B), b.i32(1), b.i32(2), b.i32(3));
     b.raiseIf(b.ltU(sum, b.i32(-5)), 13, 0);
-    b.set(3, b.shuffle(b.get(3), b.v128(new Uint8Array(16).fill(7)), Uint8Array.from({ length: 16 }, (_, n) => n)));
+    b.set(
+      3,
+      b.shuffle(
+        b.get(3),
+        b.v128(new Uint8Array(16).fill(7)),
+        Uint8Array.from({ length: 16 }, (_, n) => n),
+      ),
+    );
     b.set(2, b.i64Parts(-1, 0x7fffffff));
     b.jmpInd(sum, 2);
     const once = text(b);

@@ -58,13 +58,16 @@ const add = (sig: string, effect: Effect, doc: string, ...names: string[]): void
 // --- constants ------------------------------------------------------------------------------------------------
 add(':i', 'pure', 'imm', 'i32_const');
 add(':l', 'pure', 'imm = low half, imm2 = high half', 'i64_const');
-add(':v', 'pure', 'imm = index into the block\'s 16-byte constants', 'v128_const');
+add(':v', 'pure', "imm = index into the block's 16-byte constants", 'v128_const');
 add(':i', 'pure', 'absolute WebAssembly address of env + imm', 'env_addr');
 
 // --- integers -------------------------------------------------------------------------------------------------
 const intBinary = 'add sub mul and or xor shl shr_s shr_u rotl rotr div_s div_u rem_s rem_u'.split(' ');
 const intCompare = 'eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u'.split(' ');
-for (const [t, s] of [['i32', 'i'], ['i64', 'l']] as const) {
+for (const [t, s] of [
+  ['i32', 'i'],
+  ['i64', 'l'],
+] as const) {
   for (const n of intBinary) add(`${s}${s}:${s}`, 'pure', `WebAssembly ${t}.${n}`, `${t}_${n}`);
   for (const n of intCompare) add(`${s}${s}:i`, 'pure', `WebAssembly ${t}.${n}`, `${t}_${n}`);
   add(`${s}:i`, 'pure', `WebAssembly ${t}.eqz`, `${t}_eqz`);
@@ -77,10 +80,23 @@ add('l:i', 'pure', 'WebAssembly', 'i32_wrap_i64');
 add('i:l', 'pure', 'WebAssembly', 'i64_extend_i32_s i64_extend_i32_u');
 
 // --- floating point -------------------------------------------------------------------------------------------
-for (const [t, s] of [['f32', 'f'], ['f64', 'd']] as const) {
-  add(`${s}${s}:${s}`, 'pure', 'WebAssembly', ...['add', 'sub', 'mul', 'div', 'min', 'max', 'copysign'].map((n) => `${t}_${n}`));
+for (const [t, s] of [
+  ['f32', 'f'],
+  ['f64', 'd'],
+] as const) {
+  add(
+    `${s}${s}:${s}`,
+    'pure',
+    'WebAssembly',
+    ...['add', 'sub', 'mul', 'div', 'min', 'max', 'copysign'].map((n) => `${t}_${n}`),
+  );
   add(`${s}${s}:i`, 'pure', 'WebAssembly', ...['eq', 'ne', 'lt', 'gt', 'le', 'ge'].map((n) => `${t}_${n}`));
-  add(`${s}:${s}`, 'pure', 'WebAssembly', ...['sqrt', 'neg', 'abs', 'ceil', 'floor', 'trunc', 'nearest'].map((n) => `${t}_${n}`));
+  add(
+    `${s}:${s}`,
+    'pure',
+    'WebAssembly',
+    ...['sqrt', 'neg', 'abs', 'ceil', 'floor', 'trunc', 'nearest'].map((n) => `${t}_${n}`),
+  );
   add(`${s}${s}i:${s}`, 'pure', 'i2 ? i0 : i1', `${t}_select`);
   add(`i:${s}`, 'pure', 'WebAssembly', `${t}_convert_i32_s ${t}_convert_i32_u`);
   add(`l:${s}`, 'pure', 'WebAssembly', `${t}_convert_i64_s ${t}_convert_i64_u`);
@@ -100,13 +116,19 @@ add('v:v', 'pure', 'WebAssembly', 'v128_not');
 add('vv:v', 'pure', 'WebAssembly', 'v128_and v128_or v128_xor v128_andnot');
 add('vvv:v', 'pure', 'WebAssembly: (i0 & i2) | (i1 & ~i2)', 'v128_bitselect');
 add('v:i', 'pure', 'WebAssembly', 'v128_any_true');
-add('vv:v', 'pure', 'WebAssembly, imm = index of the 16 lane numbers in the block\'s constants', 'i8x16_shuffle');
+add('vv:v', 'pure', "WebAssembly, imm = index of the 16 lane numbers in the block's constants", 'i8x16_shuffle');
 add('vv:v', 'pure', 'WebAssembly', 'i8x16_swizzle');
 for (const t of ['i8x16', 'i16x8', 'i32x4', 'i64x2']) {
   const scalar = t === 'i64x2' ? 'l' : 'i';
   add(`${scalar}:v`, 'pure', 'WebAssembly', `${t}_splat`);
   add('vv:v', 'pure', 'WebAssembly', `${t}_add ${t}_sub ${t}_eq ${t}_ne ${t}_lt_s ${t}_gt_s ${t}_le_s ${t}_ge_s`);
-  if (t !== 'i64x2') add('vv:v', 'pure', 'WebAssembly', `${t}_lt_u ${t}_gt_u ${t}_le_u ${t}_ge_u ${t}_min_s ${t}_min_u ${t}_max_s ${t}_max_u`);
+  if (t !== 'i64x2')
+    add(
+      'vv:v',
+      'pure',
+      'WebAssembly',
+      `${t}_lt_u ${t}_gt_u ${t}_le_u ${t}_ge_u ${t}_min_s ${t}_min_u ${t}_max_s ${t}_max_u`,
+    );
   if (t !== 'i8x16') add('vv:v', 'pure', 'WebAssembly', `${t}_mul`);
   add('v:v', 'pure', 'WebAssembly', `${t}_abs ${t}_neg`);
   add('v:i', 'pure', 'WebAssembly', `${t}_bitmask ${t}_all_true`);
@@ -118,26 +140,65 @@ for (const t of ['i8x16', 'i16x8', 'i32x4', 'i64x2']) {
   } else add(`v:${scalar}`, 'pure', 'WebAssembly, imm = lane', `${t}_extract_lane`);
 }
 add('v:v', 'pure', 'WebAssembly', 'i8x16_popcnt');
-add('vv:v', 'pure', 'WebAssembly', 'i8x16_narrow_i16x8_s i8x16_narrow_i16x8_u i16x8_narrow_i32x4_s i16x8_narrow_i32x4_u');
+add(
+  'vv:v',
+  'pure',
+  'WebAssembly',
+  'i8x16_narrow_i16x8_s i8x16_narrow_i16x8_u i16x8_narrow_i32x4_s i16x8_narrow_i32x4_u',
+);
 add('vv:v', 'pure', 'WebAssembly', 'i32x4_dot_i16x8_s i16x8_q15mulr_sat_s');
-for (const [wide, narrow] of [['i16x8', 'i8x16'], ['i32x4', 'i16x8'], ['i64x2', 'i32x4']]) {
-  for (const half of ['low', 'high']) for (const sign of ['s', 'u']) {
-    add('v:v', 'pure', 'WebAssembly', `${wide}_extend_${half}_${narrow}_${sign}`);
-    add('vv:v', 'pure', 'WebAssembly', `${wide}_extmul_${half}_${narrow}_${sign}`);
-  }
+for (const [wide, narrow] of [
+  ['i16x8', 'i8x16'],
+  ['i32x4', 'i16x8'],
+  ['i64x2', 'i32x4'],
+]) {
+  for (const half of ['low', 'high'])
+    for (const sign of ['s', 'u']) {
+      add('v:v', 'pure', 'WebAssembly', `${wide}_extend_${half}_${narrow}_${sign}`);
+      add('vv:v', 'pure', 'WebAssembly', `${wide}_extmul_${half}_${narrow}_${sign}`);
+    }
 }
-add('v:v', 'pure', 'WebAssembly', 'i16x8_extadd_pairwise_i8x16_s i16x8_extadd_pairwise_i8x16_u i32x4_extadd_pairwise_i16x8_s i32x4_extadd_pairwise_i16x8_u');
-for (const [t, s] of [['f32x4', 'f'], ['f64x2', 'd']] as const) {
+add(
+  'v:v',
+  'pure',
+  'WebAssembly',
+  'i16x8_extadd_pairwise_i8x16_s i16x8_extadd_pairwise_i8x16_u i32x4_extadd_pairwise_i16x8_s i32x4_extadd_pairwise_i16x8_u',
+);
+for (const [t, s] of [
+  ['f32x4', 'f'],
+  ['f64x2', 'd'],
+] as const) {
   add(`${s}:v`, 'pure', 'WebAssembly', `${t}_splat`);
   add(`v:${s}`, 'pure', 'WebAssembly, imm = lane', `${t}_extract_lane`);
   add(`v${s}:v`, 'pure', 'WebAssembly, imm = lane', `${t}_replace_lane`);
-  add('vv:v', 'pure', 'WebAssembly', ...['add', 'sub', 'mul', 'div', 'min', 'max', 'pmin', 'pmax', 'eq', 'ne', 'lt', 'gt', 'le', 'ge'].map((n) => `${t}_${n}`));
-  add('v:v', 'pure', 'WebAssembly', ...['sqrt', 'neg', 'abs', 'ceil', 'floor', 'trunc', 'nearest'].map((n) => `${t}_${n}`));
+  add(
+    'vv:v',
+    'pure',
+    'WebAssembly',
+    ...['add', 'sub', 'mul', 'div', 'min', 'max', 'pmin', 'pmax', 'eq', 'ne', 'lt', 'gt', 'le', 'ge'].map(
+      (n) => `${t}_${n}`,
+    ),
+  );
+  add(
+    'v:v',
+    'pure',
+    'WebAssembly',
+    ...['sqrt', 'neg', 'abs', 'ceil', 'floor', 'trunc', 'nearest'].map((n) => `${t}_${n}`),
+  );
 }
-add('v:v', 'pure', 'WebAssembly', 'f32x4_convert_i32x4_s f32x4_convert_i32x4_u f64x2_convert_low_i32x4_s f64x2_convert_low_i32x4_u f32x4_demote_f64x2_zero f64x2_promote_low_f32x4 i32x4_trunc_sat_f32x4_s i32x4_trunc_sat_f64x2_s_zero');
+add(
+  'v:v',
+  'pure',
+  'WebAssembly',
+  'f32x4_convert_i32x4_s f32x4_convert_i32x4_u f64x2_convert_low_i32x4_s f64x2_convert_low_i32x4_u f32x4_demote_f64x2_zero f64x2_promote_low_f32x4 i32x4_trunc_sat_f32x4_s i32x4_trunc_sat_f64x2_s_zero',
+);
 
 // --- CPU state ------------------------------------------------------------------------------------------------
-for (const [t, s] of [['i32', 'i'], ['i64', 'l'], ['v128', 'v']] as const) {
+for (const [t, s] of [
+  ['i32', 'i'],
+  ['i64', 'l'],
+  ['v128', 'v'],
+] as const) {
   add(`:${s}`, 'get', 'value of global imm', `get_${t}`);
   add(`${s}:-`, 'set', 'global imm = i0', `set_${t}`);
   add(`:${s}`, 'envld', 'little-endian load at env + imm', `envld_${t}`);
@@ -154,7 +215,12 @@ add('ii:-', 'envst', 'store the low bits of i1 at env + imm + i0', 'envstx_8 env
 // imm = MEM_* flags. Every op exists for 32-bit and for 64-bit linear addresses (suffix _a64).
 for (const suffix of ['', '_a64']) {
   const a = suffix === '' ? 'a' : 'l';
-  add(`${a}:i`, 'load', 'guest load, zero- or sign-extended to i32', ...['ld8u', 'ld8s', 'ld16u', 'ld16s', 'ld32'].map((n) => n + suffix));
+  add(
+    `${a}:i`,
+    'load',
+    'guest load, zero- or sign-extended to i32',
+    ...['ld8u', 'ld8s', 'ld16u', 'ld16s', 'ld32'].map((n) => n + suffix),
+  );
   add(`${a}:l`, 'load', 'guest load of 8 bytes', `ld64${suffix}`);
   add(`${a}:v`, 'load', 'guest load of 16 bytes', `ld128${suffix}`);
   add(`${a}i:-`, 'store', 'guest store of the low bits of i1', ...['st8', 'st16', 'st32'].map((n) => n + suffix));
@@ -163,19 +229,56 @@ for (const suffix of ['', '_a64']) {
 }
 
 // --- guards and calls -----------------------------------------------------------------------------------------
-add('i:-', 'guard', 'if i0 != 0 raise exception imm with error code imm2 at this instruction (imm2 -1: none)', 'raise_if');
-add('i:-', 'guard', 'hot translation only: if i0 != 0 leave, and let the exact (cold) form of this instruction run', 'bail_if');
-for (let n = 0; n <= 6; n++) add(`${'i'.repeat(n)}:i`, 'callw', 'call WebAssembly helper imm (index into the target\'s list); touches env memory only', `callw${n}`);
-for (let n = 0; n <= 4; n++) add(`${'i'.repeat(n)}:i`, 'callj', 'call script helper imm; may read and write all state, may fault; cold only', `callj${n}`);
+add(
+  'i:-',
+  'guard',
+  'if i0 != 0 raise exception imm with error code imm2 at this instruction (imm2 -1: none)',
+  'raise_if',
+);
+add(
+  'i:-',
+  'guard',
+  'hot translation only: if i0 != 0 leave, and let the exact (cold) form of this instruction run',
+  'bail_if',
+);
+for (let n = 0; n <= 6; n++)
+  add(
+    `${'i'.repeat(n)}:i`,
+    'callw',
+    "call WebAssembly helper imm (index into the target's list); touches env memory only",
+    `callw${n}`,
+  );
+for (let n = 0; n <= 4; n++)
+  add(
+    `${'i'.repeat(n)}:i`,
+    'callj',
+    'call script helper imm; may read and write all state, may fault; cold only',
+    `callj${n}`,
+  );
 
 // --- structure ------------------------------------------------------------------------------------------------
 add(':-', 'marker', 'nothing: what a pass leaves of an op it removed', 'nop');
-add(':-', 'marker', 'instruction boundary: imm = program counter (low half), imm2 = (high half), c = ordinal in the block; absent where nothing may leave', 'insn_start');
+add(
+  ':-',
+  'marker',
+  'instruction boundary: imm = program counter (low half), imm2 = (high half), c = ordinal in the block; absent where nothing may leave',
+  'insn_start',
+);
 add(':-', 'term', 'continue at pc imm (imm2 = high half)', 'jmp');
-add('i:-', 'term', 'if i0 != 0 continue at pc imm, else at pc imm2 (low halves; both share the high half of the block)', 'br');
+add(
+  'i:-',
+  'term',
+  'if i0 != 0 continue at pc imm, else at pc imm2 (low halves; both share the high half of the block)',
+  'br',
+);
 add('i:-', 'term', 'continue at pc i0; imm = JUMP_* kind', 'jmp_ind');
 add('l:-', 'term', 'continue at pc i0; imm = JUMP_* kind', 'jmp_ind_a64');
-add(':-', 'term', 'pc and flags are in env: look up again. imm: 1 = the processor must look for pending work first', 'exit');
+add(
+  ':-',
+  'term',
+  'pc and flags are in env: look up again. imm: 1 = the processor must look for pending work first',
+  'exit',
+);
 
 /** Memory-op flags (`imm` of ld* and st*). */
 export const MEM_RMW = 1; // a store to the same address follows: check for write permission now (#PF with W=1)

@@ -26,7 +26,8 @@ export function print(block: IrBlock, globals: readonly GlobalDef[]): string {
     if (def.name === 'nop') continue;
     const parts: string[] = [def.name];
     if (hasGlobal(def.name)) parts.push(`@${globals[block.imm[i]]?.name ?? block.imm[i]}`);
-    if (hasVector(def.name)) parts.push(`#${[...block.vectors[block.imm[i]]].map((x) => x.toString(16).padStart(2, '0')).join('')}`);
+    if (hasVector(def.name))
+      parts.push(`#${[...block.vectors[block.imm[i]]].map((x) => x.toString(16).padStart(2, '0')).join('')}`);
     def.ins.forEach((_, n) => parts.push(`v${block.operand(i, n)}`));
     const n = immediates(def.name);
     if (n > 0) parts.push(hex(block.imm[i]));
@@ -51,7 +52,10 @@ export function parse(text: string, globals: readonly GlobalDef[]): IrBlock {
     const def = opNamed(m[2]);
     const operands: number[] = [];
     const imms: number[] = [];
-    for (const word of m[3].trim().split(/\s+/).filter((w) => w !== '')) {
+    for (const word of m[3]
+      .trim()
+      .split(/\s+/)
+      .filter((w) => w !== '')) {
       if (word.startsWith('@')) {
         const g = globals.findIndex((x) => x.name === word.slice(1));
         imms.push(g >= 0 ? g : fail(`unknown global ${word}`));
@@ -63,7 +67,14 @@ export function parse(text: string, globals: readonly GlobalDef[]): IrBlock {
     }
     if (operands.length !== def.ins.length) fail(`${def.name} takes ${def.ins.length} operands`);
     const third = def.name === 'insn_start' ? block.insnCount : -1;
-    const v = block.push(def.id, operands[0] ?? -1, operands[1] ?? -1, operands[2] ?? third, imms[0] ?? 0, imms[1] ?? 0);
+    const v = block.push(
+      def.id,
+      operands[0] ?? -1,
+      operands[1] ?? -1,
+      operands[2] ?? third,
+      imms[0] ?? 0,
+      imms[1] ?? 0,
+    );
     for (let n = 3; n < operands.length; n++) block.setOperand(v, n, operands[n]);
     if (def.name === 'insn_start') block.insnCount++;
     if (m[1] !== undefined) values.set(m[1], v);

@@ -13,7 +13,11 @@ import { NONE, TYPE_NAMES } from './types.ts';
 import type { GlobalDef } from './types.ts';
 
 /** Problems found, one line each, naming op index and op; empty when the block is well formed. */
-export function verify(block: IrBlock, globals: readonly GlobalDef[], options: { readonly cold?: boolean } = {}): string[] {
+export function verify(
+  block: IrBlock,
+  globals: readonly GlobalDef[],
+  options: { readonly cold?: boolean } = {},
+): string[] {
   const problems: string[] = [];
   const at = (i: number, text: string): void => {
     problems.push(`op ${i} ${OPS[block.op[i]]?.name ?? '?'}: ${text}`);
@@ -30,7 +34,8 @@ export function verify(block: IrBlock, globals: readonly GlobalDef[], options: {
       const v = block.operand(i, n);
       if (v < 0 || v >= i) at(i, `operand ${n} (value ${v}) is not defined before its use`);
       else if (OPS[block.op[v]].out === NONE) at(i, `operand ${n} names op ${v}, which defines no value`);
-      else if (OPS[block.op[v]].out !== type) at(i, `operand ${n} is ${TYPE_NAMES[OPS[block.op[v]].out]}, expected ${TYPE_NAMES[type]}`);
+      else if (OPS[block.op[v]].out !== type)
+        at(i, `operand ${n} is ${TYPE_NAMES[OPS[block.op[v]].out]}, expected ${TYPE_NAMES[type]}`);
     });
     switch (def.effect) {
       case 'get':
@@ -60,6 +65,7 @@ export function verify(block: IrBlock, globals: readonly GlobalDef[], options: {
       changedBy = -1;
     } else if (!inInsn && def.effect !== 'pure' && def.effect !== 'marker') at(i, 'effect before the first insn_start');
   }
-  if (block.count === 0 || OPS[block.op[block.count - 1]]?.effect !== 'term') problems.push('block does not end in a terminator');
+  if (block.count === 0 || OPS[block.op[block.count - 1]]?.effect !== 'term')
+    problems.push('block does not end in a terminator');
   return problems;
 }

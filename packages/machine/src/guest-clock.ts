@@ -41,7 +41,8 @@ export class GuestClock {
     if (this.#state === 'frozen') return this.#last;
     const real = this.#sources.real();
     let t = real;
-    if (this.#state === 'running') t = Math.min(real, this.#time + Math.floor((real - this.#sources.overhead() - this.#anchor) * this.#rate));
+    if (this.#state === 'running')
+      t = Math.min(real, this.#time + Math.floor((real - this.#sources.overhead() - this.#anchor) * this.#rate));
     if (t > this.#limit) t = this.#limit;
     if (t > this.#last) this.#last = t;
     return this.#last;

@@ -31,7 +31,11 @@ class FakeVcpu implements Vcpu {
 }
 
 class Counter extends Device {
-  override readonly vmstate = defineVmState<{ count: number }>({ name: 'counter', version: 1, fields: [field.u32('count')] });
+  override readonly vmstate = defineVmState<{ count: number }>({
+    name: 'counter',
+    version: 1,
+    fields: [field.u32('count')],
+  });
   override readonly state = { count: 0 };
   resets = 0;
   constructor(init: DeviceInit<Record<string, never>>) {
@@ -42,11 +46,23 @@ class Counter extends Device {
     this.state.count = 0;
   }
 }
-const COUNTER = defineDevice({ name: 'counter', description: 'counts', bus: 'system', properties: {}, create: (init) => new Counter(init as never) });
+const COUNTER = defineDevice({
+  name: 'counter',
+  description: 'counts',
+  bus: 'system',
+  properties: {},
+  create: (init) => new Counter(init as never),
+});
 
 function machine(options: Partial<MachineOptions> = {}): { m: Machine; cpu: FakeVcpu } {
   const spaces = createSpaces();
-  const m = new Machine({ name: 'test', ...spaces, memorySpace: new AddressSpace({ name: 'memory', root: spaces.memory }), aio: new AioContext({ host: new ManualHost() }), ...options });
+  const m = new Machine({
+    name: 'test',
+    ...spaces,
+    memorySpace: new AddressSpace({ name: 'memory', root: spaces.memory }),
+    aio: new AioContext({ host: new ManualHost() }),
+    ...options,
+  });
   const cpu = new FakeVcpu();
   m.setVcpu(cpu);
   return { m, cpu };
@@ -138,7 +154,11 @@ describe('run', () => {
 
   it('needs a CPU', async () => {
     const spaces = createSpaces();
-    const m = new Machine({ name: 'bare', ...spaces, memorySpace: new AddressSpace({ name: 'memory', root: spaces.memory }) });
+    const m = new Machine({
+      name: 'bare',
+      ...spaces,
+      memorySpace: new AddressSpace({ name: 'memory', root: spaces.memory }),
+    });
     await expect(m.run()).rejects.toThrow(MachineError);
   });
 });
@@ -169,14 +189,18 @@ describe('instruction counting', () => {
 
   it('fires timers exactly at their instruction, whatever the host does', () =>
     fc.assert(
-      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1, maxLength: 4 }), fc.integer({ min: 0, max: 1e6 }), async (periods, delay) => {
-        const first = await trace(periods, 0);
-        expect(await trace(periods, delay)).toEqual(first);
-        for (const line of first) {
-          const [, at, after] = /at (\d+) after (\d+)/.exec(line)!.map(Number);
-          expect(at).toBe(after * 8);
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1, maxLength: 4 }),
+        fc.integer({ min: 0, max: 1e6 }),
+        async (periods, delay) => {
+          const first = await trace(periods, 0);
+          expect(await trace(periods, delay)).toEqual(first);
+          for (const line of first) {
+            const [, at, after] = /at (\d+) after (\d+)/.exec(line)!.map(Number);
+            expect(at).toBe(after * 8);
+          }
+        },
+      ),
       { numRuns: 40, seed: 3 },
     ));
 

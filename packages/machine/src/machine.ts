@@ -9,8 +9,26 @@ import { AioContext, runLoop } from '@emkit/aio';
 import type { SliceResult } from '@emkit/aio';
 import { MemoryRegion, PortSpace } from '@emkit/memory';
 import type { AddressSpace } from '@emkit/memory';
-import { createDevice, DeviceRegistry, formatQtree, loadSections, NO_TRACE, saveSections, SystemBus } from '@emkit/qdev';
-import type { Bus, Device, DeviceClock, DeviceEnv, DeviceTimer, DeviceType, PropertySpecs, StateSection, TraceSink } from '@emkit/qdev';
+import {
+  createDevice,
+  DeviceRegistry,
+  formatQtree,
+  loadSections,
+  NO_TRACE,
+  saveSections,
+  SystemBus,
+} from '@emkit/qdev';
+import type {
+  Bus,
+  Device,
+  DeviceClock,
+  DeviceEnv,
+  DeviceTimer,
+  DeviceType,
+  PropertySpecs,
+  StateSection,
+  TraceSink,
+} from '@emkit/qdev';
 import type { ClockType } from '@emkit/aio';
 import { GuestClock } from './guest-clock.ts';
 
@@ -154,7 +172,15 @@ export class Machine {
   }
 
   /** Create, realize and register a device. Names must be unique, since they name its part of a saved state. */
-  add<P extends PropertySpecs, D extends Device>(type: DeviceType<P, D>, options: { id?: string; bus?: Bus; properties?: Readonly<Record<string, unknown>>; setup?: (device: D) => void } = {}): D {
+  add<P extends PropertySpecs, D extends Device>(
+    type: DeviceType<P, D>,
+    options: {
+      id?: string;
+      bus?: Bus;
+      properties?: Readonly<Record<string, unknown>>;
+      setup?: (device: D) => void;
+    } = {},
+  ): D {
     const id = options.id ?? type.name;
     if (this.devices.some((d) => d.id === id)) throw new MachineError(`Duplicate device ID '${id}'`);
     const device = createDevice(type, { id, env: this.env, properties: options.properties ?? {} });
@@ -220,7 +246,10 @@ export class Machine {
   /** The main loop: until the guest or `quit` ends it. */
   async run(): Promise<MachineExit> {
     if (this.#vcpu === undefined) throw new MachineError('a machine without a CPU cannot run');
-    await runLoop(this.aio, { runSlice: () => this.#slice(), ...(this.#options.icountWarp === true ? { idle: 'warp' as const } : {}) });
+    await runLoop(this.aio, {
+      runSlice: () => this.#slice(),
+      ...(this.#options.icountWarp === true ? { idle: 'warp' as const } : {}),
+    });
     this.#status = 'ended';
     this.aio.clocks.stop();
     return this.#exit ?? { kind: 'quit' };
@@ -244,7 +273,8 @@ export class Machine {
     this.#guestClock?.enter(this.#untilDeadline());
     const reason = vcpu.run(budget);
     this.#guestClock?.leave();
-    if (this.#guestClock !== undefined) this.#adapt(vcpu.retired - before, this.aio.host.monotonicNs() - (vcpu.overheadNs ?? 0) - start);
+    if (this.#guestClock !== undefined)
+      this.#adapt(vcpu.retired - before, this.aio.host.monotonicNs() - (vcpu.overheadNs ?? 0) - start);
     for (const hook of this.onSliceEnd) hook();
     switch (reason) {
       case 'halted':

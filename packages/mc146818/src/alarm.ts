@@ -15,7 +15,7 @@ export function secondsToAlarm(cmos: Uint8Array, registerB: number, now: number)
   const hour = isAny(h) ? ANY : decodeHour(h, registerB);
   if (second > 59 || minute > 59 || hour > 23) return 0;
   // whole hours are skipped, then whole minutes: at most 2 * (24 + 60 + 60) steps, as there is a match within a day
-  for (let t = now + 1; ; ) {
+  for (let t = now + 1; ;) {
     if (hour !== ANY && Math.floor(t / 3600) % 24 !== hour) t = (Math.floor(t / 3600) + 1) * 3600;
     else if (minute !== ANY && Math.floor(t / 60) % 60 !== minute) t = (Math.floor(t / 60) + 1) * 60;
     else if (second !== ANY && t % 60 !== second) t++;

@@ -24,7 +24,7 @@ export function decode(value: number, registerB: number): number {
 }
 
 export function encode(value: number, registerB: number): number {
-  return (registerB & B_DM_BINARY) !== 0 ? value : (Math.floor(value / 10) << 4) | value % 10;
+  return (registerB & B_DM_BINARY) !== 0 ? value : (Math.floor(value / 10) << 4) | (value % 10);
 }
 
 export function decodeHour(value: number, registerB: number): number {
@@ -48,8 +48,13 @@ export function readTime(cmos: Uint8Array, registerB: number): CalendarTime {
   const year = clamp(at(Reg.CENTURY), 0, 99) * 100 + clamp(at(Reg.YEAR), 0, 99);
   const month = clamp(at(Reg.MONTH), 1, 12);
   return {
-    second: clamp(at(Reg.SECONDS), 0, 59), minute: clamp(at(Reg.MINUTES), 0, 59), hour: clamp(decodeHour(cmos[Reg.HOURS] as number, registerB), 0, 23),
-    weekday: clamp(at(Reg.WEEKDAY), 1, 7), day: clamp(at(Reg.DAY), 1, daysInMonth(year, month)), month, year,
+    second: clamp(at(Reg.SECONDS), 0, 59),
+    minute: clamp(at(Reg.MINUTES), 0, 59),
+    hour: clamp(decodeHour(cmos[Reg.HOURS] as number, registerB), 0, 23),
+    weekday: clamp(at(Reg.WEEKDAY), 1, 7),
+    day: clamp(at(Reg.DAY), 1, daysInMonth(year, month)),
+    month,
+    year,
   };
 }
 
@@ -88,8 +93,13 @@ export function addSeconds(time: CalendarTime, seconds: number): CalendarTime {
   date.setTime(date.getTime() + days * MS_PER_DAY);
   const year = ((date.getUTCFullYear() % 10_000) + 10_000) % 10_000;
   return {
-    second: rest % 60, minute: Math.floor(rest / 60) % 60, hour: Math.floor(rest / 3600), weekday: ((((time.weekday - 1 + days) % 7) + 7) % 7) + 1,
-    day: date.getUTCDate(), month: date.getUTCMonth() + 1, year,
+    second: rest % 60,
+    minute: Math.floor(rest / 60) % 60,
+    hour: Math.floor(rest / 3600),
+    weekday: ((((time.weekday - 1 + days) % 7) + 7) % 7) + 1,
+    day: date.getUTCDate(),
+    month: date.getUTCMonth() + 1,
+    year,
   };
 }
 
@@ -97,7 +107,12 @@ export function addSeconds(time: CalendarTime, seconds: number): CalendarTime {
 export function fromEpochMs(ms: number): CalendarTime {
   const date = new Date(ms);
   return {
-    second: date.getUTCSeconds(), minute: date.getUTCMinutes(), hour: date.getUTCHours(), weekday: date.getUTCDay() + 1, day: date.getUTCDate(), month: date.getUTCMonth() + 1,
+    second: date.getUTCSeconds(),
+    minute: date.getUTCMinutes(),
+    hour: date.getUTCHours(),
+    weekday: date.getUTCDay() + 1,
+    day: date.getUTCDate(),
+    month: date.getUTCMonth() + 1,
     year: date.getUTCFullYear(),
   };
 }

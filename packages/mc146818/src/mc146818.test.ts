@@ -26,18 +26,21 @@ function setup(properties: Record<string, unknown> = {}, epochMs?: number): Setu
   };
   const hex = (reg: number): string => get(reg).toString(16).padStart(2, '0');
   return {
-    bus, rtc, get,
+    bus,
+    rtc,
+    get,
     put: (reg, value) => {
       bus.out8(0x70, reg);
       bus.out8(0x71, value);
     },
     irq: () => bus.irqs.levels[8] as number,
-    time: () => `${hex(Reg.CENTURY)}${hex(Reg.YEAR)}-${hex(Reg.MONTH)}-${hex(Reg.DAY)} ${hex(Reg.HOURS)}:${hex(Reg.MINUTES)}:${hex(Reg.SECONDS)} ${hex(Reg.WEEKDAY)}`,
+    time: () =>
+      `${hex(Reg.CENTURY)}${hex(Reg.YEAR)}-${hex(Reg.MONTH)}-${hex(Reg.DAY)} ${hex(Reg.HOURS)}:${hex(Reg.MINUTES)}:${hex(Reg.SECONDS)} ${hex(Reg.WEEKDAY)}`,
   };
 }
 
 describe('time', () => {
-  it('is the host\'s, in BCD', () => {
+  it("is the host's, in BCD", () => {
     const s = setup();
     expect(s.time()).toBe('2001-02-03 04:05:06 07');
     s.bus.advance(SECOND - 1);
@@ -47,7 +50,9 @@ describe('time', () => {
   });
 
   it('starts where its properties say', () => {
-    expect(setup({ base: 'fixed', 'start-ms': Date.UTC(1999, 11, 31, 23, 59, 59), 'zone-offset': 120 }).time()).toBe('2000-01-01 01:59:59 07');
+    expect(setup({ base: 'fixed', 'start-ms': Date.UTC(1999, 11, 31, 23, 59, 59), 'zone-offset': 120 }).time()).toBe(
+      '2000-01-01 01:59:59 07',
+    );
     expect(setup({ 'zone-offset': -300 }).time()).toBe('2001-02-02 23:05:06 06');
     const vm = setup({ clock: 'vm' });
     vm.bus.hostClock.advance(60 * SECOND);
@@ -56,9 +61,12 @@ describe('time', () => {
     expect(vm.time()).toBe('2001-02-03 04:06:06 07');
   });
 
-  it.each([[{ 'start-ms': MAX_START_MS + 1 }], [{ 'zone-offset': 1441 }], [{ 'zone-offset': -1441 }]])('refuses %j', (properties) => {
-    expect(() => setup(properties)).toThrow("doesn't take value");
-  });
+  it.each([[{ 'start-ms': MAX_START_MS + 1 }], [{ 'zone-offset': 1441 }], [{ 'zone-offset': -1441 }]])(
+    'refuses %j',
+    (properties) => {
+      expect(() => setup(properties)).toThrow("doesn't take value");
+    },
+  );
 
   it.each([
     ['2000-02-28 23:59:59 02', Date.UTC(2000, 1, 28, 23, 59, 59), '2000-02-29 00:00:00 03'],
@@ -72,7 +80,7 @@ describe('time', () => {
 
   it('crosses a long pause, and follows a host clock that is set back', () => {
     const s = setup();
-    s.bus.advance(400 * 86_400 * 1e9 / 10);
+    s.bus.advance((400 * 86_400 * 1e9) / 10);
     expect(s.time()).toBe('2001-03-15 04:05:06 05');
     const back = setup();
     back.bus.advance(100 * SECOND);
@@ -92,10 +100,27 @@ describe('time', () => {
     expect([s.get(Reg.HOURS), s.get(Reg.DAY), s.get(Reg.YEAR)]).toEqual([0x12, 1, 0x25]); // 12 am
     const b = setup();
     b.put(Reg.B, 0x86);
-    for (const [reg, value] of [[Reg.SECONDS, 59], [Reg.MINUTES, 59], [Reg.HOURS, 12], [Reg.DAY, 30], [Reg.MONTH, 11], [Reg.YEAR, 99], [Reg.CENTURY, 19]] as const) b.put(reg, value);
+    for (const [reg, value] of [
+      [Reg.SECONDS, 59],
+      [Reg.MINUTES, 59],
+      [Reg.HOURS, 12],
+      [Reg.DAY, 30],
+      [Reg.MONTH, 11],
+      [Reg.YEAR, 99],
+      [Reg.CENTURY, 19],
+    ] as const)
+      b.put(reg, value);
     b.put(Reg.B, 0x06);
     b.bus.advance(SECOND);
-    expect([b.get(Reg.SECONDS), b.get(Reg.MINUTES), b.get(Reg.HOURS), b.get(Reg.DAY), b.get(Reg.MONTH), b.get(Reg.YEAR), b.get(Reg.CENTURY)]).toEqual([0, 0, 13, 30, 11, 99, 19]);
+    expect([
+      b.get(Reg.SECONDS),
+      b.get(Reg.MINUTES),
+      b.get(Reg.HOURS),
+      b.get(Reg.DAY),
+      b.get(Reg.MONTH),
+      b.get(Reg.YEAR),
+      b.get(Reg.CENTURY),
+    ]).toEqual([0, 0, 13, 30, 11, 99, 19]);
   });
 
   it('stands still while SET is on, and while the divider is held', () => {
@@ -147,7 +172,13 @@ describe('interrupts', () => {
     expect(s.get(Reg.B)).toBe(0x82); // SET clears UIE
   });
 
-  it.each([[0x06, 1024], [0x0f, 2], [0x03, 8192], [0x01, 256], [0x02, 128]])('periodic, rate %d', (rate, hz) => {
+  it.each([
+    [0x06, 1024],
+    [0x0f, 2],
+    [0x03, 8192],
+    [0x01, 256],
+    [0x02, 128],
+  ])('periodic, rate %d', (rate, hz) => {
     const s = setup();
     s.put(Reg.A, 0x20 | rate);
     s.put(Reg.B, 0x42);
@@ -173,8 +204,14 @@ describe('interrupts', () => {
   });
 
   it.each([
-    ['exact', [0x10, 0x05, 0x04], 4], ['next day', [0x05, 0x05, 0x04], 86_399], ['any hour', [0x00, 0x06, 0xff], 54], ['any minute and hour', [0x00, 0xc0, 0xff], 54],
-    ['every second', [0xff, 0xff, 0xff], 1], ['any second of a minute', [0xff, 0x06, 0x04], 54], ['past minute of any hour', [0xff, 0x04, 0xff], 3534], ['any minute of hour 3', [0x06, 0xff, 0x03], 82_500],
+    ['exact', [0x10, 0x05, 0x04], 4],
+    ['next day', [0x05, 0x05, 0x04], 86_399],
+    ['any hour', [0x00, 0x06, 0xff], 54],
+    ['any minute and hour', [0x00, 0xc0, 0xff], 54],
+    ['every second', [0xff, 0xff, 0xff], 1],
+    ['any second of a minute', [0xff, 0x06, 0x04], 54],
+    ['past minute of any hour', [0xff, 0x04, 0xff], 3534],
+    ['any minute of hour 3', [0x06, 0xff, 0x03], 82_500],
   ])('alarm: %s', (_name, alarm, seconds) => {
     const s = setup();
     s.put(Reg.SECONDS_ALARM, alarm[0] as number);
@@ -199,7 +236,7 @@ describe('interrupts', () => {
 });
 
 describe('CMOS', () => {
-  it('holds bytes, the board\'s and the guest\'s, over a reset', () => {
+  it("holds bytes, the board's and the guest's, over a reset", () => {
     const s = setup();
     s.rtc.setCmos(0x15, 0x80);
     s.put(0x7f, 0x5a);

@@ -7,22 +7,53 @@
  */
 import { MemoryRegion } from '@emkit/memory';
 import {
-  defineDevice, defineVmState, Device, DeviceError, type DeviceClock, type DeviceInit, type DeviceTimer, field, type Irq, type IsaBus, property, type PropertySpecs,
+  defineDevice,
+  defineVmState,
+  Device,
+  DeviceError,
+  type DeviceClock,
+  type DeviceInit,
+  type DeviceTimer,
+  field,
+  type Irq,
+  type IsaBus,
+  property,
+  type PropertySpecs,
 } from '@emkit/qdev';
 import { secondsToAlarm } from './alarm.ts';
 import { addSeconds, fromEpochMs, readTime, secondOfDay, writeTime } from './calendar.ts';
 import { CMOS_SIZE, FIRST_UPDATE_NS, MAX_START_MS, MAX_ZONE_MINUTES, TIME_BASE_HZ, UIP_NS } from './limits.ts';
 import {
-  A_DIVIDER_MASK, A_DIVIDER_RUN, A_RATE_MASK, A_UIP, B_24H, B_AIE, B_PIE, B_SET, B_SQWE, B_UIE, C_AF, C_IRQF, C_PF, C_SOURCES, C_UF, D_VRT, Reg,
+  A_DIVIDER_MASK,
+  A_DIVIDER_RUN,
+  A_RATE_MASK,
+  A_UIP,
+  B_24H,
+  B_AIE,
+  B_PIE,
+  B_SET,
+  B_SQWE,
+  B_UIE,
+  C_AF,
+  C_IRQF,
+  C_PF,
+  C_SOURCES,
+  C_UF,
+  D_VRT,
+  Reg,
 } from './registers.ts';
 
 const PROPERTIES = {
   iobase: property.uint16(0x70, 'index port; the data port follows'),
   irq: property.uint8(8, 'interrupt line'),
-  base: property.choice(['host', 'fixed'], 'host', 'time at the start: the host\'s, or start-ms'),
+  base: property.choice(['host', 'fixed'], 'host', "time at the start: the host's, or start-ms"),
   'start-ms': property.uint64(0, 'time at the start with base=fixed, ms since 1970-01-01 UTC'),
-  'zone-offset': property.int32(0, 'minutes that the guest\'s clock is ahead of UTC'),
-  clock: property.choice(['host', 'rt', 'vm'], 'host', 'what drives the clock: wall-clock time (host, rt) or the machine\'s (vm)'),
+  'zone-offset': property.int32(0, "minutes that the guest's clock is ahead of UTC"),
+  clock: property.choice(
+    ['host', 'rt', 'vm'],
+    'host',
+    "what drives the clock: wall-clock time (host, rt) or the machine's (vm)",
+  ),
 } satisfies PropertySpecs;
 
 const SECOND_NS = 1e9;
@@ -45,10 +76,16 @@ interface Mc146818State {
 }
 
 const VMSTATE = defineVmState<Mc146818State>({
-  name: 'mc146818', version: 1,
+  name: 'mc146818',
+  version: 1,
   fields: [
-    field.u8('index', { max: CMOS_SIZE - 1 }), field.buffer('cmos', CMOS_SIZE), field.u8('flags', { max: C_SOURCES }), field.i64('updated', { min: -(2 ** 52), max: 2 ** 52 }),
-    field.f64('clockEpochMs', { min: 0, max: MAX_START_MS }), field.u64('periodicTicks', { max: 2 ** 42 }), field.timer('timer'),
+    field.u8('index', { max: CMOS_SIZE - 1 }),
+    field.buffer('cmos', CMOS_SIZE),
+    field.u8('flags', { max: C_SOURCES }),
+    field.i64('updated', { min: -(2 ** 52), max: 2 ** 52 }),
+    field.f64('clockEpochMs', { min: 0, max: MAX_START_MS }),
+    field.u64('periodicTicks', { max: 2 ** 42 }),
+    field.timer('timer'),
   ],
 });
 
@@ -65,14 +102,26 @@ export class Mc146818 extends Device {
   constructor(init: DeviceInit<typeof PROPERTIES>) {
     super(init);
     const { iobase, irq, base, clock } = init.props;
-    if (init.props['start-ms'] > MAX_START_MS) throw new DeviceError(`Property 'mc146818rtc.start-ms' doesn't take value ${init.props['start-ms']} (maximum: ${MAX_START_MS})`);
-    if (Math.abs(init.props['zone-offset']) > MAX_ZONE_MINUTES) throw new DeviceError(`Property 'mc146818rtc.zone-offset' doesn't take value ${init.props['zone-offset']} (limit: ${MAX_ZONE_MINUTES})`);
+    if (init.props['start-ms'] > MAX_START_MS)
+      throw new DeviceError(
+        `Property 'mc146818rtc.start-ms' doesn't take value ${init.props['start-ms']} (maximum: ${MAX_START_MS})`,
+      );
+    if (Math.abs(init.props['zone-offset']) > MAX_ZONE_MINUTES)
+      throw new DeviceError(
+        `Property 'mc146818rtc.zone-offset' doesn't take value ${init.props['zone-offset']} (limit: ${MAX_ZONE_MINUTES})`,
+      );
     this.#iobase = iobase;
     this.#irqNumber = irq;
     this.#clock = clock === 'vm' ? this.env.clock : this.env.hostClock;
     this.#clockEpochMs = clock === 'vm' ? 0 : this.env.hostClock.epochMs;
     this.state = {
-      index: 0, cmos: new Uint8Array(CMOS_SIZE), flags: 0, updated: 0, clockEpochMs: this.#clockEpochMs, periodicTicks: 0, timer: this.#clock.createTimer(() => this.#update()),
+      index: 0,
+      cmos: new Uint8Array(CMOS_SIZE),
+      flags: 0,
+      updated: 0,
+      clockEpochMs: this.#clockEpochMs,
+      periodicTicks: 0,
+      timer: this.#clock.createTimer(() => this.#update()),
     };
     this.state.cmos[Reg.A] = A_DIVIDER_RUN | 6; // 1024 Hz, as firmware sets it
     this.state.cmos[Reg.B] = B_24H;
@@ -161,7 +210,10 @@ export class Mc146818 extends Device {
     switch (s.index) {
       case Reg.A:
         this.#sync();
-        return (s.cmos[Reg.A] as number) | (this.#isUpdating && s.updated + SECOND_NS - this.#clock.now() <= UIP_NS ? A_UIP : 0);
+        return (
+          (s.cmos[Reg.A] as number) |
+          (this.#isUpdating && s.updated + SECOND_NS - this.#clock.now() <= UIP_NS ? A_UIP : 0)
+        );
       case Reg.C: {
         this.#sync();
         const value = s.flags | (s.flags & (s.cmos[Reg.B] as number) & ENABLES ? C_IRQF : 0);
@@ -245,7 +297,8 @@ export class Mc146818 extends Device {
     const wanted = registerB & ENABLES & ~s.flags;
     let deadline = Infinity;
     const period = this.#periodicTicks;
-    if ((wanted & C_PF) !== 0 && period !== 0) deadline = timeBaseToNs((Math.floor(s.periodicTicks / period) + 1) * period);
+    if ((wanted & C_PF) !== 0 && period !== 0)
+      deadline = timeBaseToNs((Math.floor(s.periodicTicks / period) + 1) * period);
     if ((wanted & C_UF) !== 0 && this.#isUpdating) deadline = Math.min(deadline, s.updated + SECOND_NS);
     if ((wanted & C_AF) !== 0 && this.#isUpdating) {
       const alarm = secondsToAlarm(s.cmos, registerB, secondOfDay(readTime(s.cmos, registerB)));
@@ -268,5 +321,10 @@ function timeBaseToNs(ticks: number): number {
 }
 
 export const MC146818 = defineDevice({
-  name: 'mc146818rtc', description: 'Real-time clock MC146818A', bus: 'isa', userCreatable: false, properties: PROPERTIES, create: (init) => new Mc146818(init),
+  name: 'mc146818rtc',
+  description: 'Real-time clock MC146818A',
+  bus: 'isa',
+  userCreatable: false,
+  properties: PROPERTIES,
+  create: (init) => new Mc146818(init),
 });

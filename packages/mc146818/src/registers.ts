@@ -1,7 +1,21 @@
 /** Registers and bits of the MC146818A. Motorola data sheet (ADI856R2), figures 12 to 16; century byte as on the PC. */
 
 export const Reg = {
-  SECONDS: 0, SECONDS_ALARM: 1, MINUTES: 2, MINUTES_ALARM: 3, HOURS: 4, HOURS_ALARM: 5, WEEKDAY: 6, DAY: 7, MONTH: 8, YEAR: 9, A: 10, B: 11, C: 12, D: 13, CENTURY: 0x32,
+  SECONDS: 0,
+  SECONDS_ALARM: 1,
+  MINUTES: 2,
+  MINUTES_ALARM: 3,
+  HOURS: 4,
+  HOURS_ALARM: 5,
+  WEEKDAY: 6,
+  DAY: 7,
+  MONTH: 8,
+  YEAR: 9,
+  A: 10,
+  B: 11,
+  C: 12,
+  D: 13,
+  CENTURY: 0x32,
 } as const;
 
 export const A_UIP = 1 << 7;

@@ -1,10 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import {
-  AddressSpace, createGuestMemory, createPageInfo, DIRTY_ALL, DIRTY_CODE, DIRTY_DISPLAY, DIRTY_MIGRATION, type IoOps, MemoryRegion, MemTxResult,
-  PAGE_IO, PAGE_NONE, PAGE_RAM, PAGE_ROM, PAGE_SIZE, PortSpace, RamBlock,
+  AddressSpace,
+  createGuestMemory,
+  createPageInfo,
+  DIRTY_ALL,
+  DIRTY_CODE,
+  DIRTY_DISPLAY,
+  DIRTY_MIGRATION,
+  type IoOps,
+  MemoryRegion,
+  MemTxResult,
+  PAGE_IO,
+  PAGE_NONE,
+  PAGE_RAM,
+  PAGE_ROM,
+  PAGE_SIZE,
+  PortSpace,
+  RamBlock,
 } from './index.ts';
 
-declare const WebAssembly: { Memory: new (options: { initial: number; maximum?: number }) => { buffer: ArrayBuffer; grow(pages: number): number } };
+declare const WebAssembly: {
+  Memory: new (options: { initial: number; maximum?: number }) => { buffer: ArrayBuffer; grow(pages: number): number };
+};
 
 function recorder(options: Partial<IoOps> = {}): { log: string[]; ops: IoOps } {
   const log: string[] = [];
@@ -22,7 +39,10 @@ function board(ops: IoOps): AddressSpace {
   const root = MemoryRegion.container('root');
   root.add(0, MemoryRegion.ram('ram', new RamBlock({ name: 'ram', size: 0x2000 })));
   root.add(0x2000, MemoryRegion.io('dev', 0x10, ops));
-  root.add(0x4000, MemoryRegion.rom('rom', new RamBlock({ name: 'rom', size: 0x1000, bytes: new Uint8Array(0x1000).fill(0xaa) })));
+  root.add(
+    0x4000,
+    MemoryRegion.rom('rom', new RamBlock({ name: 'rom', size: 0x1000, bytes: new Uint8Array(0x1000).fill(0xaa) })),
+  );
   return new AddressSpace({ name: 'm', root });
 }
 
@@ -97,7 +117,12 @@ describe('AddressSpace', () => {
     expect(whole.read32(0x2000)).toBe(0x44332211);
     whole.write16(0x2000, 0x1234);
     expect(values).toEqual([0x3412]);
-    const split = board({ read: (o) => o, write: (o, v) => void values.push(o, v), endianness: 'big', impl: { max: 1 } });
+    const split = board({
+      read: (o) => o,
+      write: (o, v) => void values.push(o, v),
+      endianness: 'big',
+      impl: { max: 1 },
+    });
     expect(split.read32(0x2000)).toBe(0x03020100); // a byte register is at its address in either order
     split.write32(0x2000, 0x44332211);
     expect(values.slice(1)).toEqual([0, 0x11, 1, 0x22, 2, 0x33, 3, 0x44]);

@@ -121,7 +121,8 @@ export class AddressSpace implements RegionObserver {
     this.#stale = false;
     const old = this.#view.ranges;
     const view = flatten(this.root);
-    const same = old.length === view.ranges.length && old.every((range, i) => range.equals(view.ranges[i] as FlatRange));
+    const same =
+      old.length === view.ranges.length && old.every((range, i) => range.equals(view.ranges[i] as FlatRange));
     if (same) return;
     this.#view = view;
     this.#hit = null;
@@ -285,7 +286,7 @@ export class AddressSpace implements RegionObserver {
       return range.handler.read(address + range.regionDelta, size);
     }
     let value = 0;
-    for (let done = 0; done < size; ) {
+    for (let done = 0; done < size;) {
       const at = address + done;
       const piece = this.find(at);
       const step = pieceSize(piece, at, size - done);
@@ -310,7 +311,7 @@ export class AddressSpace implements RegionObserver {
       if (!range.readonly) range.handler.write(address + range.regionDelta, value, size);
       return;
     }
-    for (let done = 0; done < size; ) {
+    for (let done = 0; done < size;) {
       const at = address + done;
       const piece = this.find(at);
       const step = pieceSize(piece, at, size - done);
@@ -385,7 +386,11 @@ function pieceSize(range: FlatRange | null, address: number, left: number): numb
   if (range === null || range.handler === null) return 1;
   let size = left >= 4 ? 4 : left >= 2 ? 2 : 1;
   const offset = address + range.regionDelta;
-  while (size > 1 && (size > range.handler.validMax || address + size > range.end || (!range.handler.unaligned && offset % size !== 0))) size >>= 1;
+  while (
+    size > 1 &&
+    (size > range.handler.validMax || address + size > range.end || (!range.handler.unaligned && offset % size !== 0))
+  )
+    size >>= 1;
   return size;
 }
 

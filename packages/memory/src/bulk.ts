@@ -10,7 +10,7 @@ import { MemTxResult } from './mem-tx.ts';
 /** Fills `target` from `address`; open-bus bytes where nothing answers. Devices are read in 32-bit units where aligned. */
 export function readAny(space: AddressSpace, address: number, target: Uint8Array): MemTxResult {
   let result: MemTxResult = MemTxResult.OK;
-  for (let done = 0; done < target.length; ) {
+  for (let done = 0; done < target.length;) {
     const at = address + done;
     const range = space.find(at);
     if (range !== null && range.block !== null) {
@@ -34,7 +34,7 @@ export function readAny(space: AddressSpace, address: number, target: Uint8Array
 /** Stores `source` at `address`. ROM ignores it. */
 export function writeAny(space: AddressSpace, address: number, source: Uint8Array): MemTxResult {
   let result: MemTxResult = MemTxResult.OK;
-  for (let done = 0; done < source.length; ) {
+  for (let done = 0; done < source.length;) {
     const at = address + done;
     const range = space.find(at);
     if (range !== null && range.block !== null) {
@@ -56,9 +56,10 @@ export function writeAny(space: AddressSpace, address: number, source: Uint8Arra
 
 /** Is `address`..`+length` RAM (or ROM, unless `writable`) from end to end? */
 export function checkRam(space: AddressSpace, address: number, length: number, writable: boolean): MemTxResult {
-  if (!Number.isSafeInteger(address) || !Number.isSafeInteger(length) || address < 0 || length < 0) return MemTxResult.DECODE_ERROR;
+  if (!Number.isSafeInteger(address) || !Number.isSafeInteger(length) || address < 0 || length < 0)
+    return MemTxResult.DECODE_ERROR;
   const end = address + length;
-  for (let at = address; at < end; ) {
+  for (let at = address; at < end;) {
     const range = space.find(at);
     if (range === null) return MemTxResult.DECODE_ERROR;
     if (range.block === null || (writable && range.readonly)) return MemTxResult.ACCESS_DENIED;
@@ -83,7 +84,7 @@ export function writeRam(space: AddressSpace, address: number, source: Uint8Arra
 export function writeRom(space: AddressSpace, address: number, source: Uint8Array): MemTxResult {
   const result = checkRam(space, address, source.length, false);
   if (result !== MemTxResult.OK) return (space.txResult = result);
-  for (let done = 0; done < source.length; ) {
+  for (let done = 0; done < source.length;) {
     const range = space.find(address + done) as FlatRange;
     const count = Math.min(source.length - done, range.end - address - done);
     storeBlock(range, address + done, source.subarray(done, done + count));

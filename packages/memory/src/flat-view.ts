@@ -41,7 +41,11 @@ export class FlatRange {
 
   equals(other: FlatRange): boolean {
     return (
-      this.start === other.start && this.end === other.end && this.region === other.region && this.regionOffset === other.regionOffset && this.readonly === other.readonly
+      this.start === other.start &&
+      this.end === other.end &&
+      this.region === other.region &&
+      this.regionOffset === other.regionOffset &&
+      this.readonly === other.readonly
     );
   }
 }
@@ -76,7 +80,14 @@ export function flatten(root: MemoryRegion): FlatView {
 }
 
 /** Draws the part of `region` that falls into `from`..`to`, with the region's byte 0 at address `base` (may be negative for aliases). */
-function render(ranges: FlatRange[], region: MemoryRegion, base: number, from: number, to: number, readonly: boolean): void {
+function render(
+  ranges: FlatRange[],
+  region: MemoryRegion,
+  base: number,
+  from: number,
+  to: number,
+  readonly: boolean,
+): void {
   if (!region.enabled) return;
   const start = Math.max(from, base);
   const end = Math.min(to, base + region.size);
@@ -90,7 +101,14 @@ function render(ranges: FlatRange[], region: MemoryRegion, base: number, from: n
   if (region.kind !== 'container') fillGaps(ranges, region, base, start, end, isReadonly);
 }
 
-function fillGaps(ranges: FlatRange[], region: MemoryRegion, base: number, start: number, end: number, readonly: boolean): void {
+function fillGaps(
+  ranges: FlatRange[],
+  region: MemoryRegion,
+  base: number,
+  start: number,
+  end: number,
+  readonly: boolean,
+): void {
   let at = 0;
   let position = start;
   while (at < ranges.length && (ranges[at] as FlatRange).end <= position) at++;
@@ -113,8 +131,13 @@ function merge(ranges: readonly FlatRange[]): FlatRange[] {
   for (const range of ranges) {
     const last = merged[merged.length - 1];
     const joins =
-      last !== undefined && last.end === range.start && last.region === range.region && last.readonly === range.readonly && last.regionDelta === range.regionDelta;
-    if (joins) merged[merged.length - 1] = new FlatRange(last.start, range.end, last.region, last.regionOffset, last.readonly);
+      last !== undefined &&
+      last.end === range.start &&
+      last.region === range.region &&
+      last.readonly === range.readonly &&
+      last.regionDelta === range.regionDelta;
+    if (joins)
+      merged[merged.length - 1] = new FlatRange(last.start, range.end, last.region, last.regionOffset, last.readonly);
     else merged.push(range);
   }
   return merged;

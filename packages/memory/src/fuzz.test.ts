@@ -57,10 +57,29 @@ describe('random memory maps', () => {
     fc.assert(
       fc.property(
         fc.array(spec, { maxLength: 10 }),
-        fc.array(fc.record({ address: fc.nat(SPACE + 8), value: fc.nat(0xffffffff), size: fc.constantFrom(1, 2, 4, 8), write: fc.boolean() }), { maxLength: 40 }),
+        fc.array(
+          fc.record({
+            address: fc.nat(SPACE + 8),
+            value: fc.nat(0xffffffff),
+            size: fc.constantFrom(1, 2, 4, 8),
+            write: fc.boolean(),
+          }),
+          { maxLength: 40 },
+        ),
         (specs, accesses) => {
-          const rootSpec = { kind: 'container', parent: 0, offset: 0, size: SPACE, priority: 0, enabled: true, aliasOf: 0, aliasOffset: 0 } as const;
-          const nodes: Node[] = [{ region: MemoryRegion.container('root', SPACE), spec: rootSpec, children: [], target: null, order: 0 }];
+          const rootSpec = {
+            kind: 'container',
+            parent: 0,
+            offset: 0,
+            size: SPACE,
+            priority: 0,
+            enabled: true,
+            aliasOf: 0,
+            aliasOffset: 0,
+          } as const;
+          const nodes: Node[] = [
+            { region: MemoryRegion.container('root', SPACE), spec: rootSpec, children: [], target: null, order: 0 },
+          ];
           const memory = new AddressSpace({ name: 'memory', root: (nodes[0] as Node).region });
           const ports = new PortSpace({ name: 'ports', root: (nodes[0] as Node).region });
           const contents = new Map<Node, Uint8Array>();
@@ -71,11 +90,19 @@ describe('random memory maps', () => {
             bytes.set(shadow);
             const block = new RamBlock({ name: `b${order}`, size: s.size, bytes });
             const region =
-              s.kind === 'ram' ? MemoryRegion.ram('ram', block)
-              : s.kind === 'rom' ? MemoryRegion.rom('rom', block)
-              : s.kind === 'io' ? MemoryRegion.io('io', s.size, { read: (o) => bytes[o] as number, write: (o, v) => void (bytes[o] = v), impl: { max: 1 } })
-              : target !== null ? MemoryRegion.alias('alias', target.region, { offset: s.aliasOffset, size: s.size })
-              : MemoryRegion.container('box', s.size);
+              s.kind === 'ram'
+                ? MemoryRegion.ram('ram', block)
+                : s.kind === 'rom'
+                  ? MemoryRegion.rom('rom', block)
+                  : s.kind === 'io'
+                    ? MemoryRegion.io('io', s.size, {
+                        read: (o) => bytes[o] as number,
+                        write: (o, v) => void (bytes[o] = v),
+                        impl: { max: 1 },
+                      })
+                    : target !== null
+                      ? MemoryRegion.alias('alias', target.region, { offset: s.aliasOffset, size: s.size })
+                      : MemoryRegion.container('box', s.size);
             region.setEnabled(s.enabled);
             const node: Node = { region, spec: s, children: [], target, order };
             const parent = nodes[s.parent % nodes.length] as Node;
@@ -103,11 +130,22 @@ describe('random memory maps', () => {
               else if (size === 2) space.write16(address, value);
               else if (size === 4) space.write32(address, value);
               else space.write64(address, value, ~value);
-              for (let b = 0; b < size; b++) store(address + b, (b < 4 ? value >>> (b * 8) : ~value >>> ((b - 4) * 8)) & 0xff);
+              for (let b = 0; b < size; b++)
+                store(address + b, (b < 4 ? value >>> (b * 8) : ~value >>> ((b - 4) * 8)) & 0xff);
             }
             const expected = [0, 1, 2, 3].map((b) => load(address + b));
-            expect([space.read8(address), space.read8(address + 1), space.read8(address + 2), space.read8(address + 3)]).toEqual(expected);
-            const word = ((expected[0] as number) | ((expected[1] as number) << 8) | ((expected[2] as number) << 16) | ((expected[3] as number) << 24)) >>> 0;
+            expect([
+              space.read8(address),
+              space.read8(address + 1),
+              space.read8(address + 2),
+              space.read8(address + 3),
+            ]).toEqual(expected);
+            const word =
+              ((expected[0] as number) |
+                ((expected[1] as number) << 8) |
+                ((expected[2] as number) << 16) |
+                ((expected[3] as number) << 24)) >>>
+              0;
             expect(space.read32(address)).toBe(word);
             expect(space.read16(address)).toBe(word & 0xffff);
             const bulk = new Uint8Array(4);

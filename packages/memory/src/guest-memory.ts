@@ -25,11 +25,13 @@ const FILL_CHUNK = 65536;
 
 export function createGuestMemory(space: AddressSpace, options: GuestMemoryOptions = {}): GuestMemory {
   const toRom = options.writeRom ?? false;
-  const contains = (address: number, length: number): boolean => space.dmaCheck(address, length, !toRom) === MemTxResult.OK;
+  const contains = (address: number, length: number): boolean =>
+    space.dmaCheck(address, length, !toRom) === MemTxResult.OK;
   return {
     contains,
     read: (address, target) => space.dmaRead(address, target) === MemTxResult.OK,
-    write: (address, source) => (toRom ? space.writeRom(address, source) : space.dmaWrite(address, source)) === MemTxResult.OK,
+    write: (address, source) =>
+      (toRom ? space.writeRom(address, source) : space.dmaWrite(address, source)) === MemTxResult.OK,
     fill(address, length, value) {
       if (!contains(address, length)) return false;
       const chunk = new Uint8Array(Math.min(length, FILL_CHUNK)).fill(value);

@@ -80,7 +80,8 @@ export class IoHandler {
 
   /** An accepted access. Hot path. */
   read(offset: number, size: number): number {
-    if (this.direct || (size <= this.implMax && size >= this.implMin && !this.big)) return truncate(this.ops.read(offset, size), size);
+    if (this.direct || (size <= this.implMax && size >= this.implMin && !this.big))
+      return truncate(this.ops.read(offset, size), size);
     return this.#readSplit(offset, size);
   }
 

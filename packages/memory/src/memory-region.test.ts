@@ -1,9 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { AddressSpace, formatFlatView, formatMtree, MAX_REGION_DEPTH, MemoryMapError, MemoryRegion, RamBlock, SIZE_2_64 } from './index.ts';
+import {
+  AddressSpace,
+  formatFlatView,
+  formatMtree,
+  MAX_REGION_DEPTH,
+  MemoryMapError,
+  MemoryRegion,
+  RamBlock,
+  SIZE_2_64,
+} from './index.ts';
 
 const ram = (name: string, size: number): MemoryRegion => MemoryRegion.ram(name, new RamBlock({ name, size }));
 const layout = (space: AddressSpace): string =>
-  space.view.ranges.map((r) => `${r.start.toString(16)}-${r.end.toString(16)} ${r.region.name}+${r.regionOffset.toString(16)}${r.readonly ? ' ro' : ''}`).join('; ');
+  space.view.ranges
+    .map(
+      (r) =>
+        `${r.start.toString(16)}-${r.end.toString(16)} ${r.region.name}+${r.regionOffset.toString(16)}${r.readonly ? ' ro' : ''}`,
+    )
+    .join('; ');
 
 describe('MemoryRegion', () => {
   it('lets the higher priority win and shows the lower around it', () => {

@@ -91,7 +91,14 @@ export class MemoryRegion {
 
   /** Like `ram`, but stores are ignored (as a mask ROM does). */
   static rom(name: string, block: RamBlock, offset = 0, size = block.size - offset): MemoryRegion {
-    return new MemoryRegion({ kind: 'rom', name, size, block, blockOffset: checkSlice(name, block, offset, size), readonly: true });
+    return new MemoryRegion({
+      kind: 'rom',
+      name,
+      size,
+      block,
+      blockOffset: checkSlice(name, block, offset, size),
+      readonly: true,
+    });
   }
 
   static io(name: string, size: number, ops: IoOps): MemoryRegion {
@@ -102,8 +109,16 @@ export class MemoryRegion {
   static alias(name: string, target: MemoryRegion, options: AliasOptions = {}): MemoryRegion {
     const offset = options.offset ?? 0;
     const size = options.size ?? target.size - offset;
-    if (!Number.isSafeInteger(offset) || offset < 0) throw new MemoryMapError(`alias ${name}: offset ${offset} is not a byte count`);
-    return new MemoryRegion({ kind: 'alias', name, size, target, targetOffset: offset, readonly: options.readonly ?? false });
+    if (!Number.isSafeInteger(offset) || offset < 0)
+      throw new MemoryMapError(`alias ${name}: offset ${offset} is not a byte count`);
+    return new MemoryRegion({
+      kind: 'alias',
+      name,
+      size,
+      target,
+      targetOffset: offset,
+      readonly: options.readonly ?? false,
+    });
   }
 
   get size(): number {
@@ -135,8 +150,10 @@ export class MemoryRegion {
   /** Maps `child` at `offset`. A region has one parent; show it twice with an alias. The part beyond this region's end is cut off. */
   add(offset: number, child: MemoryRegion, priority = 0): void {
     checkOffset(child.name, offset);
-    if (child.#parent !== null) throw new MemoryMapError(`region ${child.name} is already mapped in ${child.#parent.name}; use an alias`);
-    if (this.kind === 'alias') throw new MemoryMapError(`region ${child.name} cannot be mapped in the alias ${this.name}`);
+    if (child.#parent !== null)
+      throw new MemoryMapError(`region ${child.name} is already mapped in ${child.#parent.name}; use an alias`);
+    if (this.kind === 'alias')
+      throw new MemoryMapError(`region ${child.name} cannot be mapped in the alias ${this.name}`);
     this.#refuseCycle(child);
     child.#offset = offset;
     child.#priority = priority;
@@ -176,7 +193,8 @@ export class MemoryRegion {
 
   setSize(size: number): void {
     checkSize(this.name, size);
-    if (this.kind === 'ram' || this.kind === 'rom') throw new MemoryMapError(`region ${this.name}: RAM cannot be resized`);
+    if (this.kind === 'ram' || this.kind === 'rom')
+      throw new MemoryMapError(`region ${this.name}: RAM cannot be resized`);
     if (size === this.#size) return;
     this.#size = size;
     this.#changed();
@@ -231,7 +249,8 @@ export class MemoryRegion {
   /** Every region that shows this one, itself included. */
   #ancestors(): Set<MemoryRegion> {
     const seen = new Set<MemoryRegion>([this]);
-    for (const region of seen) { // a Set's iterator visits what is added meanwhile
+    for (const region of seen) {
+      // a Set's iterator visits what is added meanwhile
       if (region.#parent !== null) seen.add(region.#parent);
       for (const alias of region.#aliases) seen.add(alias);
     }
@@ -246,9 +265,11 @@ export class MemoryRegion {
 
   /** A region must not come to contain itself, also not through aliases; and the tree must stay shallow. */
   #refuseCycle(child: MemoryRegion): void {
-    if (this.#ancestors().has(child)) throw new MemoryMapError(`mapping ${child.name} in ${this.name} would form a cycle`);
+    if (this.#ancestors().has(child))
+      throw new MemoryMapError(`mapping ${child.name} in ${this.name} would form a cycle`);
     const depth = this.#height() + 1 + child.#depth();
-    if (depth > MAX_REGION_DEPTH) throw new MemoryMapError(`mapping ${child.name} in ${this.name}: tree deeper than ${MAX_REGION_DEPTH}`);
+    if (depth > MAX_REGION_DEPTH)
+      throw new MemoryMapError(`mapping ${child.name} in ${this.name}: tree deeper than ${MAX_REGION_DEPTH}`);
   }
 
   /** Longest path to a root; #refuseCycle has made sure that there is one. */
@@ -266,16 +287,20 @@ export class MemoryRegion {
 }
 
 function checkSize(name: string, size: number): void {
-  if (size !== SIZE_2_64 && (!Number.isSafeInteger(size) || size <= 0)) throw new MemoryMapError(`region ${name}: size ${size} is not in 1..2^53-1 or 2^64`);
+  if (size !== SIZE_2_64 && (!Number.isSafeInteger(size) || size <= 0))
+    throw new MemoryMapError(`region ${name}: size ${size} is not in 1..2^53-1 or 2^64`);
 }
 
 function checkOffset(name: string, offset: number): void {
-  if (!Number.isSafeInteger(offset) || offset < 0) throw new MemoryMapError(`region ${name}: offset ${offset} is not in 0..2^53-1`);
+  if (!Number.isSafeInteger(offset) || offset < 0)
+    throw new MemoryMapError(`region ${name}: offset ${offset} is not in 0..2^53-1`);
 }
 
 function checkSlice(name: string, block: RamBlock, offset: number, size: number): number {
   if (!Number.isSafeInteger(offset) || offset < 0 || offset + size > block.size) {
-    throw new MemoryMapError(`region ${name}: ${offset}+${size} exceeds RAM block ${block.name} of ${block.size} bytes`);
+    throw new MemoryMapError(
+      `region ${name}: ${offset}+${size} exceeds RAM block ${block.name} of ${block.size} bytes`,
+    );
   }
   return offset;
 }

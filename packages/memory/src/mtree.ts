@@ -9,7 +9,8 @@ export function formatMtree(space: AddressSpace): string {
   const targets: MemoryRegion[] = [];
   appendTree(lines, targets, space.root, 0, 1);
   const shown = new Set<MemoryRegion>();
-  for (const target of targets) { // grows while it is walked: alias targets may hold aliases
+  for (const target of targets) {
+    // grows while it is walked: alias targets may hold aliases
     if (shown.has(target) || isBelow(target, space.root)) continue;
     shown.add(target);
     lines.push('', `memory-region: ${target.name}`);
@@ -41,7 +42,8 @@ function appendTree(lines: string[], targets: MemoryRegion[], region: MemoryRegi
     return;
   }
   lines.push(`${head}${region.name}${off}`);
-  for (const child of [...region.children].sort((a, b) => a.offset - b.offset)) appendTree(lines, targets, child, base + child.offset, depth + 1);
+  for (const child of [...region.children].sort((a, b) => a.offset - b.offset))
+    appendTree(lines, targets, child, base + child.offset, depth + 1);
 }
 
 function isBelow(region: MemoryRegion, root: MemoryRegion): boolean {
@@ -50,7 +52,8 @@ function isBelow(region: MemoryRegion, root: MemoryRegion): boolean {
 }
 
 function kindName(region: MemoryRegion): string {
-  if (region.kind === 'alias' && region.target !== null) return region.readonly && kindName(region.target) === 'ram' ? 'rom' : kindName(region.target);
+  if (region.kind === 'alias' && region.target !== null)
+    return region.readonly && kindName(region.target) === 'ram' ? 'rom' : kindName(region.target);
   return region.kind === 'container' || region.kind === 'io' ? 'i/o' : region.kind;
 }
 

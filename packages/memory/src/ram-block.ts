@@ -36,20 +36,24 @@ export class RamBlock {
 
   constructor(options: RamBlockOptions) {
     const { name, size, memory, offset = 0, bytes } = options;
-    if (!Number.isSafeInteger(size) || size <= 0 || size >= 2 ** 32) throw new MemoryMapError(`RAM block ${name}: size ${size} is not in 1..2^32-1`);
+    if (!Number.isSafeInteger(size) || size <= 0 || size >= 2 ** 32)
+      throw new MemoryMapError(`RAM block ${name}: size ${size} is not in 1..2^32-1`);
     this.name = name;
     this.size = size;
     this.dirty = new DirtyBitmap(size);
     if (memory !== undefined) {
       if (!Number.isSafeInteger(offset) || offset < 0 || offset + size > memory.buffer.byteLength) {
-        throw new MemoryMapError(`RAM block ${name}: slice ${offset}+${size} exceeds the memory of ${memory.buffer.byteLength} bytes`);
+        throw new MemoryMapError(
+          `RAM block ${name}: slice ${offset}+${size} exceeds the memory of ${memory.buffer.byteLength} bytes`,
+        );
       }
       this.memory = memory;
       this.hostOffset = offset;
       this.#bytes = new Uint8Array(memory.buffer, offset, size);
     } else {
       const storage = bytes ?? new Uint8Array(size);
-      if (storage.length !== size) throw new MemoryMapError(`RAM block ${name}: array has ${storage.length} bytes, expected ${size}`);
+      if (storage.length !== size)
+        throw new MemoryMapError(`RAM block ${name}: array has ${storage.length} bytes, expected ${size}`);
       this.memory = null;
       this.hostOffset = -1;
       this.#bytes = storage;

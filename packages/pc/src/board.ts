@@ -34,7 +34,12 @@ import type { PcOptions } from './options.ts';
 
 /** Where the PM registers are when no firmware has moved them. */
 export const PM_BASE = 0x600;
-const COM = [{ iobase: 0x3f8, irq: 4 }, { iobase: 0x2f8, irq: 3 }, { iobase: 0x3e8, irq: 4 }, { iobase: 0x2e8, irq: 3 }] as const;
+const COM = [
+  { iobase: 0x3f8, irq: 4 },
+  { iobase: 0x2f8, irq: 3 },
+  { iobase: 0x3e8, irq: 4 },
+  { iobase: 0x2e8, irq: 3 },
+] as const;
 const TSC_HZ = 1e9;
 const REASONS = ['slice', 'halted', 'shutdown', 'debug', 'stopped'] as const;
 
@@ -66,16 +71,25 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     ramBytes: memorySize + biosSize,
     tier: options.tier ?? 'auto',
     createTarget: (host) => {
-      target = new X86Target({ ...host, apicBaseChanged: (value: number) => onApicBase(value), ferr: (level: boolean) => onFerr(level) } as X86Host, model);
+      target = new X86Target(
+        {
+          ...host,
+          apicBaseChanged: (value: number) => onApicBase(value),
+          ferr: (level: boolean) => onFerr(level),
+        } as X86Host,
+        model,
+      );
       return target;
     },
     createSpace: (wasm, offset) => {
       ramRegion = MemoryRegion.ram('pc.ram', new RamBlock({ name: 'pc.ram', size: memorySize, memory: wasm, offset }));
       memory.add(0, ramRegion);
-      if (biosSize > 0) biosBlock = new RamBlock({ name: 'pc.bios', size: biosSize, memory: wasm, offset: offset + memorySize });
+      if (biosSize > 0)
+        biosBlock = new RamBlock({ name: 'pc.bios', size: biosSize, memory: wasm, offset: offset + memorySize });
       return (memorySpace = new AddressSpace({ name: 'memory', root: memory }));
     },
-    portIn: (port, size) => (size === 1 ? portSpace.read8(port) : size === 2 ? portSpace.read16(port) : portSpace.read32(port)),
+    portIn: (port, size) =>
+      size === 1 ? portSpace.read8(port) : size === 2 ? portSpace.read16(port) : portSpace.read32(port),
     portOut: (port, size, value) => {
       if (size === 1) portSpace.write8(port, value);
       else if (size === 2) portSpace.write16(port, value);
@@ -89,7 +103,11 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   });
   const { cpu } = target!;
   const machine: Machine = new Machine({
-    name: 'pc', memory, io, portSpace, memorySpace: memorySpace!,
+    name: 'pc',
+    memory,
+    io,
+    portSpace,
+    memorySpace: memorySpace!,
     ...(aio !== undefined ? { aio } : {}),
     ...(options.noReboot !== undefined ? { noReboot: options.noReboot } : {}),
     ...(options.noShutdown !== undefined ? { noShutdown: options.noShutdown } : {}),
@@ -147,13 +165,26 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     const uart = machine.add(ISA_SERIAL, { id: `serial${n}`, bus: isa, properties: { ...COM[n], chardev: backend } });
     machine.onSliceEnd.push(() => uart.flush());
   });
-  const pm = machine.add(ACPI_PM, { bus: pci, properties: { addr: '1.3', 'io-base': options.bios === undefined ? PM_BASE : 0 } });
+  const pm = machine.add(ACPI_PM, {
+    bus: pci,
+    properties: { addr: '1.3', 'io-base': options.bios === undefined ? PM_BASE : 0 },
+  });
   pm.gpioOut('sci').connect(isa.irq(9));
   const fwCfg = machine.add(FW_CFG);
   fwCfg.addI16(FwCfgKey.NB_CPUS, 1);
   fwCfg.addI16(FwCfgKey.MAX_CPUS, 1);
   fwCfg.addI64(FwCfgKey.RAM_SIZE, memorySize);
-  return { machine, tcg, cpu, ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, memorySize), host, piix3, pm, keyboard, serialPorts: serial.filter((s) => s !== undefined).length };
+  return {
+    machine,
+    tcg,
+    cpu,
+    ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, memorySize),
+    host,
+    piix3,
+    pm,
+    keyboard,
+    serialPorts: serial.filter((s) => s !== undefined).length,
+  };
 }
 
 /** An x87 error with CR0.NE = 0 raises IRQ 13; a write to port F0h takes it back. PC/AT technical reference "Coprocessor". */
@@ -170,12 +201,18 @@ function ramBlockOf(region: MemoryRegion): RamBlock {
 
 function checkMemory(options: PcOptions): void {
   const { memorySize, bios } = options;
-  if (!Number.isSafeInteger(memorySize) || memorySize < MIN_MEMORY) throw new PcError(`at least 1 MiB of RAM is needed, not ${memorySize} bytes`, '-m 128M');
-  if (memorySize > MAX_MEMORY) throw new PcError(`at most ${MAX_MEMORY / 2 ** 20} MiB RAM can be simulated`, 'use -m 3G or less');
+  if (!Number.isSafeInteger(memorySize) || memorySize < MIN_MEMORY)
+    throw new PcError(`at least 1 MiB of RAM is needed, not ${memorySize} bytes`, '-m 128M');
+  if (memorySize > MAX_MEMORY)
+    throw new PcError(`at most ${MAX_MEMORY / 2 ** 20} MiB RAM can be simulated`, 'use -m 3G or less');
   if (memorySize % 4096 !== 0) throw new PcError(`the RAM size ${memorySize} is not a multiple of 4 KiB`);
   if (bios === undefined) return;
   const { length } = bios.bytes;
-  if (length === 0 || length > MAX_BIOS || length % 0x10000 !== 0) throw new PcError(`could not load PC BIOS '${bios.name}': its size, ${length} bytes, is not a multiple of 64 KiB up to 16 MiB`, 'SeaBIOS comes as bios.bin or bios-256k.bin');
+  if (length === 0 || length > MAX_BIOS || length % 0x10000 !== 0)
+    throw new PcError(
+      `could not load PC BIOS '${bios.name}': its size, ${length} bytes, is not a multiple of 64 KiB up to 16 MiB`,
+      'SeaBIOS comes as bios.bin or bios-256k.bin',
+    );
 }
 
 function parseCpu(text: string): ReturnType<typeof parseCpuOption> {
@@ -216,11 +253,19 @@ function mapBios(host: I440fxPciHost, block: RamBlock, bytes: Uint8Array): void 
   const rom = MemoryRegion.rom('pc.bios', block);
   host.pciMemory.add(2 ** 32 - block.size, rom);
   const isaSize = Math.min(block.size, 0x20000);
-  host.pciMemory.add(0x100000 - isaSize, MemoryRegion.alias('isa-bios', rom, { offset: block.size - isaSize, size: isaSize }), 1);
+  host.pciMemory.add(
+    0x100000 - isaSize,
+    MemoryRegion.alias('isa-bios', rom, { offset: block.size - isaSize, size: isaSize }),
+    1,
+  );
 }
 
 /** A20 is open when either the keyboard controller or port 92 says so; a closed gate clears physical address bit 20. */
-function connectA20(cpu: X86Cpu, tcg: Tcg, sources: readonly { connect: (irq: ReturnType<typeof orIrqs>[number]) => void }[]): void {
+function connectA20(
+  cpu: X86Cpu,
+  tcg: Tcg,
+  sources: readonly { connect: (irq: ReturnType<typeof orIrqs>[number]) => void }[],
+): void {
   let open = true;
   const gate = (level: number): void => {
     const next = level !== 0;
@@ -232,4 +277,3 @@ function connectA20(cpu: X86Cpu, tcg: Tcg, sources: readonly { connect: (irq: Re
   const inputs = orIrqs('a20', sources.length, gate);
   sources.forEach((source, n) => source.connect(inputs[n]));
 }
-

@@ -33,22 +33,36 @@ export function directBoot(c: BootContext): void {
   setMemoryTypes(c.cpu);
   c.piix3.config.set(PIRQ_ROUTES, PIRQRC);
   const acpi = options.acpi !== false;
-  for (const table of buildFirmwareTables({ pmBase: c.pmBase, serialPorts: c.serialPorts, cpuSignature: c.cpu.model.signature })) {
+  for (const table of buildFirmwareTables({
+    pmBase: c.pmBase,
+    serialPorts: c.serialPorts,
+    cpuSignature: c.cpu.model.signature,
+  })) {
     if (!acpi && (table.name === 'ACPI tables' || table.name === 'RSDP')) continue;
     ram.set(table.bytes, table.address);
   }
   const kernel = options.kernel!;
   try {
     const plan = loadKernel(
-      { kernel, modules: options.modules ?? [], commandLine: options.append ?? '', memoryMap: buildMemoryMap(options.memorySize), ...(acpi ? { acpiRsdp: RSDP_ADDRESS } : {}) },
+      {
+        kernel,
+        modules: options.modules ?? [],
+        commandLine: options.append ?? '',
+        memoryMap: buildMemoryMap(options.memorySize),
+        ...(acpi ? { acpiRsdp: RSDP_ADDRESS } : {}),
+      },
       createGuestRam(ram),
     );
     for (const w of plan.warnings) options.warn?.(w);
     // The kernel's own check of the processor is in its 16-bit part, which a direct boot leaves out.
-    if (plan.protocol === 'linux' && (c.cpu.features.edx1 & F_CMOV) === 0) options.warn?.(`-cpu ${c.cpu.model.name}: a kernel built for i686 (Debian's, most others) stops on it without a word`);
+    if (plan.protocol === 'linux' && (c.cpu.features.edx1 & F_CMOV) === 0)
+      options.warn?.(
+        `-cpu ${c.cpu.model.name}: a kernel built for i686 (Debian's, most others) stops on it without a word`,
+      );
     enter(c.cpu, plan.entry);
   } catch (error) {
-    if (error instanceof LoadError) throw new PcError(`could not load kernel '${kernel.name}': ${error.message}`, error.hint);
+    if (error instanceof LoadError)
+      throw new PcError(`could not load kernel '${kernel.name}': ${error.message}`, error.hint);
     throw error;
   }
 }
@@ -74,7 +88,17 @@ function enter(cpu: X86Cpu, e: EntryState): void {
   cpu.setCrRaw(0, e.cr0);
   cpu.setEflags(e.eflags, ~0);
   const r = e.registers;
-  for (const [n, v] of [[EAX, r.eax], [ECX, r.ecx], [EDX, r.edx], [EBX, r.ebx], [ESP, r.esp], [EBP, r.ebp], [ESI, r.esi], [EDI, r.edi]] as const) cpu.setReg(n, v);
+  for (const [n, v] of [
+    [EAX, r.eax],
+    [ECX, r.ecx],
+    [EDX, r.edx],
+    [EBX, r.ebx],
+    [ESP, r.esp],
+    [EBP, r.ebp],
+    [ESI, r.esi],
+    [EDI, r.edi],
+  ] as const)
+    cpu.setReg(n, v);
   cpu.eip = e.eip;
   cpu.cpl = 0;
   cpu.updateHflags();

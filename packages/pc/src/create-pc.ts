@@ -37,14 +37,24 @@ export interface Pc {
 
 /** Throws PcError for options, kernels and devices it refuses. */
 export async function createPc(options: PcOptions, aio?: AioContext): Promise<Pc> {
-  if (options.kernel === undefined && options.bios === undefined) throw new PcError('no boot device: neither a kernel nor firmware is given', '-kernel FILE, or -bios FILE');
+  if (options.kernel === undefined && options.bios === undefined)
+    throw new PcError('no boot device: neither a kernel nor firmware is given', '-kernel FILE, or -bios FILE');
   const made: { board?: Board } = {}; // the log asks for it before it is whole
   const trace = createTrace(options.log, () => made.board);
   const board = (made.board = buildBoard(options, aio, trace));
   addUserDevices(board, options);
   const { machine } = board;
   machine.onReset = () => {
-    if (options.kernel !== undefined && options.bios === undefined) directBoot({ options, ram: board.ram, cpu: board.cpu, host: board.host, piix3: board.piix3, pmBase: PM_BASE, serialPorts: board.serialPorts });
+    if (options.kernel !== undefined && options.bios === undefined)
+      directBoot({
+        options,
+        ram: board.ram,
+        cpu: board.cpu,
+        host: board.host,
+        piix3: board.piix3,
+        pmBase: PM_BASE,
+        serialPorts: board.serialPorts,
+      });
   };
   machine.reset();
   if (options.startPaused !== true) machine.resume();

@@ -67,9 +67,15 @@ class BoardTarget implements GdbTarget {
     const { hit } = debug;
     debug.hit = null;
     if (hit === null) return { kind };
-    const watch = this.#watches.find((w) => hit.address < w.address + w.length && w.address < hit.address + 16 && (hit.write ? w.write : w.read));
+    const watch = this.#watches.find(
+      (w) => hit.address < w.address + w.length && w.address < hit.address + 16 && (hit.write ? w.write : w.read),
+    );
     if (watch === undefined) return { kind };
-    return { kind: 'watch', access: watch.read && watch.write ? 'access' : watch.read ? 'read' : 'write', address: watch.address };
+    return {
+      kind: 'watch',
+      access: watch.read && watch.write ? 'access' : watch.read ? 'read' : 'write',
+      address: watch.address,
+    };
   }
 
   // --- registers ------------------------------------------------------------------------------------------------
@@ -91,7 +97,7 @@ class BoardTarget implements GdbTarget {
 
   readMemory(address: number, length: number): Uint8Array {
     const out = new Uint8Array(length);
-    for (let done = 0; done < length; ) {
+    for (let done = 0; done < length;) {
       const at = address + done;
       const count = Math.min(length - done, 4096 - (at % 4096));
       const host = this.#host(at, false);
@@ -105,7 +111,7 @@ class BoardTarget implements GdbTarget {
   writeMemory(address: number, bytes: Uint8Array): boolean {
     const { tcg } = this.#board;
     const pieces: { host: number; from: number; count: number }[] = [];
-    for (let from = 0; from < bytes.length; ) {
+    for (let from = 0; from < bytes.length;) {
       const at = address + from;
       const count = Math.min(bytes.length - from, 4096 - (at % 4096));
       const host = this.#host(at, true);
@@ -169,16 +175,20 @@ class BoardTarget implements GdbTarget {
   monitor(command: string): string {
     const { machine, cpu } = this.#board;
     switch (command.trim()) {
-      case 'info registers': return formatCpu(cpu);
-      case 'info qtree': return machine.formatQtree();
-      case 'info status': return `VM status: ${machine.status}\n`;
+      case 'info registers':
+        return formatCpu(cpu);
+      case 'info qtree':
+        return machine.formatQtree();
+      case 'info status':
+        return `VM status: ${machine.status}\n`;
       case 'system_reset':
         machine.requestReset('monitor');
         return 'reset when the machine runs again\n';
       case 'quit':
         machine.quit();
         return '';
-      default: return 'known: info registers, info qtree, info status, system_reset, quit\n';
+      default:
+        return 'known: info registers, info qtree, info status, system_reset, quit\n';
     }
   }
 }

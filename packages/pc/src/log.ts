@@ -11,19 +11,30 @@ const hex8 = (v: number): string => (v >>> 0).toString(16).padStart(8, '0');
 /** Sinks for what `log` asks, or undefined when nothing is logged. */
 export function createTrace(log: LogOptions | undefined, board: () => Board | undefined): TcgTrace | undefined {
   if (log === undefined || log.items.size === 0) return undefined;
-  const wanted = (pc: number): boolean => log.ranges.length === 0 || log.ranges.some((r) => pc >= r.start && pc <= r.end);
+  const wanted = (pc: number): boolean =>
+    log.ranges.length === 0 || log.ranges.some((r) => pc >= r.start && pc <= r.end);
   const has = (item: string): boolean => log.items.has(item);
   return {
     ...(has('in_asm')
       ? {
           inAsm: (pc: number, csBase: number, flags: number, bytes: Uint8Array) => {
             const linear = (pc + csBase) >>> 0;
-            if (wanted(linear)) log.write(`----------------\nIN: \n${listing(bytes, pc, linear, (flags & HF_CS32) !== 0 ? 32 : 16)}\n`);
+            if (wanted(linear))
+              log.write(`----------------\nIN: \n${listing(bytes, pc, linear, (flags & HF_CS32) !== 0 ? 32 : 16)}\n`);
           },
         }
       : {}),
-    ...(has('op') || has('op_opt') ? { op: (pc, block) => void (wanted(pc) && log.write(`OP:\n${print(block, GLOBALS_32)}\n`)) } : {}),
-    ...(has('out_asm') ? { outAsm: (pc, module) => void (wanted(pc) && log.write(`OUT: [size=${module.length}] region at 0x${hex8(pc)}\n${hexDump(module)}\n`)) } : {}),
+    ...(has('op') || has('op_opt')
+      ? { op: (pc, block) => void (wanted(pc) && log.write(`OP:\n${print(block, GLOBALS_32)}\n`)) }
+      : {}),
+    ...(has('out_asm')
+      ? {
+          outAsm: (pc, module) =>
+            void (
+              wanted(pc) && log.write(`OUT: [size=${module.length}] region at 0x${hex8(pc)}\n${hexDump(module)}\n`)
+            ),
+        }
+      : {}),
     ...(has('exec') || has('cpu')
       ? {
           exec: (pc: number, flags: number) => {
@@ -40,7 +51,7 @@ export function createTrace(log: LogOptions | undefined, board: () => Board | un
 
 function listing(bytes: Uint8Array, pc: number, linear: number, bits: 16 | 32): string {
   let out = '';
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const insn = disassemble(bytes.subarray(at), pc + at, bits);
     if (insn.length === 0) break;
     const raw = [...bytes.subarray(at, at + insn.length)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
@@ -52,6 +63,7 @@ function listing(bytes: Uint8Array, pc: number, linear: number, bits: 16 | 32): 
 
 function hexDump(bytes: Uint8Array): string {
   let out = '';
-  for (let at = 0; at < bytes.length; at += 16) out += `  ${hex8(at)}: ${[...bytes.subarray(at, at + 16)].map((b) => b.toString(16).padStart(2, '0')).join(' ')}\n`;
+  for (let at = 0; at < bytes.length; at += 16)
+    out += `  ${hex8(at)}: ${[...bytes.subarray(at, at + 16)].map((b) => b.toString(16).padStart(2, '0')).join(' ')}\n`;
   return out;
 }

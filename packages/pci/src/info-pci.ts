@@ -41,7 +41,10 @@ function formatDevice(device: PciDevice): string {
 
 function describeBar(bar: { kind: string; address: number; size: number }): string {
   const digits = bar.kind === 'io' ? 4 : 8;
-  const place = bar.address < 0 ? `unmapped [${bar.size} bytes]` : `at 0x${hex(bar.address, digits)} [0x${hex(bar.address + bar.size - 1, digits)}]`;
+  const place =
+    bar.address < 0
+      ? `unmapped [${bar.size} bytes]`
+      : `at 0x${hex(bar.address, digits)} [0x${hex(bar.address + bar.size - 1, digits)}]`;
   if (bar.kind === 'io') return `I/O ${place}.`;
   return `${bar.kind === 'mem64' ? '64' : '32'} bit memory ${place}.`;
 }

@@ -69,7 +69,9 @@ export class PciBus extends Bus {
     const holder = this.#slots[devfn];
     if (holder) {
       const place = `${(devfn >> 3).toString(16).padStart(2, '0')}.${devfn & 7}`;
-      throw new DeviceError(`PCI: slot ${place} function ${devfn & 7} not available for ${device.type.name}, in use by ${holder.type.name},id=${holder.id}`);
+      throw new DeviceError(
+        `PCI: slot ${place} function ${devfn & 7} not available for ${device.type.name}, in use by ${holder.type.name},id=${holder.id}`,
+      );
     }
     device.devfn = devfn;
     this.#slots[devfn] = device;
@@ -88,7 +90,8 @@ export class PciBus extends Bus {
     if (address !== '') {
       const match = /^(?:0x)?([0-9a-f]{1,2})(?:\.([0-7]))?$/i.exec(address);
       const slot = match === null ? 32 : Number.parseInt(match[1] as string, 16);
-      if (match === null || slot > 31) throw new DeviceError(`Property '${device.type.name}.addr' doesn't take value '${address}'`);
+      if (match === null || slot > 31)
+        throw new DeviceError(`Property '${device.type.name}.addr' doesn't take value '${address}'`);
       return slot * 8 + Number(match[2] ?? 0);
     }
     for (let slot = 0; slot < 32; slot++) {

@@ -6,10 +6,33 @@
  * command bit is set and its address is one that a bus can have. PCI Local Bus Specification 3.0, chapter 6.
  */
 import type { MemoryRegion } from '@emkit/memory';
-import { Device, DeviceError, type DeviceInit, defineVmState, field, property, type PropertySpecs, type VmField, type VmState } from '@emkit/qdev';
 import {
-  BAR_IO, BAR_MEM_64, BAR_PREFETCH, CAP_MSI, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER, COMMAND_MEMORY, COMMAND_SERR, HEADER_MULTIFUNCTION, PciReg, ROM_ENABLE,
-  STATUS_CAPABILITIES, STATUS_INTERRUPT, STATUS_W1C,
+  Device,
+  DeviceError,
+  type DeviceInit,
+  defineVmState,
+  field,
+  property,
+  type PropertySpecs,
+  type VmField,
+  type VmState,
+} from '@emkit/qdev';
+import {
+  BAR_IO,
+  BAR_MEM_64,
+  BAR_PREFETCH,
+  CAP_MSI,
+  COMMAND_INTX_DISABLE,
+  COMMAND_IO,
+  COMMAND_MASTER,
+  COMMAND_MEMORY,
+  COMMAND_SERR,
+  HEADER_MULTIFUNCTION,
+  PciReg,
+  ROM_ENABLE,
+  STATUS_CAPABILITIES,
+  STATUS_INTERRUPT,
+  STATUS_W1C,
 } from './config-registers.ts';
 import { CONFIG_SIZE, MAX_BARS, MAX_MSI_VECTORS } from './limits.ts';
 import type { PciBus } from './pci-bus.ts';
@@ -28,7 +51,11 @@ export interface PciState {
 }
 export const PCI_FIELDS: readonly VmField[] = [field.buffer('config', CONFIG_SIZE), field.u8('intx', { max: 1 })];
 
-const PCI_ONLY_VMSTATE = defineVmState<{ pci: PciState }>({ name: 'pci-device', version: 1, fields: [field.struct('pci', PCI_FIELDS)] });
+const PCI_ONLY_VMSTATE = defineVmState<{ pci: PciState }>({
+  name: 'pci-device',
+  version: 1,
+  fields: [field.struct('pci', PCI_FIELDS)],
+});
 
 export interface PciId {
   readonly vendor: number;
@@ -106,14 +133,19 @@ export class PciDevice extends Device {
     setLe16(c, PciReg.SUBSYSTEM_VENDOR_ID, id.subsystemVendor ?? 0);
     setLe16(c, PciReg.SUBSYSTEM_ID, id.subsystem ?? 0);
     c[PciReg.INTERRUPT_PIN] = id.interruptPin ?? 0;
-    if (this.properties['multifunction'] === true) c[PciReg.HEADER_TYPE] = (c[PciReg.HEADER_TYPE] as number) | HEADER_MULTIFUNCTION;
+    if (this.properties['multifunction'] === true)
+      c[PciReg.HEADER_TYPE] = (c[PciReg.HEADER_TYPE] as number) | HEADER_MULTIFUNCTION;
   }
 
   /** Constructor or onRealize: register `index` maps `region`, whose size is a power of two (>= 4 for I/O, >= 16 for memory). */
   protected registerBar(index: number, kind: BarKind, region: MemoryRegion, prefetchable = false): void {
     const size = region.size;
-    const isPowerOfTwo = Number.isInteger(Math.log2(size)) && size >= (kind === 'io' ? 4 : 16) && size <= (kind === 'mem64' ? 2 ** 52 : 2 ** 31);
-    if (!isPowerOfTwo || index < 0 || index + (kind === 'mem64' ? 1 : 0) >= MAX_BARS) throw new DeviceError(`${this.id}: BAR ${index} of ${size} bytes is not possible`);
+    const isPowerOfTwo =
+      Number.isInteger(Math.log2(size)) &&
+      size >= (kind === 'io' ? 4 : 16) &&
+      size <= (kind === 'mem64' ? 2 ** 52 : 2 ** 31);
+    if (!isPowerOfTwo || index < 0 || index + (kind === 'mem64' ? 1 : 0) >= MAX_BARS)
+      throw new DeviceError(`${this.id}: BAR ${index} of ${size} bytes is not possible`);
     const register = PciReg.BAR0 + index * 4;
     const flags = kind === 'io' ? BAR_IO : (kind === 'mem64' ? BAR_MEM_64 : 0) | (prefetchable ? BAR_PREFETCH : 0);
     this.config[register] = flags;
@@ -124,14 +156,16 @@ export class PciDevice extends Device {
 
   /** The expansion ROM, at least 2 KiB. */
   protected registerRom(region: MemoryRegion): void {
-    if (!Number.isInteger(Math.log2(region.size)) || region.size < 2048) throw new DeviceError(`${this.id}: an expansion ROM of ${region.size} bytes is not possible`);
+    if (!Number.isInteger(Math.log2(region.size)) || region.size < 2048)
+      throw new DeviceError(`${this.id}: an expansion ROM of ${region.size} bytes is not possible`);
     setLe32(this.writable, PciReg.ROM_ADDRESS, -region.size | ROM_ENABLE);
     this.#bars.push({ register: PciReg.ROM_ADDRESS, kind: 'rom', region, size: region.size, address: -1 });
   }
 
   /** Links a capability of `size` bytes (header included) at the head of the list; returns its offset. §6.7. */
   protected addCapability(id: number, size: number, at = this.#nextCapability): number {
-    if (at < 0x40 || at % 4 !== 0 || at + size > CONFIG_SIZE) throw new DeviceError(`${this.id}: no room for capability 0x${id.toString(16)}`);
+    if (at < 0x40 || at % 4 !== 0 || at + size > CONFIG_SIZE)
+      throw new DeviceError(`${this.id}: no room for capability 0x${id.toString(16)}`);
     this.config[at] = id;
     this.config[at + 1] = this.config[PciReg.CAPABILITIES] as number;
     this.config[PciReg.CAPABILITIES] = at;
@@ -143,7 +177,8 @@ export class PciDevice extends Device {
   /** A 64-bit MSI capability without per-vector masking, for `vectors` (a power of two) messages. §6.8.1. */
   protected addMsi(vectors: number): void {
     const order = Math.log2(vectors);
-    if (!Number.isInteger(order) || vectors > MAX_MSI_VECTORS) throw new DeviceError(`${this.id}: ${vectors} MSI vectors are not possible`);
+    if (!Number.isInteger(order) || vectors > MAX_MSI_VECTORS)
+      throw new DeviceError(`${this.id}: ${vectors} MSI vectors are not possible`);
     const at = (this.#msi = this.addCapability(CAP_MSI, 14));
     setLe16(this.config, at + 2, (1 << 7) | (order << 1));
     setLe16(this.writable, at + 2, 0x71); // enable, multiple message enable
@@ -242,7 +277,12 @@ export class PciDevice extends Device {
 
   /** BARs as a list, for `info pci`. */
   listBars(): { index: number; kind: BarKind | 'rom'; address: number; size: number }[] {
-    return this.#bars.map((bar) => ({ index: bar.kind === 'rom' ? MAX_BARS : (bar.register - PciReg.BAR0) / 4, kind: bar.kind, address: bar.address, size: bar.size }));
+    return this.#bars.map((bar) => ({
+      index: bar.kind === 'rom' ? MAX_BARS : (bar.register - PciReg.BAR0) / 4,
+      kind: bar.kind,
+      address: bar.address,
+      size: bar.size,
+    }));
   }
 
   /** Called by the bus once slot and configuration are settled. */

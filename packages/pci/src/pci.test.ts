@@ -9,9 +9,21 @@ class TestFunction extends PciDevice {
   readonly registers = new Uint8Array(0x1000);
   constructor(init: DeviceInit<typeof PCI_PROPERTIES>) {
     super(init);
-    this.setId({ vendor: 0x1234, device: 0x5678, classCode: 0x020000, revision: 3, subsystemVendor: 0x1af4, subsystem: 0x1100, interruptPin: 1 });
+    this.setId({
+      vendor: 0x1234,
+      device: 0x5678,
+      classCode: 0x020000,
+      revision: 3,
+      subsystemVendor: 0x1af4,
+      subsystem: 0x1100,
+      interruptPin: 1,
+    });
     const io = (name: string, size: number): MemoryRegion =>
-      MemoryRegion.io(name, size, { read: (o) => this.registers[o] as number, write: (o, v) => void (this.registers[o] = v), impl: { max: 1 } });
+      MemoryRegion.io(name, size, {
+        read: (o) => this.registers[o] as number,
+        write: (o, v) => void (this.registers[o] = v),
+        impl: { max: 1 },
+      });
     this.registerBar(0, 'io', io('io bar', 0x20));
     this.registerBar(1, 'mem32', io('mem bar', 0x1000));
     this.registerBar(2, 'mem64', io('wide bar', 0x1000), true);
@@ -25,7 +37,13 @@ class TestFunction extends PciDevice {
     this.notifyMsi(vector);
   }
 }
-const TEST_FUNCTION = defineDevice({ name: 'test-function', description: 'test', bus: 'pci', properties: PCI_PROPERTIES, create: (init) => new TestFunction(init) });
+const TEST_FUNCTION = defineDevice({
+  name: 'test-function',
+  description: 'test',
+  bus: 'pci',
+  properties: PCI_PROPERTIES,
+  create: (init) => new TestFunction(init),
+});
 
 interface Board {
   readonly bus: FakeBus;
@@ -47,7 +65,10 @@ function createBoard(): Board {
   const messages: string[] = [];
   pci.connectMsi((address, data) => messages.push(`${address.toString(16)}=${data.toString(16)}`));
   return {
-    bus, pci, lines, messages,
+    bus,
+    pci,
+    lines,
+    messages,
     add: (properties = {}) => bus.add(TEST_FUNCTION, properties, pci),
     select: (devfn, register) => bus.out32(0xcf8, 0x80000000 + devfn * 256 + (register & 0xfc)),
   };
@@ -104,7 +125,13 @@ describe('PciDevice', () => {
     for (let bar = 0; bar < 6; bar++) pci.configWrite(0, 0x10 + bar * 4, 0xffffffff, 4);
     pci.configWrite(0, 0x30, 0xffffffff, 4);
     expect([0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30].map((r) => pci.configRead(0, r, 4).toString(16))).toEqual([
-      'ffffffe1', 'fffff000', 'fffff00c', 'ffffffff', '0', '0', 'fffff801',
+      'ffffffe1',
+      'fffff000',
+      'fffff00c',
+      'ffffffff',
+      '0',
+      '0',
+      'fffff801',
     ]);
   });
 
@@ -204,7 +231,9 @@ describe('PciDevice', () => {
     const { add, pci } = createBoard();
     expect(add({ addr: '00.1' }).devfn).toBe(1);
     expect(add().devfn).toBe(8);
-    expect(() => add({ addr: '0x1.0' })).toThrow('PCI: slot 01.0 function 0 not available for test-function, in use by test-function,id=test-function.1');
+    expect(() => add({ addr: '0x1.0' })).toThrow(
+      'PCI: slot 01.0 function 0 not available for test-function, in use by test-function,id=test-function.1',
+    );
     expect(() => add({ addr: '20' })).toThrow("Property 'test-function.addr' doesn't take value '20'");
     for (let i = 0; i < 30; i++) add();
     expect(() => add()).toThrow('all in use');
@@ -219,9 +248,16 @@ describe('PciDevice', () => {
     pci.configWrite(24, PciReg.INTERRUPT_LINE, 11, 1);
     expect(formatInfoPci(pci)).toBe(
       [
-        '  Bus  0, device   3, function 0:', '    Ethernet controller: PCI device 1234:5678', '      PCI subsystem 1af4:1100', '      IRQ 11, pin A',
-        '      BAR0: I/O at 0xc040 [0xc05f].', '      BAR1: 32 bit memory unmapped [4096 bytes].', '      BAR2: 64 bit memory unmapped [4096 bytes].',
-        '      BAR6: 32 bit memory unmapped [2048 bytes].', '      id "test-function"', '',
+        '  Bus  0, device   3, function 0:',
+        '    Ethernet controller: PCI device 1234:5678',
+        '      PCI subsystem 1af4:1100',
+        '      IRQ 11, pin A',
+        '      BAR0: I/O at 0xc040 [0xc05f].',
+        '      BAR1: 32 bit memory unmapped [4096 bytes].',
+        '      BAR2: 64 bit memory unmapped [4096 bytes].',
+        '      BAR6: 32 bit memory unmapped [2048 bytes].',
+        '      id "test-function"',
+        '',
       ].join('\n'),
     );
   });
@@ -252,9 +288,19 @@ describe('PciDevice', () => {
     const lowRam = new Uint8Array(0x10000);
     const view = new AddressSpace({ name: 'check', root: bus.memoryRoot });
     fuzzDevice({
-      bus, seed: 42, operations: 15_000, ports: [0xcf8, 0xcfa, 0xcfc, 0xcfd, 0xcfe, 0xcff], maxAdvance: 0,
+      bus,
+      seed: 42,
+      operations: 15_000,
+      ports: [0xcf8, 0xcfa, 0xcfc, 0xcfd, 0xcfe, 0xcff],
+      maxAdvance: 0,
       extra: {
-        select: (r) => bus.out32(0xcf8, 0x80000000 + r.below(4) * 2048 + r.pick([4, 0x10, 0x14, 0x18, 0x1c, 0x30, 0x3c, 0x40, 0x44, 0x48, 0x4c, 0xfc])),
+        select: (r) =>
+          bus.out32(
+            0xcf8,
+            0x80000000 +
+              r.below(4) * 2048 +
+              r.pick([4, 0x10, 0x14, 0x18, 0x1c, 0x30, 0x3c, 0x40, 0x44, 0x48, 0x4c, 0xfc]),
+          ),
         raise: (r) => functions[r.below(3)]?.raise(r.below(2)),
         message: (r) => functions[r.below(3)]?.message(r.below(40)),
         replug: (r) => {
@@ -266,8 +312,10 @@ describe('PciDevice', () => {
       },
       invariant: () => {
         for (const f of functions) {
-          if (f.vendorAndDevice !== 0x56781234 || f.config[PciReg.INTERRUPT_PIN] !== 1) return 'a read-only register changed';
-          for (const bar of f.listBars()) if (bar.address >= 0 && bar.address % bar.size !== 0) return 'a BAR is mapped unaligned';
+          if (f.vendorAndDevice !== 0x56781234 || f.config[PciReg.INTERRUPT_PIN] !== 1)
+            return 'a read-only register changed';
+          for (const bar of f.listBars())
+            if (bar.address >= 0 && bar.address % bar.size !== 0) return 'a BAR is mapped unaligned';
         }
         for (let line = 0; line < 4; line++) if (lines[line] !== pci.intxLevel(line)) return `line ${line} is stale`;
         if (view.view.ranges.length > 40) return 'mappings pile up';

@@ -1,12 +1,30 @@
 import { AddressSpace, MemoryRegion } from '@emkit/memory';
 import { describe, expect, it } from 'vitest';
 import {
-  Bus, createDevice, defineDevice, Device, DeviceError, type DeviceEnv, type DeviceInit, DeviceRegistry, formatDeviceHelp, formatQtree, NO_TRACE, parseProperty, property,
-  PropertyError, SystemBus,
+  Bus,
+  createDevice,
+  defineDevice,
+  Device,
+  DeviceError,
+  type DeviceEnv,
+  type DeviceInit,
+  DeviceRegistry,
+  formatDeviceHelp,
+  formatQtree,
+  NO_TRACE,
+  parseProperty,
+  property,
+  PropertyError,
+  SystemBus,
 } from './index.ts';
 
 const clock = { now: () => 0, createTimer: () => ({ mod: () => {}, del: () => {}, deadline: -1 }) };
-const env: DeviceEnv = { clock, hostClock: { ...clock, epochMs: 0 }, trace: NO_TRACE, system: { reset: () => {}, shutdown: () => {} } };
+const env: DeviceEnv = {
+  clock,
+  hostClock: { ...clock, epochMs: 0 },
+  trace: NO_TRACE,
+  system: { reset: () => {}, shutdown: () => {} },
+};
 const root = MemoryRegion.container('system');
 const systemBus = (): SystemBus => new SystemBus('main-system-bus', root, root, new AddressSpace({ name: 'm', root }));
 
@@ -40,7 +58,13 @@ class Probe extends Device {
     Probe.log.push(`${this.id} exit`);
   }
 }
-const PROBE = defineDevice({ name: 'probe', description: 'A probe', bus: 'system', properties: PROPERTIES, create: (init) => new Probe(init) });
+const PROBE = defineDevice({
+  name: 'probe',
+  description: 'A probe',
+  bus: 'system',
+  properties: PROPERTIES,
+  create: (init) => new Probe(init),
+});
 
 describe('Device', () => {
   it('resets children before parents, all state before all lines', () => {
@@ -53,7 +77,16 @@ describe('Device', () => {
     createDevice(PROBE, { env, id: 'c' }).realize(bus);
     Probe.log = [];
     bus.reset();
-    expect(Probe.log).toEqual(['a reset', 'b reset', 'bridge reset', 'c reset', 'a exit', 'b exit', 'bridge exit', 'c exit']);
+    expect(Probe.log).toEqual([
+      'a reset',
+      'b reset',
+      'bridge reset',
+      'c reset',
+      'a exit',
+      'b exit',
+      'bridge exit',
+      'c exit',
+    ]);
     Probe.log = [];
     bridge.unrealize();
     bridge.unrealize();
@@ -65,7 +98,9 @@ describe('Device', () => {
     const bus = systemBus();
     expect(() => createDevice(PROBE, { env, properties: { iobase: 0 } }).realize(bus)).toThrow('port 0 is taken');
     expect(bus.devices).toEqual([]);
-    expect(() => createDevice(PROBE, { env }).realize(new Bus('pci', 'pci.0'))).toThrow("Device 'probe' can't go on pci bus");
+    expect(() => createDevice(PROBE, { env }).realize(new Bus('pci', 'pci.0'))).toThrow(
+      "Device 'probe' can't go on pci bus",
+    );
   });
 
   it('has named lines in both directions', () => {
@@ -83,8 +118,16 @@ describe('Device', () => {
     createDevice(PROBE, { env, properties: { wake: 'on' } }).realize(bus);
     expect(formatQtree(bus)).toBe(
       [
-        'bus: main-system-bus', '  type system', '  dev: probe, id "probe"', '    gpio-out "irq" 1', '    gpio-in "" 2', '    iobase = 1016', '    wake = true',
-        '    mode = "slow"', '    backend = ""', '',
+        'bus: main-system-bus',
+        '  type system',
+        '  dev: probe, id "probe"',
+        '    gpio-out "irq" 1',
+        '    gpio-in "" 2',
+        '    iobase = 1016',
+        '    wake = true',
+        '    mode = "slow"',
+        '    backend = ""',
+        '',
       ].join('\n'),
     );
   });
@@ -94,7 +137,9 @@ describe('properties', () => {
   it('are parsed from what users type', () => {
     const backend = {};
     const device = createDevice(PROBE, {
-      env, properties: { iobase: '0x2f8', wake: 'yes', mode: 'fast', backend: 'serial0' }, resolve: (kind, id) => (kind === 'chardev' && id === 'serial0' ? backend : undefined),
+      env,
+      properties: { iobase: '0x2f8', wake: 'yes', mode: 'fast', backend: 'serial0' },
+      resolve: (kind, id) => (kind === 'chardev' && id === 'serial0' ? backend : undefined),
     });
     expect(device.init.props.iobase).toBe(0x2f8);
     expect(device.init.props.wake).toBe(true);

@@ -52,13 +52,18 @@ export interface CreateDeviceOptions {
 }
 
 /** Describes a device; checks the description. */
-export function defineDevice<const P extends PropertySpecs, D extends Device>(type: DeviceType<P, D>): DeviceType<P, D> {
+export function defineDevice<const P extends PropertySpecs, D extends Device>(
+  type: DeviceType<P, D>,
+): DeviceType<P, D> {
   if (!/^[A-Za-z0-9][\w.,+-]*$/.test(type.name)) throw new DeviceError(`'${type.name}' is not a device name`);
   return Object.freeze(type);
 }
 
 /** Makes a device with checked properties; it is not realized yet. Throws PropertyError with the user's remedy. */
-export function createDevice<P extends PropertySpecs, D extends Device>(type: DeviceType<P, D>, options: CreateDeviceOptions): D {
+export function createDevice<P extends PropertySpecs, D extends Device>(
+  type: DeviceType<P, D>,
+  options: CreateDeviceOptions,
+): D {
   const props = resolveProperties(type.name, type.properties, options.properties ?? {}, options.resolve);
   return type.create({ type: type as unknown as DeviceType<P>, id: options.id ?? type.name, env: options.env, props });
 }
@@ -151,7 +156,10 @@ export abstract class Device {
 
   /** Input lines of this device; `handler(index, level)`. The unnamed group is ''. */
   protected defineGpioIn(name: string, count: number, handler: (index: number, level: number) => void): void {
-    this.#gpioIn.set(name, Array.from({ length: count }, (_, i) => new Irq(lineName(this.id, name, i), (level) => handler(i, level))));
+    this.#gpioIn.set(
+      name,
+      Array.from({ length: count }, (_, i) => new Irq(lineName(this.id, name, i), (level) => handler(i, level))),
+    );
   }
 
   /** Output lines of this device; keep the result and drive it with `set`. */
@@ -187,9 +195,14 @@ function lineName(device: string, group: string, index: number): string {
   return group === '' ? `${device}[${index}]` : `${device}.${group}[${index}]`;
 }
 
-function pick(groups: ReadonlyMap<string, readonly Irq[]>, device: string, direction: string, name: string, index: number): Irq {
+function pick(
+  groups: ReadonlyMap<string, readonly Irq[]>,
+  device: string,
+  direction: string,
+  name: string,
+  index: number,
+): Irq {
   const line = groups.get(name)?.[index];
   if (line === undefined) throw new DeviceError(`device ${device} has no ${direction} line '${name}'[${index}]`);
   return line;
 }
-

@@ -12,7 +12,23 @@ export type { LinkResolver, PropertySpec, PropertySpecs, PropertyType, PropertyV
 export { formatQtree } from './qtree.ts';
 export { DeviceRegistry, formatDeviceHelp } from './registry.ts';
 export { StateError } from './state-bytes.ts';
-export { loadSections, loadState, MAX_STATE_BYTES, MAX_STATE_SECTIONS, saveSections, saveState } from './state-stream.ts';
+export {
+  loadSections,
+  loadState,
+  MAX_STATE_BYTES,
+  MAX_STATE_SECTIONS,
+  saveSections,
+  saveState,
+} from './state-stream.ts';
 export type { StateSection } from './state-stream.ts';
 export { defineVmState, field, MAX_FIELD_COUNT } from './vmstate.ts';
-export type { Decoded, FieldKind, FieldLimits, ScalarKind, VmField, VmState, VmStateInit, VmSubsection } from './vmstate.ts';
+export type {
+  Decoded,
+  FieldKind,
+  FieldLimits,
+  ScalarKind,
+  VmField,
+  VmState,
+  VmStateInit,
+  VmSubsection,
+} from './vmstate.ts';

@@ -36,17 +36,41 @@ export type PropertyValues<P extends PropertySpecs> = { readonly [K in keyof P]:
 export const property = {
   bool: (value: boolean, description: string): PropertySpec<boolean> => ({ type: 'bool', default: value, description }),
   uint8: (value: number, description: string): PropertySpec<number> => ({ type: 'uint8', default: value, description }),
-  uint16: (value: number, description: string): PropertySpec<number> => ({ type: 'uint16', default: value, description }),
-  uint32: (value: number, description: string): PropertySpec<number> => ({ type: 'uint32', default: value, description }),
+  uint16: (value: number, description: string): PropertySpec<number> => ({
+    type: 'uint16',
+    default: value,
+    description,
+  }),
+  uint32: (value: number, description: string): PropertySpec<number> => ({
+    type: 'uint32',
+    default: value,
+    description,
+  }),
   int32: (value: number, description: string): PropertySpec<number> => ({ type: 'int32', default: value, description }),
-  uint64: (value: number, description: string): PropertySpec<number> => ({ type: 'uint64', default: value, description }),
+  uint64: (value: number, description: string): PropertySpec<number> => ({
+    type: 'uint64',
+    default: value,
+    description,
+  }),
   size: (value: number, description: string): PropertySpec<number> => ({ type: 'size', default: value, description }),
   str: (value: string, description: string): PropertySpec<string> => ({ type: 'str', default: value, description }),
-  choice: <const C extends readonly string[]>(choices: C, value: C[number], description: string): PropertySpec<C[number]> => ({
-    type: 'str', default: value, description, choices,
+  choice: <const C extends readonly string[]>(
+    choices: C,
+    value: C[number],
+    description: string,
+  ): PropertySpec<C[number]> => ({
+    type: 'str',
+    default: value,
+    description,
+    choices,
   }),
   /** `property.link<CharSink>('chardev', 'where output goes')`; null when not given. */
-  link: <T>(kind: string, description: string): PropertySpec<T | null> => ({ type: 'link', default: null, description, kind }),
+  link: <T>(kind: string, description: string): PropertySpec<T | null> => ({
+    type: 'link',
+    default: null,
+    description,
+    kind,
+  }),
 } as const;
 
 /** A property that does not exist or a value that does not fit. The message follows the form users know. */
@@ -109,21 +133,30 @@ export function checkProperty(name: string, spec: PropertySpec, value: unknown):
   if (spec.type === 'link') return value;
   if (spec.type === 'bool' || spec.type === 'str') {
     const expected = spec.type === 'bool' ? 'boolean' : 'string';
-    if (typeof value !== expected) throw new PropertyError(name, `Invalid parameter type for '${name}', expected: ${expected}`);
+    if (typeof value !== expected)
+      throw new PropertyError(name, `Invalid parameter type for '${name}', expected: ${expected}`);
     if (spec.choices !== undefined && !spec.choices.includes(value as string)) {
-      throw new PropertyError(name, `Property '${name}' doesn't take value '${String(value)}' (allowed: ${spec.choices.join(', ')})`);
+      throw new PropertyError(
+        name,
+        `Property '${name}' doesn't take value '${String(value)}' (allowed: ${spec.choices.join(', ')})`,
+      );
     }
     return value;
   }
   const [min, max] = RANGES[spec.type] as readonly [number, number];
-  if (typeof value !== 'number' || !Number.isInteger(value)) throw new PropertyError(name, `Invalid parameter type for '${name}', expected: integer`);
-  if (value < min || value > max) throw new PropertyError(name, `Property '${name}' doesn't take value ${value} (minimum: ${min}, maximum: ${max})`);
+  if (typeof value !== 'number' || !Number.isInteger(value))
+    throw new PropertyError(name, `Invalid parameter type for '${name}', expected: integer`);
+  if (value < min || value > max)
+    throw new PropertyError(name, `Property '${name}' doesn't take value ${value} (minimum: ${min}, maximum: ${max})`);
   return value;
 }
 
 /** Defaults overlaid with `given`; text values are parsed where the property is not a string. Unknown names throw. */
 export function resolveProperties<P extends PropertySpecs>(
-  device: string, specs: P, given: Readonly<Record<string, unknown>>, resolve?: LinkResolver,
+  device: string,
+  specs: P,
+  given: Readonly<Record<string, unknown>>,
+  resolve?: LinkResolver,
 ): PropertyValues<P> {
   const values: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   for (const [name, spec] of Object.entries(specs)) values[name] = spec.default;

@@ -23,7 +23,10 @@ export class DeviceRegistry {
 
   /** `-device help`: one line per type. */
   formatList(): string {
-    return this.list().filter((type) => type.userCreatable !== false).map((type) => `name "${type.name}", bus ${type.bus}, desc "${type.description}"\n`).join('');
+    return this.list()
+      .filter((type) => type.userCreatable !== false)
+      .map((type) => `name "${type.name}", bus ${type.bus}, desc "${type.description}"\n`)
+      .join('');
   }
 }
 

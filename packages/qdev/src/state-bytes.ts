@@ -14,7 +14,16 @@ export class StateError extends Error {
 }
 
 /** Bytes per scalar. */
-export const SCALAR_SIZES: Readonly<Record<ScalarKind, number>> = { bool: 1, u8: 1, u16: 2, u32: 4, i32: 4, u64: 8, i64: 8, f64: 8 };
+export const SCALAR_SIZES: Readonly<Record<ScalarKind, number>> = {
+  bool: 1,
+  u8: 1,
+  u16: 2,
+  u32: 4,
+  i32: 4,
+  u64: 8,
+  i64: 8,
+  f64: 8,
+};
 const TWO_32 = 0x100000000;
 
 export class ByteWriter {

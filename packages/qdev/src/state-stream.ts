@@ -28,7 +28,22 @@ export const MAX_STATE_BYTES = 64 << 20;
 export const MAX_STATE_SECTIONS = 4096;
 
 const MAGIC = 'EMKITVM1';
-const KINDS: readonly FieldKind[] = ['bool', 'u8', 'u16', 'u32', 'i32', 'u64', 'i64', 'f64', 'buffer', 'array', 'list', 'struct', 'structs', 'timer'];
+const KINDS: readonly FieldKind[] = [
+  'bool',
+  'u8',
+  'u16',
+  'u32',
+  'i32',
+  'u64',
+  'i64',
+  'f64',
+  'buffer',
+  'array',
+  'list',
+  'struct',
+  'structs',
+  'timer',
+];
 
 type Bag = Record<string, unknown>;
 
@@ -59,8 +74,11 @@ export function saveSections(sections: Iterable<StateSection>): Uint8Array {
 
 /** Loads all sections, or none: nothing is changed until every byte has been checked. */
 export function loadSections(sections: Iterable<StateSection>, bytes: Uint8Array): void {
-  const targets = new Map([...sections].filter((section) => section.vmstate !== null).map((section) => [section.id, section]));
-  if (bytes.length > MAX_STATE_BYTES) throw new StateError('file', '', `${bytes.length} bytes exceed the limit of ${MAX_STATE_BYTES}`);
+  const targets = new Map(
+    [...sections].filter((section) => section.vmstate !== null).map((section) => [section.id, section]),
+  );
+  if (bytes.length > MAX_STATE_BYTES)
+    throw new StateError('file', '', `${bytes.length} bytes exceed the limit of ${MAX_STATE_BYTES}`);
   const reader = new ByteReader(bytes);
   reader.section = 'file';
   for (const char of MAGIC) if (reader.u8() !== char.charCodeAt(0)) throw reader.fail('not an emkit machine state');
@@ -81,7 +99,8 @@ export function loadSections(sections: Iterable<StateSection>, bytes: Uint8Array
   reader.field = '';
   if (reader.left !== 0) throw reader.fail(`${reader.left} bytes follow the last section`);
   for (const [id, section] of targets) if (!loaded.has(section)) throw new StateError(id, '', 'missing from the state');
-  for (const [section, values] of loaded) applyValues(section.state as Bag, values, allFields(section.vmstate as VmState));
+  for (const [section, values] of loaded)
+    applyValues(section.state as Bag, values, allFields(section.vmstate as VmState));
   for (const section of loaded.keys()) section.onPostLoad();
 }
 
@@ -117,15 +136,18 @@ function writeFields(out: ByteWriter, section: string, fields: readonly VmField[
     out.u32(count);
     if (entry.struct !== null) {
       const items = entry.kind === 'struct' ? [value] : (value as unknown[]);
-      if (items.length !== count) throw new StateError(section, entry.name, `has ${items.length} elements, described as ${count}`);
+      if (items.length !== count)
+        throw new StateError(section, entry.name, `has ${items.length} elements, described as ${count}`);
       for (const item of items) writeFields(out, section, entry.struct.fields, item as Bag);
       continue;
     }
     const numbers = toNumbers(entry, value);
-    if (numbers.length !== count || count > entry.count) throw new StateError(section, entry.name, `has ${numbers.length} elements, described as ${entry.count}`);
+    if (numbers.length !== count || count > entry.count)
+      throw new StateError(section, entry.name, `has ${numbers.length} elements, described as ${entry.count}`);
     for (let i = 0; i < count; i++) {
       const number = numbers[i] as number;
-      if (!inRange(entry, number)) throw new StateError(section, entry.name, `value ${number} is outside ${entry.min}..${entry.max}`);
+      if (!inRange(entry, number))
+        throw new StateError(section, entry.name, `value ${number} is outside ${entry.min}..${entry.max}`);
       out.scalar(entry.element, number);
     }
   }
@@ -138,14 +160,17 @@ function toNumbers(entry: VmField, value: unknown): ArrayLike<number> {
 }
 
 function inRange(entry: VmField, value: number): boolean {
-  return entry.element === 'f64' ? !Number.isNaN(value) : Number.isInteger(value) && value >= entry.min && value <= entry.max;
+  return entry.element === 'f64'
+    ? !Number.isNaN(value)
+    : Number.isInteger(value) && value >= entry.min && value <= entry.max;
 }
 
 function readSection(reader: ByteReader, vmstate: VmState): Bag {
   const name = reader.str();
   if (name !== vmstate.name) throw reader.fail(`holds a '${name}', this machine has a '${vmstate.name}'`);
   const version = reader.u32();
-  if (version > vmstate.version || version < vmstate.minVersion) throw reader.fail(`version ${version} is not in the supported ${vmstate.minVersion}..${vmstate.version}`);
+  if (version > vmstate.version || version < vmstate.minVersion)
+    throw reader.fail(`version ${version} is not in the supported ${vmstate.minVersion}..${vmstate.version}`);
   const end = reader.blockEnd();
   const values = readFields(reader, vmstate.fields, version);
   const present = new Set<string>();
@@ -155,7 +180,8 @@ function readSection(reader: ByteReader, vmstate: VmState): Bag {
     if (part === undefined || present.has(partName)) throw reader.fail(`unknown or repeated subsection '${partName}'`);
     present.add(partName);
     const partVersion = reader.u32();
-    if (partVersion > part.version) throw reader.fail(`subsection '${partName}' version ${partVersion} is newer than the supported ${part.version}`);
+    if (partVersion > part.version)
+      throw reader.fail(`subsection '${partName}' version ${partVersion} is newer than the supported ${part.version}`);
     const partEnd = reader.blockEnd();
     Object.assign(values, readFields(reader, part.fields as readonly VmField[], partVersion));
     if (reader.position !== partEnd) throw reader.fail(`subsection '${partName}' has a wrong length`);
@@ -179,8 +205,10 @@ function readFields(reader: ByteReader, fields: readonly VmField[], version: num
     const kind = KINDS[reader.u8()];
     const element = KINDS[reader.u8()];
     const count = reader.u32();
-    if (kind !== entry.kind || element !== entry.element) throw reader.fail(`has type ${String(kind)} of ${String(element)}, expected ${entry.kind} of ${entry.element}`);
-    if (entry.kind === 'list' ? count > entry.count : count !== entry.count) throw reader.fail(`has ${count} elements, expected ${entry.count}`);
+    if (kind !== entry.kind || element !== entry.element)
+      throw reader.fail(`has type ${String(kind)} of ${String(element)}, expected ${entry.kind} of ${entry.element}`);
+    if (entry.kind === 'list' ? count > entry.count : count !== entry.count)
+      throw reader.fail(`has ${count} elements, expected ${entry.count}`);
     values[name] = readPayload(reader, entry, count, version);
   }
   for (const entry of fields) {
@@ -212,7 +240,8 @@ function readPayload(reader: ByteReader, entry: VmField, count: number, version:
 
 function defaultValue(entry: VmField): unknown {
   if (entry.struct !== null) {
-    const blank = (): Bag => Object.fromEntries((entry.struct?.fields ?? []).map((inner) => [inner.name, defaultValue(inner)]));
+    const blank = (): Bag =>
+      Object.fromEntries((entry.struct?.fields ?? []).map((inner) => [inner.name, defaultValue(inner)]));
     return entry.kind === 'struct' ? blank() : Array.from({ length: entry.count }, blank);
   }
   return present(entry, entry.kind === 'list' ? [] : new Array<number>(entry.count).fill(entry.default));

@@ -49,7 +49,14 @@ const LIMITS: Readonly<Record<ScalarKind, readonly [number, number]>> = {
   f64: [-Infinity, Infinity],
 };
 
-function make<N extends string>(name: N, kind: FieldKind, element: ScalarKind, count: number, limits: FieldLimits = {}, struct: VmStruct | null = null): VmField<N> {
+function make<N extends string>(
+  name: N,
+  kind: FieldKind,
+  element: ScalarKind,
+  count: number,
+  limits: FieldLimits = {},
+  struct: VmStruct | null = null,
+): VmField<N> {
   const [low, high] = LIMITS[element];
   const { min = low, max = high, since = 1 } = limits;
   return { name, kind, element, count, min, max, since, default: limits.default ?? 0, struct };
@@ -69,15 +76,20 @@ export const field = {
   /** A Uint8Array of exactly `size` bytes, filled in place. */
   buffer: <N extends string>(name: N, size: number, limits?: FieldLimits) => make(name, 'buffer', 'u8', size, limits),
   /** A typed array or number[] of exactly `count` elements, filled in place. `min`/`max` hold for each element. */
-  array: <N extends string>(name: N, element: ScalarKind, count: number, limits?: FieldLimits) => make(name, 'array', element, count, limits),
+  array: <N extends string>(name: N, element: ScalarKind, count: number, limits?: FieldLimits) =>
+    make(name, 'array', element, count, limits),
   /** A number[] of at most `maxCount` elements, replaced as a whole. */
-  list: <N extends string>(name: N, element: ScalarKind, maxCount: number, limits?: FieldLimits) => make(name, 'list', element, maxCount, limits),
+  list: <N extends string>(name: N, element: ScalarKind, maxCount: number, limits?: FieldLimits) =>
+    make(name, 'list', element, maxCount, limits),
   /** A nested object. */
-  struct: <N extends string>(name: N, fields: readonly VmField[], limits?: FieldLimits) => make(name, 'struct', 'u8', 1, limits, { fields }),
+  struct: <N extends string>(name: N, fields: readonly VmField[], limits?: FieldLimits) =>
+    make(name, 'struct', 'u8', 1, limits, { fields }),
   /** An array of exactly `count` nested objects. */
-  structs: <N extends string>(name: N, fields: readonly VmField[], count: number, limits?: FieldLimits) => make(name, 'structs', 'u8', count, limits, { fields }),
+  structs: <N extends string>(name: N, fields: readonly VmField[], count: number, limits?: FieldLimits) =>
+    make(name, 'structs', 'u8', count, limits, { fields }),
   /** A DeviceTimer: its deadline is saved, and it is armed or deleted on load. */
-  timer: <N extends string>(name: N, limits?: FieldLimits) => make(name, 'timer', 'i64', 1, { min: -1, default: -1, ...limits }),
+  timer: <N extends string>(name: N, limits?: FieldLimits) =>
+    make(name, 'timer', 'i64', 1, { min: -1, default: -1, ...limits }),
 } as const;
 
 /** A state object as decoded: timers as their deadline in ns (-1: not armed), arrays and buffers as number[]. */
@@ -145,7 +157,8 @@ function checkFields(section: string, fields: readonly VmField[]): void {
   for (const entry of fields) {
     if (seen.has(entry.name)) throw new Error(`vmstate ${section}: field ${entry.name} is described twice`);
     seen.add(entry.name);
-    if (!Number.isSafeInteger(entry.count) || entry.count < 1 || entry.count > MAX_FIELD_COUNT) throw new Error(`vmstate ${section}: field ${entry.name} has count ${entry.count}`);
+    if (!Number.isSafeInteger(entry.count) || entry.count < 1 || entry.count > MAX_FIELD_COUNT)
+      throw new Error(`vmstate ${section}: field ${entry.name} has count ${entry.count}`);
     if (entry.struct !== null) checkFields(`${section}.${entry.name}`, entry.struct.fields);
   }
 }

@@ -11,7 +11,8 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
   let written = 0;
   let flushed = 0;
   const line = {
-    onReadable: undefined as (() => void) | undefined, onBreak: undefined as (() => void) | undefined,
+    onReadable: undefined as (() => void) | undefined,
+    onBreak: undefined as (() => void) | undefined,
     write: (bytes: Uint8Array) => void (flushed += bytes.length),
     read: (max: number) => {
       if (max < 1 || max > FIFO_SIZE) throw new Error(`read(${max})`);
@@ -23,13 +24,16 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
   const uart = bus.add(ISA_SERIAL, { chardev: line });
   const ports = Array.from({ length: 8 }, (_, i) => 0x3f8 + i);
   fuzzDevice({
-    bus, seed, operations: 20_000, ports,
+    bus,
+    seed,
+    operations: 20_000,
+    ports,
     extra: {
       input: (random) => {
         for (let n = random.below(40); n > 0; n--) waiting.push(random.below(256));
         line.onReadable?.();
       },
-      'break': () => line.onBreak?.(),
+      break: () => line.onBreak?.(),
       send: () => {
         if ((bus.in8(0x3fb) & 0x80) !== 0 || (bus.in8(0x3fc) & MCR_LOOP) !== 0) return;
         const before = flushed;
@@ -45,7 +49,8 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
       const s = uart.state;
       if (waiting.length > 1000) waiting.length = 1000;
       if ((s.mcr & MCR_LOOP) === 0 && s.rx.count === 0 && waiting.length > 0) return 'input waits though there is room';
-      if ((bus.irqs.levels[4] === 1) && ((s.mcr & MCR_OUT2) === 0 || s.ier === 0)) return 'an interrupt that is not enabled';
+      if (bus.irqs.levels[4] === 1 && ((s.mcr & MCR_OUT2) === 0 || s.ier === 0))
+        return 'an interrupt that is not enabled';
       if ((s.fcr & 1) === 0 && s.rx.count > 1) return 'two characters without FIFO';
       return s.timeoutPending && s.rx.count === 0 ? 'timeout without a character' : null;
     },
@@ -57,7 +62,12 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
 it('gives every byte to the guest in order, whatever the sizes of the pieces', () => {
   const bus = createFakeBus();
   const waiting: number[] = [];
-  const line = { onReadable: undefined as (() => void) | undefined, onBreak: undefined, write: () => {}, read: (max: number) => Uint8Array.from(waiting.splice(0, max)) };
+  const line = {
+    onReadable: undefined as (() => void) | undefined,
+    onBreak: undefined,
+    write: () => {},
+    read: (max: number) => Uint8Array.from(waiting.splice(0, max)),
+  };
   bus.add(ISA_SERIAL, { chardev: line });
   bus.out8(0x3fa, 1);
   let sent = 0;

@@ -37,7 +37,14 @@ function setup(): Setup {
   const bus = createFakeBus();
   const line = new Line();
   const uart = bus.add(ISA_SERIAL, { chardev: line });
-  return { bus, line, uart, get: (reg) => bus.in8(BASE + reg), put: (reg, value) => bus.out8(BASE + reg, value), irq: () => bus.irqs.levels[4] as number };
+  return {
+    bus,
+    line,
+    uart,
+    get: (reg) => bus.in8(BASE + reg),
+    put: (reg, value) => bus.out8(BASE + reg, value),
+    irq: () => bus.irqs.levels[4] as number,
+  };
 }
 
 /** FIFOs on, 8N1, 115200 baud, interrupts let through. */
@@ -158,7 +165,12 @@ describe('receiving', () => {
     expect(got).toBe(sent);
   });
 
-  it.each([[0x01, 1], [0x41, 4], [0x81, 8], [0xc1, 14]])('FCR %# raises RDA at its trigger level', (fcr, level) => {
+  it.each([
+    [0x01, 1],
+    [0x41, 4],
+    [0x81, 8],
+    [0xc1, 14],
+  ])('FCR %# raises RDA at its trigger level', (fcr, level) => {
     const s = setup();
     open(s, IER_RDI, fcr);
     s.line.send('x'.repeat(level - 1));
@@ -208,7 +220,9 @@ describe('receiving', () => {
     s.put(Reg.DATA, 99);
     expect(s.get(Reg.IIR_FCR)).toBe(0xc6);
     expect(s.get(Reg.LSR)).toBe(0x63);
-    expect(Array.from({ length: FIFO_SIZE }, () => s.get(Reg.DATA))).toEqual(Array.from({ length: FIFO_SIZE }, (_, i) => i));
+    expect(Array.from({ length: FIFO_SIZE }, () => s.get(Reg.DATA))).toEqual(
+      Array.from({ length: FIFO_SIZE }, (_, i) => i),
+    );
     s.uart.flush();
     expect([s.line.output, s.line.input.length]).toEqual(['', 7]);
     s.put(Reg.IIR_FCR, 0); // without FIFO the newer character stays

@@ -6,13 +6,74 @@
  * National Semiconductor PC16550D data sheet; IBM PC/AT Technical Reference "Serial/Parallel Adapter" (OUT2 gates the interrupt).
  */
 import { MemoryRegion } from '@emkit/memory';
-import { defineDevice, defineVmState, Device, type DeviceInit, type DeviceTimer, field, type Irq, type IsaBus, property, type PropertySpecs } from '@emkit/qdev';
-import { FIFO_SIZE, OUTPUT_BUFFER_SIZE } from './limits.ts';
-import { clearFifo, hasErrors, makeReceiveFifo, popFifo, pushFifo, type ReceiveFifoState, takeErrors } from './receive-fifo.ts';
 import {
-  FCR_CLEAR_RX, FCR_ENABLE, FCR_TRIGGER_SHIFT, IER_MASK, IER_MSI, IER_RDI, IER_RLSI, IER_THRI, IIR_CTI, IIR_FIFOS, IIR_MSR, IIR_NONE, IIR_RDA, IIR_RLS, IIR_THRE,
-  LCR_DLAB, LCR_PARITY, LCR_STOP, LCR_WORD_MASK, LSR_BI, LSR_CHARACTER_ERRORS, LSR_DR, LSR_ERRORS, LSR_FIFO_ERROR, LSR_OE, LSR_TEMT, LSR_THRE, MCR_DTR, MCR_LOOP, MCR_MASK,
-  MCR_OUT1, MCR_OUT2, MCR_RTS, MSR_CTS, MSR_DCD, MSR_DCTS, MSR_DDCD, MSR_DDSR, MSR_DELTAS, MSR_DSR, MSR_RI, MSR_TERI, Reg, REGISTER_COUNT, TRIGGER_LEVELS,
+  defineDevice,
+  defineVmState,
+  Device,
+  type DeviceInit,
+  type DeviceTimer,
+  field,
+  type Irq,
+  type IsaBus,
+  property,
+  type PropertySpecs,
+} from '@emkit/qdev';
+import { FIFO_SIZE, OUTPUT_BUFFER_SIZE } from './limits.ts';
+import {
+  clearFifo,
+  hasErrors,
+  makeReceiveFifo,
+  popFifo,
+  pushFifo,
+  type ReceiveFifoState,
+  takeErrors,
+} from './receive-fifo.ts';
+import {
+  FCR_CLEAR_RX,
+  FCR_ENABLE,
+  FCR_TRIGGER_SHIFT,
+  IER_MASK,
+  IER_MSI,
+  IER_RDI,
+  IER_RLSI,
+  IER_THRI,
+  IIR_CTI,
+  IIR_FIFOS,
+  IIR_MSR,
+  IIR_NONE,
+  IIR_RDA,
+  IIR_RLS,
+  IIR_THRE,
+  LCR_DLAB,
+  LCR_PARITY,
+  LCR_STOP,
+  LCR_WORD_MASK,
+  LSR_BI,
+  LSR_CHARACTER_ERRORS,
+  LSR_DR,
+  LSR_ERRORS,
+  LSR_FIFO_ERROR,
+  LSR_OE,
+  LSR_TEMT,
+  LSR_THRE,
+  MCR_DTR,
+  MCR_LOOP,
+  MCR_MASK,
+  MCR_OUT1,
+  MCR_OUT2,
+  MCR_RTS,
+  MSR_CTS,
+  MSR_DCD,
+  MSR_DCTS,
+  MSR_DDCD,
+  MSR_DDSR,
+  MSR_DELTAS,
+  MSR_DSR,
+  MSR_RI,
+  MSR_TERI,
+  Reg,
+  REGISTER_COUNT,
+  TRIGGER_LEVELS,
 } from './registers.ts';
 
 /** The host's end of the line. None of its methods may throw or block. */
@@ -59,14 +120,26 @@ interface SerialState {
 }
 
 const VMSTATE = defineVmState<SerialState>({
-  name: '16550A', version: 1,
+  name: '16550A',
+  version: 1,
   fields: [
-    field.u16('divisor'), field.u8('ier', { max: IER_MASK }), field.u8('lcr'), field.u8('mcr', { max: MCR_MASK }), field.u8('msr'), field.u8('scr'), field.u8('fcr'),
+    field.u16('divisor'),
+    field.u8('ier', { max: IER_MASK }),
+    field.u8('lcr'),
+    field.u8('mcr', { max: MCR_MASK }),
+    field.u8('msr'),
+    field.u8('scr'),
+    field.u8('fcr'),
     field.u8('errors', { max: LSR_ERRORS }),
     field.struct('rx', [
-      field.buffer('data', FIFO_SIZE), field.buffer('errors', FIFO_SIZE, { max: LSR_CHARACTER_ERRORS }), field.u8('head', { max: FIFO_SIZE - 1 }), field.u8('count', { max: FIFO_SIZE }),
+      field.buffer('data', FIFO_SIZE),
+      field.buffer('errors', FIFO_SIZE, { max: LSR_CHARACTER_ERRORS }),
+      field.u8('head', { max: FIFO_SIZE - 1 }),
+      field.u8('count', { max: FIFO_SIZE }),
     ]),
-    field.bool('thrEmptyPending'), field.bool('timeoutPending'), field.timer('timeout'),
+    field.bool('thrEmptyPending'),
+    field.bool('timeoutPending'),
+    field.timer('timeout'),
   ],
   check: (s) => {
     if ((s.fcr & FCR_ENABLE) === 0 && s.rx.count > 1) return 'more than one character without FIFO';
@@ -92,11 +165,23 @@ export class Serial extends Device {
     this.#irqNumber = init.props.irq;
     this.#chardev = init.props.chardev;
     this.state = {
-      divisor: 12, ier: 0, lcr: 0, mcr: 0, msr: IDLE_MODEM_LINES, scr: 0, fcr: 0, errors: 0, rx: makeReceiveFifo(), thrEmptyPending: false, timeoutPending: false,
+      divisor: 12,
+      ier: 0,
+      lcr: 0,
+      mcr: 0,
+      msr: IDLE_MODEM_LINES,
+      scr: 0,
+      fcr: 0,
+      errors: 0,
+      rx: makeReceiveFifo(),
+      thrEmptyPending: false,
+      timeoutPending: false,
       timeout: this.env.clock.createTimer(() => this.#onTimeout()),
     };
     this.#region = MemoryRegion.io('serial', REGISTER_COUNT, {
-      read: (offset) => this.#read(offset), write: (offset, value) => this.#write(offset, value), impl: { max: 1 },
+      read: (offset) => this.#read(offset),
+      write: (offset, value) => this.#write(offset, value),
+      impl: { max: 1 },
     });
   }
 
@@ -231,7 +316,8 @@ export class Serial extends Device {
   /** §8.5: changing the enable bit clears both FIFOs; the other bits count only while it is written as 1. */
   #writeFcr(value: number): void {
     const s = this.state;
-    const isClearing = ((value ^ s.fcr) & FCR_ENABLE) !== 0 || (value & (FCR_ENABLE | FCR_CLEAR_RX)) === (FCR_ENABLE | FCR_CLEAR_RX);
+    const isClearing =
+      ((value ^ s.fcr) & FCR_ENABLE) !== 0 || (value & (FCR_ENABLE | FCR_CLEAR_RX)) === (FCR_ENABLE | FCR_CLEAR_RX);
     s.fcr = (value & FCR_ENABLE) === 0 ? 0 : value & (FCR_ENABLE | (3 << FCR_TRIGGER_SHIFT));
     if (isClearing) {
       clearFifo(s.rx);
@@ -267,7 +353,8 @@ export class Serial extends Device {
     const s = this.state;
     let value = LSR_THRE | LSR_TEMT | s.errors;
     if (s.rx.count > 0) value |= LSR_DR;
-    if ((s.fcr & FCR_ENABLE) !== 0 && ((s.errors & LSR_CHARACTER_ERRORS) !== 0 || hasErrors(s.rx))) value |= LSR_FIFO_ERROR;
+    if ((s.fcr & FCR_ENABLE) !== 0 && ((s.errors & LSR_CHARACTER_ERRORS) !== 0 || hasErrors(s.rx)))
+      value |= LSR_FIFO_ERROR;
     if (s.errors !== 0) {
       s.errors = 0;
       this.#update();
@@ -372,5 +459,9 @@ export class Serial extends Device {
 }
 
 export const ISA_SERIAL = defineDevice({
-  name: 'isa-serial', description: 'UART 16550A', bus: 'isa', properties: PROPERTIES, create: (init) => new Serial(init),
+  name: 'isa-serial',
+  description: 'UART 16550A',
+  bus: 'isa',
+  properties: PROPERTIES,
+  create: (init) => new Serial(init),
 });

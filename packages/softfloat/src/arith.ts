@@ -40,40 +40,48 @@ export function addCore(f: Fn, a: Unpacked, b: Unpacked, r: Wide, onZero: () => 
   // Align the smaller one: hi:lo = b.m >> d with a sticky last bit.
   const d = f.i32(a.e.sub(b.e));
   const w = f.i64(d.extU());
-  f.if(d.ltU(64), () => {
-    hi.set(b.m.shr(w));
-    lo.set(select(d.nz(), b.m.shl(w.neg()), i64(0)));
-  }, () => {
-    hi.set(0);
-    lo.set(1);
-    f.if(d.eq(64), () => lo.set(b.m));
-    f.if(d.eq(65), () => lo.set(b.m.shr(1).or(b.m.and(1))));
-  });
-  f.if(a.sign.eq(b.sign), () => {
-    hi.set(hi.add(a.m));
-    f.if(hi.ltU(a.m), () => {
-      lo.set(lo.shr(1).or(lo.and(1)).or(hi.shl(63)));
-      hi.set(hi.shr(1).or(MSB));
-      e.set(e.add(1));
-    });
-  }, () => {
-    hi.set(a.m.sub(hi).sub(lo.nz().extU()));
-    lo.set(lo.neg());
-    f.if(hi.ge0(), () => {
-      f.if(hi.eqz(), () => {
-        f.if(lo.eqz(), onZero);
-        hi.set(lo);
-        lo.set(0);
-        e.set(e.sub(64));
+  f.if(
+    d.ltU(64),
+    () => {
+      hi.set(b.m.shr(w));
+      lo.set(select(d.nz(), b.m.shl(w.neg()), i64(0)));
+    },
+    () => {
+      hi.set(0);
+      lo.set(1);
+      f.if(d.eq(64), () => lo.set(b.m));
+      f.if(d.eq(65), () => lo.set(b.m.shr(1).or(b.m.and(1))));
+    },
+  );
+  f.if(
+    a.sign.eq(b.sign),
+    () => {
+      hi.set(hi.add(a.m));
+      f.if(hi.ltU(a.m), () => {
+        lo.set(lo.shr(1).or(lo.and(1)).or(hi.shl(63)));
+        hi.set(hi.shr(1).or(MSB));
+        e.set(e.add(1));
       });
-      const n = f.i64(hi.clz());
-      f.if(n.nz(), () => {
-        hi.set(hi.shl(n).or(lo.shr(n.neg())));
-        lo.set(lo.shl(n));
-        e.set(e.sub(n.wrap()));
+    },
+    () => {
+      hi.set(a.m.sub(hi).sub(lo.nz().extU()));
+      lo.set(lo.neg());
+      f.if(hi.ge0(), () => {
+        f.if(hi.eqz(), () => {
+          f.if(lo.eqz(), onZero);
+          hi.set(lo);
+          lo.set(0);
+          e.set(e.sub(64));
+        });
+        const n = f.i64(hi.clz());
+        f.if(n.nz(), () => {
+          hi.set(hi.shl(n).or(lo.shr(n.neg())));
+          lo.set(lo.shl(n));
+          e.set(e.sub(n.wrap()));
+        });
       });
-    });
-  });
+    },
+  );
 }
 
 /** r = a * b. */
@@ -128,11 +136,15 @@ export function unpackF80(f: Fn, mant: Var, signExp: Var, u: Unpacked): void {
   u.sign.set(signExp.and(0x8000));
   u.e.set(signExp.and(0x7fff));
   u.m.set(mant);
-  f.if(u.m.ge0(), () => {
-    const n = f.i64(u.m.clz());
-    u.m.set(u.m.shl(n));
-    u.e.set(i32(1).sub(n.wrap()));
-  }, () => {
-    f.if(u.e.eqz(), () => u.e.set(1));
-  });
+  f.if(
+    u.m.ge0(),
+    () => {
+      const n = f.i64(u.m.clz());
+      u.m.set(u.m.shl(n));
+      u.e.set(i32(1).sub(n.wrap()));
+    },
+    () => {
+      f.if(u.e.eqz(), () => u.e.set(1));
+    },
+  );
 }

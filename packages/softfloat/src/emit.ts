@@ -12,7 +12,12 @@ export type Ty = 'i32' | 'i64' | 'f32' | 'f64';
 export type Arg = Expr | number;
 type Gen = (b: FunctionBuilder) => void;
 
-const VAL: { readonly [ty in Ty]: ValType } = { i32: VALTYPE.i32, i64: VALTYPE.i64, f32: VALTYPE.f32, f64: VALTYPE.f64 };
+const VAL: { readonly [ty in Ty]: ValType } = {
+  i32: VALTYPE.i32,
+  i64: VALTYPE.i64,
+  f32: VALTYPE.f32,
+  f64: VALTYPE.f64,
+};
 
 export class Expr {
   readonly ty: Ty;
@@ -39,49 +44,121 @@ export class Expr {
       b.op(code);
     });
   }
-  add(o: Arg): Expr { return this.#bin('add', o); }
-  sub(o: Arg): Expr { return this.#bin('sub', o); }
-  mul(o: Arg): Expr { return this.#bin('mul', o); }
+  add(o: Arg): Expr {
+    return this.#bin('add', o);
+  }
+  sub(o: Arg): Expr {
+    return this.#bin('sub', o);
+  }
+  mul(o: Arg): Expr {
+    return this.#bin('mul', o);
+  }
   /** Floating-point division. */
-  div(o: Arg): Expr { return this.#bin('div', o); }
-  divU(o: Arg): Expr { return this.#bin('div_u', o); }
-  remU(o: Arg): Expr { return this.#bin('rem_u', o); }
-  and(o: Arg): Expr { return this.#bin('and', o); }
-  or(o: Arg): Expr { return this.#bin('or', o); }
-  xor(o: Arg): Expr { return this.#bin('xor', o); }
-  shl(o: Arg): Expr { return this.#bin('shl', o); }
-  shr(o: Arg): Expr { return this.#bin('shr_u', o); }
-  sar(o: Arg): Expr { return this.#bin('shr_s', o); }
-  eq(o: Arg): Expr { return this.#bin('eq', o, 'i32'); }
-  ne(o: Arg): Expr { return this.#bin('ne', o, 'i32'); }
-  ltU(o: Arg): Expr { return this.#bin('lt_u', o, 'i32'); }
-  leU(o: Arg): Expr { return this.#bin('le_u', o, 'i32'); }
-  gtU(o: Arg): Expr { return this.#bin('gt_u', o, 'i32'); }
-  geU(o: Arg): Expr { return this.#bin('ge_u', o, 'i32'); }
-  ltS(o: Arg): Expr { return this.#bin('lt_s', o, 'i32'); }
-  leS(o: Arg): Expr { return this.#bin('le_s', o, 'i32'); }
-  gtS(o: Arg): Expr { return this.#bin('gt_s', o, 'i32'); }
-  geS(o: Arg): Expr { return this.#bin('ge_s', o, 'i32'); }
+  div(o: Arg): Expr {
+    return this.#bin('div', o);
+  }
+  divU(o: Arg): Expr {
+    return this.#bin('div_u', o);
+  }
+  remU(o: Arg): Expr {
+    return this.#bin('rem_u', o);
+  }
+  and(o: Arg): Expr {
+    return this.#bin('and', o);
+  }
+  or(o: Arg): Expr {
+    return this.#bin('or', o);
+  }
+  xor(o: Arg): Expr {
+    return this.#bin('xor', o);
+  }
+  shl(o: Arg): Expr {
+    return this.#bin('shl', o);
+  }
+  shr(o: Arg): Expr {
+    return this.#bin('shr_u', o);
+  }
+  sar(o: Arg): Expr {
+    return this.#bin('shr_s', o);
+  }
+  eq(o: Arg): Expr {
+    return this.#bin('eq', o, 'i32');
+  }
+  ne(o: Arg): Expr {
+    return this.#bin('ne', o, 'i32');
+  }
+  ltU(o: Arg): Expr {
+    return this.#bin('lt_u', o, 'i32');
+  }
+  leU(o: Arg): Expr {
+    return this.#bin('le_u', o, 'i32');
+  }
+  gtU(o: Arg): Expr {
+    return this.#bin('gt_u', o, 'i32');
+  }
+  geU(o: Arg): Expr {
+    return this.#bin('ge_u', o, 'i32');
+  }
+  ltS(o: Arg): Expr {
+    return this.#bin('lt_s', o, 'i32');
+  }
+  leS(o: Arg): Expr {
+    return this.#bin('le_s', o, 'i32');
+  }
+  gtS(o: Arg): Expr {
+    return this.#bin('gt_s', o, 'i32');
+  }
+  geS(o: Arg): Expr {
+    return this.#bin('ge_s', o, 'i32');
+  }
   /** Floating-point order. */
-  lt(o: Arg): Expr { return this.#bin('lt', o, 'i32'); }
-  le(o: Arg): Expr { return this.#bin('le', o, 'i32'); }
-  gt(o: Arg): Expr { return this.#bin('gt', o, 'i32'); }
-  ge(o: Arg): Expr { return this.#bin('ge', o, 'i32'); }
-  eqz(): Expr { return this.un(`${this.ty}_eqz`, 'i32'); }
+  lt(o: Arg): Expr {
+    return this.#bin('lt', o, 'i32');
+  }
+  le(o: Arg): Expr {
+    return this.#bin('le', o, 'i32');
+  }
+  gt(o: Arg): Expr {
+    return this.#bin('gt', o, 'i32');
+  }
+  ge(o: Arg): Expr {
+    return this.#bin('ge', o, 'i32');
+  }
+  eqz(): Expr {
+    return this.un(`${this.ty}_eqz`, 'i32');
+  }
   /** Integer is not zero, as 0 or 1. */
-  nz(): Expr { return this.ne(0); }
+  nz(): Expr {
+    return this.ne(0);
+  }
   /** Signed value is not negative. */
-  ge0(): Expr { return this.geS(0); }
-  clz(): Expr { return this.un(`${this.ty}_clz`); }
-  ctz(): Expr { return this.un(`${this.ty}_ctz`); }
-  not(): Expr { return this.xor(-1); }
-  neg(): Expr { return lift(this.ty, 0).sub(this); }
+  ge0(): Expr {
+    return this.geS(0);
+  }
+  clz(): Expr {
+    return this.un(`${this.ty}_clz`);
+  }
+  ctz(): Expr {
+    return this.un(`${this.ty}_ctz`);
+  }
+  not(): Expr {
+    return this.xor(-1);
+  }
+  neg(): Expr {
+    return lift(this.ty, 0).sub(this);
+  }
   /** i64 -> i32, low half. */
-  wrap(): Expr { return this.un('i32_wrap_i64', 'i32'); }
+  wrap(): Expr {
+    return this.un('i32_wrap_i64', 'i32');
+  }
   /** i32 -> i64, zero-extended. */
-  extU(): Expr { return this.un('i64_extend_i32_u', 'i64'); }
+  extU(): Expr {
+    return this.un('i64_extend_i32_u', 'i64');
+  }
   /** i32 -> i64, sign-extended. */
-  extS(): Expr { return this.un('i64_extend_i32_s', 'i64'); }
+  extS(): Expr {
+    return this.un('i64_extend_i32_s', 'i64');
+  }
 }
 
 /** A local variable; parameters are the first ones. */
@@ -111,7 +188,8 @@ export interface FnRef {
 export const i32 = (v: number): Expr => new Expr('i32', (b) => void b.i32Const(v | 0));
 /** A 64-bit constant written as its two halves. */
 export const k64 = (hi: number, lo: number): Expr => new Expr('i64', (b) => void b.i64ConstParts(lo | 0, hi | 0));
-export const i64 = (v: number): Expr => new Expr('i64', (b) => void b.i64ConstParts(v | 0, Math.floor(v / 4294967296) | 0));
+export const i64 = (v: number): Expr =>
+  new Expr('i64', (b) => void b.i64ConstParts(v | 0, Math.floor(v / 4294967296) | 0));
 export const f64 = (v: number): Expr => new Expr('f64', (b) => void b.f64Const(v));
 export const f32 = (v: number): Expr => new Expr('f32', (b) => void b.f32Const(v));
 /** 2^63: the integer bit of an 80-bit significand. */
@@ -132,9 +210,16 @@ export function select(cond: Expr, a: Arg, b: Arg): Expr {
 }
 
 const LOADS: { readonly [name: string]: readonly [ty: Ty, align: number] } = {
-  i32_load: ['i32', 0], i32_load8_u: ['i32', 0], i32_load16_u: ['i32', 0], i32_load16_s: ['i32', 0],
-  i64_load: ['i64', 0], i64_load32_s: ['i64', 0], i64_load32_u: ['i64', 0], i64_load8_u: ['i64', 0],
-  f64_load: ['f64', 0], f32_load: ['f32', 0],
+  i32_load: ['i32', 0],
+  i32_load8_u: ['i32', 0],
+  i32_load16_u: ['i32', 0],
+  i32_load16_s: ['i32', 0],
+  i64_load: ['i64', 0],
+  i64_load32_s: ['i64', 0],
+  i64_load32_u: ['i64', 0],
+  i64_load8_u: ['i64', 0],
+  f64_load: ['f64', 0],
+  f32_load: ['f32', 0],
 };
 
 /** A memory read. Alignment hint 0: guest operands may be anywhere. */
@@ -160,10 +245,18 @@ export class Fn {
     if (init !== undefined) v.set(init);
     return v;
   }
-  i32(init?: Arg): Var { return this.#local('i32', init); }
-  i64(init?: Arg): Var { return this.#local('i64', init); }
-  f64(init?: Arg): Var { return this.#local('f64', init); }
-  f32(init?: Arg): Var { return this.#local('f32', init); }
+  i32(init?: Arg): Var {
+    return this.#local('i32', init);
+  }
+  i64(init?: Arg): Var {
+    return this.#local('i64', init);
+  }
+  f64(init?: Arg): Var {
+    return this.#local('f64', init);
+  }
+  f32(init?: Arg): Var {
+    return this.#local('f32', init);
+  }
 
   if(cond: Expr, then: () => void, otherwise?: () => void): void {
     cond.gen(this.b);
@@ -234,7 +327,12 @@ export class Lib {
   }
   /** Defines a function; its body must return on every path or fall off with nothing owed (`unreachable` is added). */
   fn(name: string, params: readonly Ty[], results: readonly Ty[], body: (f: Fn, ...p: Var[]) => void): FnRef {
-    const b = this.module.addFunction(this.module.addType(params.map((t) => VAL[t]), results.map((t) => VAL[t])));
+    const b = this.module.addFunction(
+      this.module.addType(
+        params.map((t) => VAL[t]),
+        results.map((t) => VAL[t]),
+      ),
+    );
     const f = new Fn(b, params);
     body(f, ...f.params);
     b.unreachable();
@@ -259,9 +357,13 @@ function opcode(name: string): number {
 export function lift(ty: Ty, v: Arg): Expr {
   if (v instanceof Expr) return v;
   switch (ty) {
-    case 'i32': return i32(v);
-    case 'i64': return i64(v);
-    case 'f32': return f32(v);
-    case 'f64': return f64(v);
+    case 'i32':
+      return i32(v);
+    case 'i64':
+      return i64(v);
+    case 'f32':
+      return f32(v);
+    case 'f64':
+      return f64(v);
   }
 }

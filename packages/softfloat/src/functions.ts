@@ -19,7 +19,11 @@ export interface SoftFloatFunction {
   readonly doc: string;
 }
 
-const row = (name: string, params: string, doc: string): SoftFloatFunction => ({ name, params: params.split(' '), doc });
+const row = (name: string, params: string, doc: string): SoftFloatFunction => ({
+  name,
+  params: params.split(' '),
+  doc,
+});
 
 const X87_ARITH: readonly SoftFloatFunction[] = [
   row('f80_add', 'dst a b fcw', 'a + b'),
@@ -43,20 +47,36 @@ const X87_ARITH: readonly SoftFloatFunction[] = [
   row('f80_sqrt', 'dst a fcw', 'square root'),
   row('f80_rndint', 'dst a fcw', 'round to an integer by RC (FRNDINT)'),
   row('f80_scale', 'dst a b fcw', 'a * 2^trunc(b) (FSCALE)'),
-  row('f80_prem', 'dst a b fcw', 'partial remainder, truncating quotient (FPREM); result also holds C0 0x100, C1 0x200, C2 0x400, C3 0x4000, and 0x10000 when no quotient was formed (NaN, invalid, unmasked DE): then C0 and C3 of the FSW stay as they were, C1 and C2 are cleared'),
+  row(
+    'f80_prem',
+    'dst a b fcw',
+    'partial remainder, truncating quotient (FPREM); result also holds C0 0x100, C1 0x200, C2 0x400, C3 0x4000, and 0x10000 when no quotient was formed (NaN, invalid, unmasked DE): then C0 and C3 of the FSW stay as they were, C1 and C2 are cleared',
+  ),
   row('f80_prem1', 'dst a b fcw', 'the same, quotient to nearest (FPREM1)'),
-  row('f80_xtract', 'dstExp dstSig a fcw', 'exponent and significand (FXTRACT: dstExp = new ST(1), dstSig = new ST(0)); ZE for zero'),
+  row(
+    'f80_xtract',
+    'dstExp dstSig a fcw',
+    'exponent and significand (FXTRACT: dstExp = new ST(1), dstSig = new ST(0)); ZE for zero',
+  ),
 ];
 
 const X87_COMPARE: readonly SoftFloatFunction[] = [
-  row('f80_cmp', 'a b quiet', 'C0 0x100 (a < b), C3 0x4000 (equal), C0|C2|C3 unordered; or-ed with IE, DE. quiet = 1: FUCOM. FCOM/FUCOM: write C0 C2 C3, clear C1. FCOMI/FUCOMI: CF = C0, PF = C2, ZF = C3, OF SF AF = 0, FSW condition codes untouched. Recorded hardware writes them even when IE or DE is unmasked'),
+  row(
+    'f80_cmp',
+    'a b quiet',
+    'C0 0x100 (a < b), C3 0x4000 (equal), C0|C2|C3 unordered; or-ed with IE, DE. quiet = 1: FUCOM. FCOM/FUCOM: write C0 C2 C3, clear C1. FCOMI/FUCOMI: CF = C0, PF = C2, ZF = C3, OF SF AF = 0, FSW condition codes untouched. Recorded hardware writes them even when IE or DE is unmasked',
+  ),
   row('f80_cmp_m32', 'a src', 'FCOM m32'),
   row('f80_cmp_m64', 'a src', 'FCOM m64'),
   row('f80_xam', 'a empty', 'FXAM: C3 C2 C0 class and C1 sign; empty = 1 when the tag says so. No exceptions'),
 ];
 
 const X87_CONVERT: readonly SoftFloatFunction[] = [
-  row('f80_from_f32', 'dst src fcw', 'FLD m32 (IE for a signalling NaN; DE for a denormal, which is stored and pushed even when DE is unmasked, as on recorded hardware)'),
+  row(
+    'f80_from_f32',
+    'dst src fcw',
+    'FLD m32 (IE for a signalling NaN; DE for a denormal, which is stored and pushed even when DE is unmasked, as on recorded hardware)',
+  ),
   row('f80_from_f64', 'dst src fcw', 'FLD m64'),
   row('f80_from_i16', 'dst src', 'FILD m16; returns 0'),
   row('f80_from_i32', 'dst src', 'FILD m32; returns 0'),
@@ -68,7 +88,11 @@ const X87_CONVERT: readonly SoftFloatFunction[] = [
   row('f80_to_i32', 'dst src fcw trunc', 'FIST m32'),
   row('f80_to_i64', 'dst src fcw trunc', 'FISTP m64'),
   row('f80_to_bcd', 'dst src fcw', 'FBSTP'),
-  row('f80_const', 'dst index fcw', '0 FLD1, 1 FLDL2T, 2 FLDL2E, 3 FLDPI, 4 FLDLG2, 5 FLDLN2, 6 FLDZ (D9 E8+index); returns 0'),
+  row(
+    'f80_const',
+    'dst index fcw',
+    '0 FLD1, 1 FLDL2T, 2 FLDL2E, 3 FLDPI, 4 FLDLG2, 5 FLDLN2, 6 FLDZ (D9 E8+index); returns 0',
+  ),
 ];
 
 const X87_TRANSCENDENTAL: readonly SoftFloatFunction[] = [
@@ -86,18 +110,50 @@ const BINARY_OPS = ['add', 'sub', 'mul', 'div', 'min', 'max'] as const;
 const FLOATS = ['f32', 'f64'] as const;
 
 const SSE: readonly SoftFloatFunction[] = FLOATS.flatMap((t) => [
-  ...BINARY_OPS.map((op) => row(`sse_${op}_${t}`, 'dst a b lanes mxcsr', `${op.toUpperCase()} of \`lanes\` ${t} lanes; a is the destination operand`)),
+  ...BINARY_OPS.map((op) =>
+    row(
+      `sse_${op}_${t}`,
+      'dst a b lanes mxcsr',
+      `${op.toUpperCase()} of \`lanes\` ${t} lanes; a is the destination operand`,
+    ),
+  ),
   row(`sse_sqrt_${t}`, 'dst a lanes mxcsr', `square root of ${t} lanes`),
-  row(`sse_cmp_${t}`, 'dst a b lanesPred mxcsr', 'CMPccPS/PD/SS/SD: lanes | predicate 0-7 << 8; all-ones or zero lanes'),
-  row(`sse_comis_${t}`, 'a b quiet mxcsr', 'COMIS (quiet = 0) or UCOMIS: flags | EFLAGS image << 16 (CF bit 16, PF bit 18, ZF bit 22; OF SF AF are 0)'),
-  row(`sse_fma_${t}`, 'dst a b c lanesNeg mxcsr', 'fused a * b + c in the order of the mnemonic (132: op1 op3 op2; 213: op2 op1 op3; 231: op2 op3 op1): lanes | 0x100 to negate the product | 0x200 to negate c'),
+  row(
+    `sse_cmp_${t}`,
+    'dst a b lanesPred mxcsr',
+    'CMPccPS/PD/SS/SD: lanes | predicate 0-7 << 8; all-ones or zero lanes',
+  ),
+  row(
+    `sse_comis_${t}`,
+    'a b quiet mxcsr',
+    'COMIS (quiet = 0) or UCOMIS: flags | EFLAGS image << 16 (CF bit 16, PF bit 18, ZF bit 22; OF SF AF are 0)',
+  ),
+  row(
+    `sse_fma_${t}`,
+    'dst a b c lanesNeg mxcsr',
+    'fused a * b + c in the order of the mnemonic (132: op1 op3 op2; 213: op2 op1 op3; 231: op2 op3 op1): lanes | 0x100 to negate the product | 0x200 to negate c',
+  ),
   row(`sse_round_${t}`, 'dst a lanesImm mxcsr', 'ROUNDPS/PD/SS/SD: lanes | imm8 << 8'),
 ]).concat(
   [
-    ['f32', 'f64'], ['f64', 'f32'], ['i32', 'f32'], ['i32', 'f64'], ['i64', 'f32'], ['i64', 'f64'],
-    ['f32', 'i32'], ['f32', 'i64'], ['f64', 'i32'], ['f64', 'i64'],
-  ].map(([from, to]) => row(`sse_cvt_${from}_${to}`, 'dst src lanes mxcsr', `${from} lanes to ${to}, current rounding`)),
-  ['f32', 'f64'].flatMap((from) => ['i32', 'i64'].map((to) => row(`sse_cvtt_${from}_${to}`, 'dst src lanes mxcsr', `${from} lanes to ${to}, truncating`))),
+    ['f32', 'f64'],
+    ['f64', 'f32'],
+    ['i32', 'f32'],
+    ['i32', 'f64'],
+    ['i64', 'f32'],
+    ['i64', 'f64'],
+    ['f32', 'i32'],
+    ['f32', 'i64'],
+    ['f64', 'i32'],
+    ['f64', 'i64'],
+  ].map(([from, to]) =>
+    row(`sse_cvt_${from}_${to}`, 'dst src lanes mxcsr', `${from} lanes to ${to}, current rounding`),
+  ),
+  ['f32', 'f64'].flatMap((from) =>
+    ['i32', 'i64'].map((to) =>
+      row(`sse_cvtt_${from}_${to}`, 'dst src lanes mxcsr', `${from} lanes to ${to}, truncating`),
+    ),
+  ),
   [
     row('sse_rcp_f32', 'dst a lanes', 'RCPPS/SS: 1 / a; returns 0'),
     row('sse_rsqrt_f32', 'dst a lanes', 'RSQRTPS/SS: 1 / sqrt(a); returns 0'),
@@ -105,5 +161,9 @@ const SSE: readonly SoftFloatFunction[] = FLOATS.flatMap((t) => [
 );
 
 export const SOFTFLOAT_FUNCTIONS: readonly SoftFloatFunction[] = [
-  ...X87_ARITH, ...X87_COMPARE, ...X87_CONVERT, ...X87_TRANSCENDENTAL, ...SSE,
+  ...X87_ARITH,
+  ...X87_COMPARE,
+  ...X87_CONVERT,
+  ...X87_TRANSCENDENTAL,
+  ...SSE,
 ];

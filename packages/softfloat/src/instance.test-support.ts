@@ -6,7 +6,10 @@ import { buildSoftFloatModule } from './module.ts';
 interface Engine {
   readonly Memory: new (d: { initial: number }) => { readonly buffer: ArrayBuffer };
   readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, (...args: number[]) => number>> };
+  readonly Instance: new (
+    module: object,
+    imports: object,
+  ) => { readonly exports: Readonly<Record<string, (...args: number[]) => number>> };
 }
 
 export interface SoftFloat {
@@ -30,4 +33,3 @@ export function instantiate(): SoftFloat {
     },
   };
 }
-

@@ -6,7 +6,21 @@
  * Tininess is detected after rounding. SDM Vol. 1 §4.8.4 "Rounding", §4.9.1.4-4.9.1.6, §8.5.4-8.5.6.
  */
 import { MSB, i32, i64, k64, select, type Expr, type Fn, type FnRef, type Lib, type Var } from './emit.ts';
-import { C1, FCW_PC, FCW_PC_64, FCW_RC, MXCSR_FTZ, MXCSR_MASK_SHIFT, MXCSR_RC_SHIFT, OE, PE, RC_NEAREST, RC_DOWN, RC_UP, UE } from './flags.ts';
+import {
+  C1,
+  FCW_PC,
+  FCW_PC_64,
+  FCW_RC,
+  MXCSR_FTZ,
+  MXCSR_MASK_SHIFT,
+  MXCSR_RC_SHIFT,
+  OE,
+  PE,
+  RC_NEAREST,
+  RC_DOWN,
+  RC_UP,
+  UE,
+} from './flags.ts';
 import { F80_EXP_ADJUST, F80_MAX_EXP, F32, F64, type Format } from './formats.ts';
 import { shiftRightJam } from './wide.ts';
 
@@ -44,15 +58,19 @@ function defineRoundF80(lib: Lib): FnRef {
     const flags = f.i32(0);
     const rounded = f.i32();
     const precisionCut = (): void => {
-      f.if(pc.eq(0x200), () => {
-        lo!.set(hi!.shl(53).or(lo!.nz().extU()));
-        ulp.set(0x800);
-      }, () => {
-        f.if(pc.eqz(), () => {
-          lo!.set(hi!.shl(24).or(lo!.nz().extU()));
-          ulp.set(k64(0x100, 0));
-        });
-      });
+      f.if(
+        pc.eq(0x200),
+        () => {
+          lo!.set(hi!.shl(53).or(lo!.nz().extU()));
+          ulp.set(0x800);
+        },
+        () => {
+          f.if(pc.eqz(), () => {
+            lo!.set(hi!.shl(24).or(lo!.nz().extU()));
+            ulp.set(k64(0x100, 0));
+          });
+        },
+      );
       hi!.set(hi!.and(ulp.neg()));
     };
     const roundHere = (): void => {
@@ -129,56 +147,61 @@ function defineRoundF80(lib: Lib): FnRef {
 function defineRoundIeee(lib: Lib, fmt: Format): FnRef {
   const drop = 64 - fmt.precision;
   const fractionBits = fmt.precision - 1;
-  return lib.fn(`round_${fmt.name}`, ['i32', 'i32', 'i64', 'i64', 'i32'], ['i64', 'i32'], (f, sign, e, hi, lo, mxcsr) => {
-    const rc = f.i32(mxcsr!.shr(MXCSR_RC_SHIFT).and(3));
-    const negative = sign!;
-    const signBit = f.i64(sign!.extU().shl(fmt.name === 'f32' ? 31 : 63));
-    /** Kept bits, right-aligned. */
-    const kept = f.i64();
-    const rounded = f.i32();
-    const flags = f.i32(0);
-    const roundHere = (): void => {
-      lo!.set(hi!.shl(fmt.precision).or(lo!.nz().extU()));
-      kept.set(hi!.shr(drop));
-      rounded.set(roundsUp(rc, negative, kept.wrap().and(1), lo!));
-      kept.set(kept.add(rounded.extU()));
-    };
-    const inexact = (): Expr => select(lo!.nz(), select(rounded, i32(PE | C1), i32(PE)), i32(0));
+  return lib.fn(
+    `round_${fmt.name}`,
+    ['i32', 'i32', 'i64', 'i64', 'i32'],
+    ['i64', 'i32'],
+    (f, sign, e, hi, lo, mxcsr) => {
+      const rc = f.i32(mxcsr!.shr(MXCSR_RC_SHIFT).and(3));
+      const negative = sign!;
+      const signBit = f.i64(sign!.extU().shl(fmt.name === 'f32' ? 31 : 63));
+      /** Kept bits, right-aligned. */
+      const kept = f.i64();
+      const rounded = f.i32();
+      const flags = f.i32(0);
+      const roundHere = (): void => {
+        lo!.set(hi!.shl(fmt.precision).or(lo!.nz().extU()));
+        kept.set(hi!.shr(drop));
+        rounded.set(roundsUp(rc, negative, kept.wrap().and(1), lo!));
+        kept.set(kept.add(rounded.extU()));
+      };
+      const inexact = (): Expr => select(lo!.nz(), select(rounded, i32(PE | C1), i32(PE)), i32(0));
 
-    f.if(e!.leS(0), () => {
-      const savedHi = f.i64(hi!);
-      const savedLo = f.i64(lo!);
-      roundHere();
-      f.if(e!.nz().or(kept.shr(fmt.precision).eqz()), () => {
-        f.if(mxcsr!.and(UE << MXCSR_MASK_SHIFT).eqz(), () => f.ret(i64(0), inexact().or(UE)));
-        f.if(mxcsr!.and(MXCSR_FTZ), () => f.ret(signBit, i32(UE | PE)));
-        flags.set(UE);
+      f.if(e!.leS(0), () => {
+        const savedHi = f.i64(hi!);
+        const savedLo = f.i64(lo!);
+        roundHere();
+        f.if(e!.nz().or(kept.shr(fmt.precision).eqz()), () => {
+          f.if(mxcsr!.and(UE << MXCSR_MASK_SHIFT).eqz(), () => f.ret(i64(0), inexact().or(UE)));
+          f.if(mxcsr!.and(MXCSR_FTZ), () => f.ret(signBit, i32(UE | PE)));
+          flags.set(UE);
+        });
+        hi!.set(savedHi);
+        lo!.set(savedLo);
+        const n = f.i32(i32(1).sub(e!));
+        shiftRightJam(f, hi!, lo!, n);
+        roundHere();
+        // A carry into the hidden bit makes the exponent field 1 by itself.
+        f.ret(kept.or(signBit), select(lo!.nz(), inexact().or(flags), i32(0)));
       });
-      hi!.set(savedHi);
-      lo!.set(savedLo);
-      const n = f.i32(i32(1).sub(e!));
-      shiftRightJam(f, hi!, lo!, n);
-      roundHere();
-      // A carry into the hidden bit makes the exponent field 1 by itself.
-      f.ret(kept.or(signBit), select(lo!.nz(), inexact().or(flags), i32(0)));
-    });
 
-    roundHere();
-    f.if(kept.shr(fmt.precision).nz(), () => {
-      kept.set(kept.shr(1));
-      e!.set(e!.add(1));
-    });
-    f.if(e!.ltS(fmt.maxExp), () => {
-      // The hidden bit in `kept` adds one to the exponent field.
-      f.ret(kept.add(e!.sub(1).extU().shl(fractionBits)).or(signBit), inexact());
-    });
-    // Unmasked overflow: nothing is stored, but whether the result was inexact still shows.
-    f.if(mxcsr!.and(OE << MXCSR_MASK_SHIFT).eqz(), () => f.ret(i64(0), inexact().or(OE)));
-    const infinity = f.i64(i64(fmt.maxExp).shl(fractionBits));
-    const toInfinity = rc.eq(RC_NEAREST).or(rc.eq(select(negative, i32(RC_DOWN), i32(RC_UP))));
-    f.if(toInfinity, () => f.ret(infinity.or(signBit), i32(OE | PE | C1)));
-    f.ret(infinity.sub(1).or(signBit), i32(OE | PE));
-  });
+      roundHere();
+      f.if(kept.shr(fmt.precision).nz(), () => {
+        kept.set(kept.shr(1));
+        e!.set(e!.add(1));
+      });
+      f.if(e!.ltS(fmt.maxExp), () => {
+        // The hidden bit in `kept` adds one to the exponent field.
+        f.ret(kept.add(e!.sub(1).extU().shl(fractionBits)).or(signBit), inexact());
+      });
+      // Unmasked overflow: nothing is stored, but whether the result was inexact still shows.
+      f.if(mxcsr!.and(OE << MXCSR_MASK_SHIFT).eqz(), () => f.ret(i64(0), inexact().or(OE)));
+      const infinity = f.i64(i64(fmt.maxExp).shl(fractionBits));
+      const toInfinity = rc.eq(RC_NEAREST).or(rc.eq(select(negative, i32(RC_DOWN), i32(RC_UP))));
+      f.if(toInfinity, () => f.ret(infinity.or(signBit), i32(OE | PE | C1)));
+      f.ret(infinity.sub(1).or(signBit), i32(OE | PE));
+    },
+  );
 }
 
 /** The x87 control word's masks and rounding control in their MXCSR positions, for stores to f32 and f64. */
@@ -191,22 +214,32 @@ export function mxcsrFromFcw(fcw: Expr): Expr {
  * falls through to `round_f80` otherwise. Hot path.
  */
 export function finishF80(f: Fn, r: RoundFns, dst: Var, sign: Expr, e: Var, hi: Var, lo: Var, fcw: Var): void {
-  f.if(fcw.and(FCW_PC | FCW_RC).eq(FCW_PC_64).and(e.sub(1).ltU(F80_MAX_EXP - 2)), () => {
-    f.if(lo.eqz(), () => {
+  f.if(
+    fcw
+      .and(FCW_PC | FCW_RC)
+      .eq(FCW_PC_64)
+      .and(e.sub(1).ltU(F80_MAX_EXP - 2)),
+    () => {
+      f.if(lo.eqz(), () => {
+        storeF80(f, dst, e.or(sign), hi);
+        f.ret(i32(0));
+      });
+      const up = f.i64(
+        lo
+          .gtU(MSB)
+          .or(lo.eq(MSB).and(hi.wrap().and(1)))
+          .extU(),
+      );
+      hi.set(hi.add(up));
+      f.if(hi.eqz(), () => {
+        hi.set(MSB);
+        e.set(e.add(1));
+      });
       storeF80(f, dst, e.or(sign), hi);
-      f.ret(i32(0));
-    });
-    const up = f.i64(lo.gtU(MSB).or(lo.eq(MSB).and(hi.wrap().and(1))).extU());
-    hi.set(hi.add(up));
-    f.if(hi.eqz(), () => {
-      hi.set(MSB);
-      e.set(e.add(1));
-    });
-    storeF80(f, dst, e.or(sign), hi);
-    f.ret(up.wrap().shl(9).or(PE));
-  });
+      f.ret(up.wrap().shl(9).or(PE));
+    },
+  );
   f.b.get(dst.index);
   sign.gen(f.b);
   f.b.get(e.index).get(hi.index).get(lo.index).get(fcw.index).call(r.f80.index).return_();
 }
-

@@ -5,7 +5,18 @@
  */
 import { f64, select, type Lib } from './emit.ts';
 import { F32 } from './formats.ts';
-import { defaultNan, expField, infinityBits, isNan, isNegative, isZero, lanesBody, loadLane, quietBit, signBit } from './sse-lane.ts';
+import {
+  defaultNan,
+  expField,
+  infinityBits,
+  isNan,
+  isNegative,
+  isZero,
+  lanesBody,
+  loadLane,
+  quietBit,
+  signBit,
+} from './sse-lane.ts';
 
 export function defineSseApprox(lib: Lib): void {
   for (const name of ['rcp', 'rsqrt'] as const) {

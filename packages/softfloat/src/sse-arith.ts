@@ -10,8 +10,23 @@ import { IE, MXCSR_RC_SHIFT, RC_DOWN, ZE } from './flags.ts';
 import { F32, F64, type Format } from './formats.ts';
 import type { RoundFns } from './round.ts';
 import {
-  applyDaz, defaultNan, denormalFlag, expField, exportBinary, exportUnary, infinityBits, isInfinity, isNan, isNegative,
-  isZero, nanResult, quietBit, isSignalling, signBit, unpackIeee, width,
+  applyDaz,
+  defaultNan,
+  denormalFlag,
+  expField,
+  exportBinary,
+  exportUnary,
+  infinityBits,
+  isInfinity,
+  isNan,
+  isNegative,
+  isZero,
+  nanResult,
+  quietBit,
+  isSignalling,
+  signBit,
+  unpackIeee,
+  width,
 } from './sse-lane.ts';
 import type { WideFns } from './wide.ts';
 
@@ -22,7 +37,8 @@ type Op = 'add' | 'sub' | 'mul' | 'div';
 
 export function defineSseArith(lib: Lib, round: RoundFns, wide: WideFns): void {
   for (const t of [F32, F64]) {
-    for (const op of ['add', 'sub', 'mul', 'div'] as const) exportBinary(lib, `sse_${op}_${t.name}`, t, defineBinary(lib, round, wide, t, op));
+    for (const op of ['add', 'sub', 'mul', 'div'] as const)
+      exportBinary(lib, `sse_${op}_${t.name}`, t, defineBinary(lib, round, wide, t, op));
     for (const op of ['min', 'max'] as const) exportBinary(lib, `sse_${op}_${t.name}`, t, defineMinMax(lib, t, op));
     exportUnary(lib, `sse_sqrt_${t.name}`, { from: width(t), to: width(t) }, defineSqrt(lib, round, wide, t));
   }
@@ -35,7 +51,9 @@ const isSafe = (t: Format, exp: Expr): Expr => exp.sub(2).ltU(t.maxExp - 2);
 
 /** An f32 lane as a double, exactly; an f64 lane as itself. */
 const asDouble = (t: Format, v: Expr): Expr =>
-  t.name === 'f32' ? v.wrap().un('f32_reinterpret_i32', 'f32').un('f64_promote_f32', 'f64') : v.un('f64_reinterpret_i64', 'f64');
+  t.name === 'f32'
+    ? v.wrap().un('f32_reinterpret_i32', 'f32').un('f64_promote_f32', 'f64')
+    : v.un('f64_reinterpret_i64', 'f64');
 const bitsOfF32 = (v: Expr): Expr => v.un('i32_reinterpret_f32', 'i32').extU();
 
 /** Is the rounded f64 sum s of a and b off? The error of a sum is a double; Knuth, TAOCP vol. 2 §4.2.2 theorem B. */
@@ -61,7 +79,13 @@ function fastBinary(f: Fn, t: Format, op: Op, a: Var, b: Var, mxcsr: Var): void 
       bits.set(bitsOfF32(narrow));
       if (op === 'mul') inexact.set(back.un('f64_abs').eq(r.un('f64_abs')).eqz());
       else if (op === 'div') inexact.set(back.mul(y).eq(x).eqz());
-      else inexact.set(back.eq(r).eqz().or(sumInexact(f, x, y, r)));
+      else
+        inexact.set(
+          back
+            .eq(r)
+            .eqz()
+            .or(sumInexact(f, x, y, r)),
+        );
     } else {
       bits.set(r.un('i64_reinterpret_f64', 'i64'));
       if (op === 'mul' || op === 'div') {
@@ -70,11 +94,22 @@ function fastBinary(f: Fn, t: Format, op: Op, a: Var, b: Var, mxcsr: Var): void 
         if (op === 'mul') {
           // The 105- or 106-bit product fits 53 bits exactly when it has that many zeros at the end.
           const zeros = a.or(hidden).ctz().add(b.or(hidden).ctz()).wrap();
-          inexact.set(zeros.ltS(er.sub(ea).sub(eb).add(t.bias + 52)));
+          inexact.set(
+            zeros.ltS(
+              er
+                .sub(ea)
+                .sub(eb)
+                .add(t.bias + 52),
+            ),
+          );
         } else {
           // q * b = a << k; both sides differ by far less than 2^63, so the low 64 bits decide.
           const significand = (v: Expr): Expr => v.shl(12).shr(12).or(hidden);
-          const k = ea.sub(er).sub(eb).add(t.bias + 52).extU();
+          const k = ea
+            .sub(er)
+            .sub(eb)
+            .add(t.bias + 52)
+            .extU();
           inexact.set(significand(bits).mul(significand(b)).ne(significand(a).shl(k)));
         }
       } else inexact.set(sumInexact(f, x, y, r));
@@ -94,9 +129,12 @@ function defineBinary(lib: Lib, round: RoundFns, wide: WideFns, t: Format, op: O
     const zeroA = f.i32(isZero(t, a!));
     const zeroB = f.i32(isZero(t, b!));
     const sign = f.i64(a!.xor(b!).and(signBit(t)));
-    const invalid = op === 'mul' ? infA.and(zeroB).or(zeroA.and(infB))
-      : op === 'div' ? infA.and(infB).or(zeroA.and(zeroB))
-        : infA.and(infB).and(sign.nz());
+    const invalid =
+      op === 'mul'
+        ? infA.and(zeroB).or(zeroA.and(infB))
+        : op === 'div'
+          ? infA.and(infB).or(zeroA.and(zeroB))
+          : infA.and(infB).and(sign.nz());
     f.if(invalid, () => f.ret(defaultNan(t), i32(IE)));
     if (op === 'div') f.if(zeroB.and(infA.eqz()), () => f.ret(infinityBits(t).or(sign), i32(ZE)));
     const flags = denormalFlag(f, t, [a!, b!], mxcsr!);
@@ -189,7 +227,10 @@ function defineSqrt(lib: Lib, round: RoundFns, wide: WideFns, t: Format): FnRef 
         bits.set(asDouble(t, a!).un('f64_sqrt').un('i64_reinterpret_f64', 'i64'));
         // r * r = a << k, as for division.
         const m = f.i64(bits.shl(12).shr(12).or(i64(1).shl(52)));
-        const k = ea.sub(expField(t, bits).shl(1)).add(t.bias + 52).extU();
+        const k = ea
+          .sub(expField(t, bits).shl(1))
+          .add(t.bias + 52)
+          .extU();
         inexact.set(m.mul(m).ne(a!.shl(12).shr(12).or(i64(1).shl(52)).shl(k)));
       }
       f.ret(bits, inexact.shl(5));

@@ -19,23 +19,31 @@ export function defineSseCompare(lib: Lib): void {
       const kind = f.i32(pred!.and(3));
       const truth = f.i32();
       const flags = f.i32(0);
-      f.if(isNan(t, a!).or(isNan(t, b!)), () => {
-        truth.set(kind.eq(3));
-        // LT, LE and their negations signal for quiet NaNs too.
-        flags.set(isSignalling(t, a!).or(isSignalling(t, b!)).or(kind.eq(1)).or(kind.eq(2)));
-      }, () => {
-        flags.set(denormalFlag(f, t, [a!, b!], mxcsr!));
-        const x = t.name === 'f32' ? f.f32(a!.wrap().un(float, 'f32')) : f.f64(a!.un(float, 'f64'));
-        const y = t.name === 'f32' ? f.f32(b!.wrap().un(float, 'f32')) : f.f64(b!.un(float, 'f64'));
-        truth.set(select(kind.eqz(), x.eq(y), select(kind.eq(1), x.lt(y), x.le(y).and(kind.ne(3)))));
-      });
+      f.if(
+        isNan(t, a!).or(isNan(t, b!)),
+        () => {
+          truth.set(kind.eq(3));
+          // LT, LE and their negations signal for quiet NaNs too.
+          flags.set(isSignalling(t, a!).or(isSignalling(t, b!)).or(kind.eq(1)).or(kind.eq(2)));
+        },
+        () => {
+          flags.set(denormalFlag(f, t, [a!, b!], mxcsr!));
+          const x = t.name === 'f32' ? f.f32(a!.wrap().un(float, 'f32')) : f.f64(a!.un(float, 'f64'));
+          const y = t.name === 'f32' ? f.f32(b!.wrap().un(float, 'f32')) : f.f64(b!.un(float, 'f64'));
+          truth.set(select(kind.eqz(), x.eq(y), select(kind.eq(1), x.lt(y), x.le(y).and(kind.ne(3)))));
+        },
+      );
       truth.set(truth.xor(pred!.shr(2).and(1)));
       const ones = t.name === 'f32' ? i64(0xffffffff) : i64(-1);
       f.ret(select(truth, ones, i64(0)), flags);
     });
     lib.export(`sse_cmp_${t.name}`, 5, (f, dst, a, b, lanesPred, mxcsr) => {
       lanesBody(f, { from: width(t), to: width(t) }, dst!, lanesPred!.and(0xff), mxcsr!, (at, bits, flags) => {
-        f.callInto(compare, [loadLane(width(t), a!.add(at)), loadLane(width(t), b!.add(at)), mxcsr!, lanesPred!.shr(8)], [bits, flags]);
+        f.callInto(
+          compare,
+          [loadLane(width(t), a!.add(at)), loadLane(width(t), b!.add(at)), mxcsr!, lanesPred!.shr(8)],
+          [bits, flags],
+        );
       });
     });
     lib.export(`sse_comis_${t.name}`, 4, (f, a, b, quiet, mxcsr) => {
@@ -46,7 +54,9 @@ export function defineSseCompare(lib: Lib): void {
         applyDaz(f, t, y, mxcsr!);
       });
       f.if(isNan(t, x).or(isNan(t, y)), () => {
-        f.ret(select(quiet!.eqz().or(isSignalling(t, x)).or(isSignalling(t, y)), i32(IE | ZF | PF | CF), i32(ZF | PF | CF)));
+        f.ret(
+          select(quiet!.eqz().or(isSignalling(t, x)).or(isSignalling(t, y)), i32(IE | ZF | PF | CF), i32(ZF | PF | CF)),
+        );
       });
       const p = t.name === 'f32' ? f.f32(x.wrap().un(float, 'f32')) : f.f64(x.un(float, 'f64'));
       const q = t.name === 'f32' ? f.f32(y.wrap().un(float, 'f32')) : f.f64(y.un(float, 'f64'));

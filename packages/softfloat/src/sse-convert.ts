@@ -5,8 +5,24 @@ import { IE, MXCSR_RC_SHIFT, PE, RC_ZERO } from './flags.ts';
 import { F32, F64, type Format } from './formats.ts';
 import { roundsUp, type RoundFns } from './round.ts';
 import {
-  applyDaz, denormalFlag, expField, exportUnary, fractionBits, infinityBits, isInfinity, isNan, isNegative, isSignalling, isZero,
-  lanesBody, loadLane, magnitude, quietBit, signBit, unpackIeee, width,
+  applyDaz,
+  denormalFlag,
+  expField,
+  exportUnary,
+  fractionBits,
+  infinityBits,
+  isInfinity,
+  isNan,
+  isNegative,
+  isSignalling,
+  isZero,
+  lanesBody,
+  loadLane,
+  magnitude,
+  quietBit,
+  signBit,
+  unpackIeee,
+  width,
 } from './sse-lane.ts';
 
 export function defineSseConvert(lib: Lib, round: RoundFns): void {
@@ -25,9 +41,16 @@ export function defineSseConvert(lib: Lib, round: RoundFns): void {
 function defineWidth(lib: Lib, round: RoundFns, from: Format, to: Format): void {
   const lane = lib.fn(`cvt_${from.name}_${to.name}`, ['i64', 'i32'], ['i64', 'i32'], (f, a, mxcsr) => {
     applyDaz(f, from, a!, mxcsr!);
-    const sign = f.i64(isNegative(from, a!).extU().shl(to.name === 'f32' ? 31 : 63));
+    const sign = f.i64(
+      isNegative(from, a!)
+        .extU()
+        .shl(to.name === 'f32' ? 31 : 63),
+    );
     const gap = fractionBits(to) - fractionBits(from);
-    const moved = gap > 0 ? a!.shl(64 - fractionBits(from)).shr(64 - fractionBits(to)) : a!.shl(64 - fractionBits(from)).shr(64 - fractionBits(from) - gap);
+    const moved =
+      gap > 0
+        ? a!.shl(64 - fractionBits(from)).shr(64 - fractionBits(to))
+        : a!.shl(64 - fractionBits(from)).shr(64 - fractionBits(from) - gap);
     f.if(isNan(from, a!), () => f.ret(sign.or(infinityBits(to)).or(quietBit(to)).or(moved), isSignalling(from, a!)));
     f.if(isInfinity(from, a!), () => f.ret(sign.or(infinityBits(to)), i32(0)));
     f.if(isZero(from, a!), () => f.ret(sign, i32(0)));
@@ -63,13 +86,22 @@ function integerOf(f: Fn, t: Format, a: Expr, rc: Expr): { mag: Expr; inexact: E
   const fraction = f.i64(0);
   const big = f.i32(exp.geU(t.bias + 64));
   f.if(big.eqz(), () => {
-    const m = f.i64(a.shl(64 - fractionBits(t)).shr(1).or(exp.nz().extU().shl(63)));
+    const m = f.i64(
+      a
+        .shl(64 - fractionBits(t))
+        .shr(1)
+        .or(exp.nz().extU().shl(63)),
+    );
     const shift = f.i32(i32(t.bias + 63).sub(exp));
     const w = f.i64(shift.extU());
-    f.if(shift.ltU(64), () => {
-      mag.set(m.shr(w));
-      fraction.set(select(shift.nz(), m.shl(w.neg()), i64(0)));
-    }, () => fraction.set(select(shift.eq(64), m, m.nz().extU())));
+    f.if(
+      shift.ltU(64),
+      () => {
+        mag.set(m.shr(w));
+        fraction.set(select(shift.nz(), m.shl(w.neg()), i64(0)));
+      },
+      () => fraction.set(select(shift.eq(64), m, m.nz().extU())),
+    );
     mag.set(mag.add(roundsUp(rc, isNegative(t, a), mag.wrap().and(1), fraction).extU()));
   });
   return { mag, inexact: fraction.nz(), big };
@@ -81,7 +113,10 @@ function defineToInt(lib: Lib, t: Format, bits: 32 | 64, truncate: boolean): FnR
     const rc = truncate ? i32(RC_ZERO) : f.i32(mxcsr!.shr(MXCSR_RC_SHIFT).and(3));
     const { mag, inexact, big } = integerOf(f, t, a!, rc);
     const negative = f.i32(isNegative(t, a!));
-    const limit = i64(1).shl(bits - 1).sub(1).add(negative.extU());
+    const limit = i64(1)
+      .shl(bits - 1)
+      .sub(1)
+      .add(negative.extU());
     // The integer indefinite also stands for infinities and NaNs: their exponent is out of range.
     f.if(big.or(mag.gtU(limit)), () => f.ret(i64(1).shl(bits - 1), i32(IE)));
     const value = select(negative, mag.neg(), mag);
@@ -94,7 +129,12 @@ function defineRoundLanes(lib: Lib, t: Format): void {
   const lane = lib.fn(`round_lane_${t.name}`, ['i64', 'i32', 'i32'], ['i64', 'i32'], (f, a, mxcsr, imm) => {
     applyDaz(f, t, a!, mxcsr!);
     f.if(isNan(t, a!), () => f.ret(a!.or(quietBit(t)), isSignalling(t, a!)));
-    f.if(expField(t, a!).geU(t.bias + fractionBits(t)).or(magnitude(t, a!).eqz()), () => f.ret(a!, i32(0)));
+    f.if(
+      expField(t, a!)
+        .geU(t.bias + fractionBits(t))
+        .or(magnitude(t, a!).eqz()),
+      () => f.ret(a!, i32(0)),
+    );
     const rc = f.i32(select(imm!.and(4), mxcsr!.shr(MXCSR_RC_SHIFT), imm!).and(3));
     const { mag, inexact } = integerOf(f, t, a!, rc);
     const flags = f.i32(select(inexact.and(imm!.and(8).eqz()), i32(PE), i32(0)));
@@ -102,8 +142,20 @@ function defineRoundLanes(lib: Lib, t: Format): void {
     f.if(mag.eqz(), () => f.ret(sign, flags));
     // The integer has at most `precision` bits: put its top bit at the hidden position.
     const n = f.i64(mag.clz());
-    const fraction = mag.shl(n).shl(1).shr(65 - t.precision);
-    f.ret(fraction.or(i64(t.bias + 63).sub(n).shl(fractionBits(t))).or(sign), flags);
+    const fraction = mag
+      .shl(n)
+      .shl(1)
+      .shr(65 - t.precision);
+    f.ret(
+      fraction
+        .or(
+          i64(t.bias + 63)
+            .sub(n)
+            .shl(fractionBits(t)),
+        )
+        .or(sign),
+      flags,
+    );
   });
   lib.export(`sse_round_${t.name}`, 4, (f, dst, a, lanesImm, mxcsr) => {
     lanesBody(f, { from: width(t), to: width(t) }, dst!, lanesImm!.and(0xff), mxcsr!, (at, bits, flags) => {

@@ -8,8 +8,21 @@ import { IE, MXCSR_RC_SHIFT, RC_DOWN } from './flags.ts';
 import { F32, F64, type Format } from './formats.ts';
 import type { RoundFns } from './round.ts';
 import {
-  applyDaz, defaultNan, denormalFlag, infinityBits, isInfinity, isNan, isNegative, isSignalling, isZero, lanesBody, loadLane, quietBit, signBit,
-  unpackIeee, width,
+  applyDaz,
+  defaultNan,
+  denormalFlag,
+  infinityBits,
+  isInfinity,
+  isNan,
+  isNegative,
+  isSignalling,
+  isZero,
+  lanesBody,
+  loadLane,
+  quietBit,
+  signBit,
+  unpackIeee,
+  width,
 } from './sse-lane.ts';
 import { addPair, copyWf, normalize, pairLess, subPair, newWf } from './wide-float.ts';
 import { shiftRightJam } from './wide.ts';
@@ -87,16 +100,20 @@ function addWide(f: Fn, r: Wide, s: Wide, onZero: () => void): void {
   });
   const d = f.i32(r.e.sub(s.e));
   shiftRightJam(f, s.hi, s.lo, d);
-  f.if(r.sign.eq(s.sign), () => {
-    addPair(f, r, s.hi, s.lo);
-    f.if(pairLess(r.hi, r.lo, s.hi, s.lo), () => {
-      r.lo.set(r.lo.shr(1).or(r.lo.and(1)).or(r.hi.shl(63)));
-      r.hi.set(r.hi.shr(1).or(i64(1).shl(63)));
-      r.e.set(r.e.add(1));
-    });
-  }, () => {
-    subPair(f, r, s.hi, s.lo);
-    f.if(r.hi.or(r.lo).eqz(), onZero);
-    normalize(f, r);
-  });
+  f.if(
+    r.sign.eq(s.sign),
+    () => {
+      addPair(f, r, s.hi, s.lo);
+      f.if(pairLess(r.hi, r.lo, s.hi, s.lo), () => {
+        r.lo.set(r.lo.shr(1).or(r.lo.and(1)).or(r.hi.shl(63)));
+        r.hi.set(r.hi.shr(1).or(i64(1).shl(63)));
+        r.e.set(r.e.add(1));
+      });
+    },
+    () => {
+      subPair(f, r, s.hi, s.lo);
+      f.if(r.hi.or(r.lo).eqz(), onZero);
+      normalize(f, r);
+    },
+  );
 }

@@ -52,11 +52,15 @@ export function unpackIeee(f: Fn, t: Format, v: Var, u: Unpacked): void {
   u.sign.set(isNegative(t, v));
   u.e.set(expField(t, v));
   u.m.set(v.shl(64 - fractionBits(t)).shr(1));
-  f.if(u.e.nz(), () => u.m.set(u.m.or(i64(1).shl(63))), () => {
-    const n = f.i64(u.m.clz());
-    u.m.set(u.m.shl(n));
-    u.e.set(i32(1).sub(n.wrap()));
-  });
+  f.if(
+    u.e.nz(),
+    () => u.m.set(u.m.or(i64(1).shl(63))),
+    () => {
+      const n = f.i64(u.m.clz());
+      u.m.set(u.m.shl(n));
+      u.e.set(i32(1).sub(n.wrap()));
+    },
+  );
 }
 
 export interface LaneShape {
@@ -69,7 +73,14 @@ export interface LaneShape {
  * Results are collected first, so `dst` may be a source, and nothing is stored when an unmasked exception occurred.
  * An unmasked pre-computation exception in any lane hides the post-computation flags of all.
  */
-export function lanesBody(f: Fn, shape: LaneShape, dst: Var, lanes: Expr, mxcsr: Expr | undefined, lane: (at: Expr, bits: Var, flags: Var) => void): void {
+export function lanesBody(
+  f: Fn,
+  shape: LaneShape,
+  dst: Var,
+  lanes: Expr,
+  mxcsr: Expr | undefined,
+  lane: (at: Expr, bits: Var, flags: Var) => void,
+): void {
   const max = 128 / Math.max(shape.from, shape.to);
   const count = f.i32(select(lanes.ltU(max), lanes, i32(max)));
   const i = f.i32(0);
@@ -81,10 +92,19 @@ export function lanesBody(f: Fn, shape: LaneShape, dst: Var, lanes: Expr, mxcsr:
   f.while(i.ltU(count), () => {
     lane(i.shl(shape.from === 32 ? 2 : 3), bits, more);
     flags.set(flags.or(more));
-    if (shape.to === 64) f.if(i, () => high.set(bits), () => low.set(bits));
+    if (shape.to === 64)
+      f.if(
+        i,
+        () => high.set(bits),
+        () => low.set(bits),
+      );
     else {
       bits.set(bits.shl(i.and(1).shl(5).extU()));
-      f.if(i.ltU(2), () => low.set(low.or(bits)), () => high.set(high.or(bits)));
+      f.if(
+        i.ltU(2),
+        () => low.set(low.or(bits)),
+        () => high.set(high.or(bits)),
+      );
     }
     i.set(i.add(1));
   });
@@ -97,8 +117,16 @@ export function lanesBody(f: Fn, shape: LaneShape, dst: Var, lanes: Expr, mxcsr:
     f.if(count, () => f.store('i64_store', dst, low));
     f.if(count.gtU(1), () => f.store('i64_store', dst, high, 8));
   } else {
-    f.if(count.eq(1), () => f.store('i64_store32', dst, low), () => f.if(count, () => f.store('i64_store', dst, low)));
-    f.if(count.eq(3), () => f.store('i64_store32', dst, high, 8), () => f.if(count.eq(4), () => f.store('i64_store', dst, high, 8)));
+    f.if(
+      count.eq(1),
+      () => f.store('i64_store32', dst, low),
+      () => f.if(count, () => f.store('i64_store', dst, low)),
+    );
+    f.if(
+      count.eq(3),
+      () => f.store('i64_store32', dst, high, 8),
+      () => f.if(count.eq(4), () => f.store('i64_store', dst, high, 8)),
+    );
   }
   f.ret(flags);
 }

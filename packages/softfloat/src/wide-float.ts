@@ -45,7 +45,8 @@ export function negatePair(r: Pair): void {
   r.hi.set(r.hi.not().add(r.lo.eqz().extU()));
   r.lo.set(r.lo.neg());
 }
-export const pairLess = (aHi: Expr, aLo: Expr, bHi: Expr, bLo: Expr): Expr => aHi.ltU(bHi).or(aHi.eq(bHi).and(aLo.ltU(bLo)));
+export const pairLess = (aHi: Expr, aLo: Expr, bHi: Expr, bLo: Expr): Expr =>
+  aHi.ltU(bHi).or(aHi.eq(bHi).and(aLo.ltU(bLo)));
 
 /** Brings the top bit up; hi:lo must not be zero. */
 export function normalize(f: Fn, r: Wf): void {
@@ -104,7 +105,11 @@ export function defineWideFloat(lib: Lib, wide: WideFns): WideFloatFns {
     const q0 = f.i64();
     const t = f.i64();
     const p = newPair(f);
-    f.if(ah!.geU(bh!), () => q1.set(-1), () => f.callInto(wide.divWide, [ah!, al!, bh!], [q1, t]));
+    f.if(
+      ah!.geU(bh!),
+      () => q1.set(-1),
+      () => f.callInto(wide.divWide, [ah!, al!, bh!], [q1, t]),
+    );
     // rem = (ah:al:r0 - q1 * (bh:bl)) as three words; `top` is its sign.
     const top = f.i64();
     mulWide(f, q1, bl!, p.hi, p.lo);
@@ -125,7 +130,11 @@ export function defineWideFloat(lib: Lib, wide: WideFns): WideFloatFns {
       rem.hi.set(rem.hi.add(carryLo));
       top.set(top.add(carry).add(rem.hi.ltU(carryLo).extU()));
     });
-    f.if(rem.hi.geU(bh!), () => q0.set(-1), () => f.callInto(wide.divWide, [rem.hi, rem.lo, bh!], [q0, t]));
+    f.if(
+      rem.hi.geU(bh!),
+      () => q0.set(-1),
+      () => f.callInto(wide.divWide, [rem.hi, rem.lo, bh!], [q0, t]),
+    );
     f.ret(q1, q0, adjust);
   });
   return { wide, mul, div };
@@ -155,7 +164,14 @@ export function divWf(f: Fn, w: WideFloatFns, a: Wf, b: Wf, r: Wf): void {
  * out = c1 w + s (c2 w^2 + s (c3 w^3 ...)), s = -1 where `negative` (a constant or a run-time flag), as a fraction.
  * Horner's scheme on scaled coefficients; the high terms need only 64 bits (see the generator).
  */
-export function horner(f: Fn, fns: WideFloatFns, w: Pair, terms: readonly Term[], negative: boolean | Var, out: Pair): void {
+export function horner(
+  f: Fn,
+  fns: WideFloatFns,
+  w: Pair,
+  terms: readonly Term[],
+  negative: boolean | Var,
+  out: Pair,
+): void {
   const mask = negative instanceof Object ? f.i64(negative.extU().neg()) : undefined;
   const last = terms.length - 1;
   setPair(out, hiWord(terms[last]!.c), terms[last]!.wide ? loWord(terms[last]!.c) : i64(0));
@@ -165,7 +181,9 @@ export function horner(f: Fn, fns: WideFloatFns, w: Pair, terms: readonly Term[]
     if (!term.wide) {
       const product = f.i64(highProduct(f, w.hi, out.hi).shr(down));
       const c = hiWord(term.c);
-      out.hi.set(mask !== undefined ? c.add(product.xor(mask).sub(mask)) : negative === true ? c.sub(product) : c.add(product));
+      out.hi.set(
+        mask !== undefined ? c.add(product.xor(mask).sub(mask)) : negative === true ? c.sub(product) : c.add(product),
+      );
       continue;
     }
     f.callInto(fns.mul, [w.hi, w.lo, out.hi, out.lo], [out.hi, out.lo]);
@@ -230,4 +248,7 @@ export function scaleBy(f: Fn, fns: WideFloatFns, z: Wf, q: Pair, negative: bool
   else f.if(negative, minus, plus);
 }
 
-export const selectPair = (cond: Expr, a: Pair, b: Pair): [Expr, Expr] => [select(cond, a.hi, b.hi), select(cond, a.lo, b.lo)];
+export const selectPair = (cond: Expr, a: Pair, b: Pair): [Expr, Expr] => [
+  select(cond, a.hi, b.hi),
+  select(cond, a.lo, b.lo),
+];

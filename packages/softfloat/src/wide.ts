@@ -22,23 +22,40 @@ export function mulWide(f: Fn, a: Expr, b: Expr, hi: Var, lo: Var): void {
 export function shiftRightJam(f: Fn, hi: Var, lo: Var, n: Var): void {
   f.if(n.nz(), () => {
     const w = f.i64(n.extU());
-    f.if(n.ltU(64), () => {
-      const lost = f.i64(lo.shl(i64(64).sub(w)));
-      lo.set(lo.shr(w).or(hi.shl(i64(64).sub(w))).or(lost.nz().extU()));
-      hi.set(hi.shr(w));
-    }, () => {
-      f.if(n.eq(64), () => {
-        lo.set(hi.or(lo.nz().extU()));
-      }, () => {
-        f.if(n.ltU(128), () => {
-          const lost = f.i64(lo.or(hi.shl(i64(128).sub(w))));
-          lo.set(hi.shr(w).or(lost.nz().extU()));
-        }, () => {
-          lo.set(hi.or(lo).nz().extU());
-        });
-      });
-      hi.set(0);
-    });
+    f.if(
+      n.ltU(64),
+      () => {
+        const lost = f.i64(lo.shl(i64(64).sub(w)));
+        lo.set(
+          lo
+            .shr(w)
+            .or(hi.shl(i64(64).sub(w)))
+            .or(lost.nz().extU()),
+        );
+        hi.set(hi.shr(w));
+      },
+      () => {
+        f.if(
+          n.eq(64),
+          () => {
+            lo.set(hi.or(lo.nz().extU()));
+          },
+          () => {
+            f.if(
+              n.ltU(128),
+              () => {
+                const lost = f.i64(lo.or(hi.shl(i64(128).sub(w))));
+                lo.set(hi.shr(w).or(lost.nz().extU()));
+              },
+              () => {
+                lo.set(hi.or(lo).nz().extU());
+              },
+            );
+          },
+        );
+        hi.set(0);
+      },
+    );
   });
 }
 
@@ -59,10 +76,21 @@ export function defineWide(lib: Lib): WideFns {
     const digit = (rem: Expr, next: Expr): [Var, Var] => {
       const q = f.i64(rem.divU(d1));
       const rhat = f.i64(rem.sub(q.mul(d1)));
-      f.while(rhat.shr(32).eqz().and(q.shr(32).nz().or(q.mul(d0).gtU(rhat.shl(32).or(next)))), () => {
-        q.set(q.sub(1));
-        rhat.set(rhat.add(d1));
-      });
+      f.while(
+        rhat
+          .shr(32)
+          .eqz()
+          .and(
+            q
+              .shr(32)
+              .nz()
+              .or(q.mul(d0).gtU(rhat.shl(32).or(next))),
+          ),
+        () => {
+          q.set(q.sub(1));
+          rhat.set(rhat.add(d1));
+        },
+      );
       return [q, f.i64(rem.shl(32).or(next).sub(q.mul(d!)))];
     };
     const [q1, r1] = digit(hi!, lo!.shr(32));
@@ -87,7 +115,11 @@ export function defineWide(lib: Lib): WideFns {
     const remLo = f.i64();
     const approx = f.f64(nHi!.un('f64_convert_i64_u', 'f64').un('f64_sqrt').mul(two32));
     // 2^64 itself does not fit: the estimate is clamped to the largest double below it.
-    f.if(approx.ge(two64), () => r.set(k64(0xffffffff, 0xfffff800)), () => r.set(approx.un('i64_trunc_f64_u', 'i64')));
+    f.if(
+      approx.ge(two64),
+      () => r.set(k64(0xffffffff, 0xfffff800)),
+      () => r.set(approx.un('i64_trunc_f64_u', 'i64')),
+    );
     const remainder = (): void => {
       mulWide(f, r, r, sq, sqLo);
       remHi.set(nHi!.sub(sq).sub(nLo!.ltU(sqLo).extU()));

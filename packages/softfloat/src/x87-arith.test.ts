@@ -16,7 +16,11 @@ const put = (at: number, v: F80): void => {
   view.setBigUint64(at, v.mant, true);
   view.setUint16(at + 8, v.exp | (v.sign << 15), true);
 };
-const get = (at: number): F80 => ({ mant: view.getBigUint64(at, true), exp: view.getUint16(at + 8, true) & 0x7fff, sign: view.getUint8(at + 9) >> 7 });
+const get = (at: number): F80 => ({
+  mant: view.getBigUint64(at, true),
+  exp: view.getUint16(at + 8, true) & 0x7fff,
+  sign: view.getUint8(at + 9) >> 7,
+});
 
 /** A positive rational as num / den, and its sign. */
 interface Exact {
@@ -69,7 +73,10 @@ function round(x: Exact, pc: number, rc: number): Rounded {
   if (top > BIAS) {
     const toInfinity = rc === 0 || (rc === 1 && x.negative) || (rc === 2 && !x.negative);
     const largest = ((1n << BigInt(precision)) - 1n) << BigInt(64 - precision);
-    return { value: { sign, exp: toInfinity ? 0x7fff : 0x7ffe, mant: toInfinity ? 1n << 63n : largest }, flags: toInfinity ? 0x228 : 0x28 };
+    return {
+      value: { sign, exp: toInfinity ? 0x7fff : 0x7ffe, mant: toInfinity ? 1n << 63n : largest },
+      flags: toInfinity ? 0x228 : 0x28,
+    };
   }
   const exp = top < 1 - BIAS ? 0 : top + BIAS;
   const shift = quantum + BIAS + 63 - Math.max(exp, 1);
@@ -87,21 +94,38 @@ const sqrtFloor = (n: bigint): bigint => {
 
 const mantissa = fc.oneof(
   fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }),
-  fc.integer({ min: 0, max: 62 }).chain((k) => fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }).map((m) => (m >> BigInt(k)) << BigInt(k))),
-  fc.constantFrom(0n, 1n, (1n << 63n) - 1n, (1n << 62n), (1n << 40n) - 1n),
+  fc
+    .integer({ min: 0, max: 62 })
+    .chain((k) => fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }).map((m) => (m >> BigInt(k)) << BigInt(k))),
+  fc.constantFrom(0n, 1n, (1n << 63n) - 1n, 1n << 62n, (1n << 40n) - 1n),
 );
-const exponent = fc.oneof(fc.integer({ min: BIAS - 70, max: BIAS + 70 }), fc.integer({ min: 0, max: 0x7ffe }), fc.integer({ min: 0, max: 70 }), fc.integer({ min: 0x7ffe - 70, max: 0x7ffe }));
-const finite = fc.record({ sign: fc.integer({ min: 0, max: 1 }), exp: exponent, mant: mantissa })
+const exponent = fc.oneof(
+  fc.integer({ min: BIAS - 70, max: BIAS + 70 }),
+  fc.integer({ min: 0, max: 0x7ffe }),
+  fc.integer({ min: 0, max: 70 }),
+  fc.integer({ min: 0x7ffe - 70, max: 0x7ffe }),
+);
+const finite = fc
+  .record({ sign: fc.integer({ min: 0, max: 1 }), exp: exponent, mant: mantissa })
   .map((v): F80 => ({ ...v, mant: v.exp === 0 ? v.mant : v.mant | (1n << 63n) }))
   .filter((v) => v.mant !== 0n);
 const control = fc.record({ pc: fc.integer({ min: 0, max: 3 }), rc: fc.integer({ min: 0, max: 3 }) });
 /** A second operand that often cancels against the first. */
-const pair = fc.tuple(finite, finite, fc.integer({ min: 0, max: 9 }), fc.integer({ min: -2, max: 2 })).map(([a, b, near, d]): [F80, F80] => {
-  if (near > 2 || a.exp < 3 || a.exp > 0x7ffc) return [a, b];
-  return [a, { sign: near & 1, exp: a.exp + (near === 2 ? d : 0), mant: BigInt.asUintN(64, a.mant + BigInt(d)) | (1n << 63n) }];
-});
+const pair = fc
+  .tuple(finite, finite, fc.integer({ min: 0, max: 9 }), fc.integer({ min: -2, max: 2 }))
+  .map(([a, b, near, d]): [F80, F80] => {
+    if (near > 2 || a.exp < 3 || a.exp > 0x7ffc) return [a, b];
+    return [
+      a,
+      { sign: near & 1, exp: a.exp + (near === 2 ? d : 0), mant: BigInt.asUintN(64, a.mant + BigInt(d)) | (1n << 63n) },
+    ];
+  });
 
-const exactOf = (num: bigint, den: bigint): Exact => ({ negative: num < 0n !== den < 0n, num: num < 0n ? -num : num, den: den < 0n ? -den : den });
+const exactOf = (num: bigint, den: bigint): Exact => ({
+  negative: num < 0n !== den < 0n,
+  num: num < 0n ? -num : num,
+  den: den < 0n ? -den : den,
+});
 const OPS: readonly (readonly [name: string, exact: (a: bigint, b: bigint) => Exact])[] = [
   ['f80_add', (a, b) => exactOf(a + b, UNIT)],
   ['f80_sub', (a, b) => exactOf(a - b, UNIT)],
@@ -116,30 +140,48 @@ function check(name: string, args: readonly F80[], pc: number, rc: number, want:
   const flags = args.length === 2 ? s.call(name, 32, 0, 16, fcw) : s.call(name, 32, 0, fcw);
   const got = get(32);
   const { value } = want;
-  const ok = got.mant === value.mant && got.exp === value.exp && got.sign === value.sign && flags === (want.flags | denormal);
+  const ok =
+    got.mant === value.mant && got.exp === value.exp && got.sign === value.sign && flags === (want.flags | denormal);
   if (!ok) expect({ ...got, flags }).toEqual({ ...value, flags: want.flags | denormal });
 }
 
 describe('80-bit arithmetic against exact rationals', () => {
   for (const [name, exact] of OPS) {
     it(`${name} rounds like the exact result`, () => {
-      fc.assert(fc.property(pair, control, ([a, b], { pc, rc }) => {
-        const x = exact(scaled(a), scaled(b));
-        const want = x.num === 0n ? { value: { sign: rc === 1 ? 1 : 0, exp: 0, mant: 0n }, flags: 0 } : round(x, pc, rc);
-        check(name, [a, b], pc, rc, want);
-      }), { seed: 80, numRuns: 700 });
+      fc.assert(
+        fc.property(pair, control, ([a, b], { pc, rc }) => {
+          const x = exact(scaled(a), scaled(b));
+          const want =
+            x.num === 0n ? { value: { sign: rc === 1 ? 1 : 0, exp: 0, mant: 0n }, flags: 0 } : round(x, pc, rc);
+          check(name, [a, b], pc, rc, want);
+        }),
+        { seed: 80, numRuns: 700 },
+      );
     });
   }
 
   it('f80_sqrt rounds like the exact root', () => {
-    fc.assert(fc.property(finite.map((v) => ({ ...v, sign: 0 })), control, (a, { pc, rc }) => {
-      // sqrt(n / 2^OFFSET) with 200 further bits; a sticky 1 stands for the irrational rest.
-      const odd = OFFSET & 1n;
-      const n = scaled(a) << (400n + odd);
-      const root = sqrtFloor(n);
-      const num = 2n * root + (root * root === n ? 0n : 1n);
-      check('f80_sqrt', [a], pc, rc, round({ negative: false, num, den: 1n << (1n + 200n + (OFFSET + odd) / 2n) }, pc, rc));
-    }), { seed: 81, numRuns: 200 });
+    fc.assert(
+      fc.property(
+        finite.map((v) => ({ ...v, sign: 0 })),
+        control,
+        (a, { pc, rc }) => {
+          // sqrt(n / 2^OFFSET) with 200 further bits; a sticky 1 stands for the irrational rest.
+          const odd = OFFSET & 1n;
+          const n = scaled(a) << (400n + odd);
+          const root = sqrtFloor(n);
+          const num = 2n * root + (root * root === n ? 0n : 1n);
+          check(
+            'f80_sqrt',
+            [a],
+            pc,
+            rc,
+            round({ negative: false, num, den: 1n << (1n + 200n + (OFFSET + odd) / 2n) }, pc, rc),
+          );
+        },
+      ),
+      { seed: 81, numRuns: 200 },
+    );
   });
 });
 
@@ -148,7 +190,11 @@ describe('80-bit special operands', () => {
     view.setBigUint64(0, BigInt('0x' + hex.slice(4)), true);
     view.setUint16(8, parseInt(hex.slice(0, 4), 16), true);
   };
-  const read = (at: number): string => view.getUint16(at + 8, true).toString(16).padStart(4, '0') + view.getBigUint64(at, true).toString(16).padStart(16, '0');
+  const read = (at: number): string =>
+    view
+      .getUint16(at + 8, true)
+      .toString(16)
+      .padStart(4, '0') + view.getBigUint64(at, true).toString(16).padStart(16, '0');
 
   it('keeps the destination when an invalid operation is unmasked, and stores the default NaN when it is masked', () => {
     bytes('bfff8000000000000000'); // -1
@@ -162,7 +208,7 @@ describe('80-bit special operands', () => {
   it('adds 24576 to the exponent of an unmasked underflow and takes it from an unmasked overflow', () => {
     bytes('00018000000000000000'); // 2^-16382
     expect(s.call('f80_mul', 32, 0, 0, 0x36f)).toBe(16);
-    expect(read(32)).toBe(((1 + 1 - BIAS + 24576).toString(16)).padStart(4, '0') + '8000000000000000');
+    expect(read(32)).toBe((1 + 1 - BIAS + 24576).toString(16).padStart(4, '0') + '8000000000000000');
     bytes('7ffe8000000000000000');
     expect(s.call('f80_mul', 32, 0, 0, 0x377)).toBe(8);
     expect(read(32)).toBe((0x7ffe + 0x7ffe - BIAS - 24576).toString(16).padStart(4, '0') + '8000000000000000');

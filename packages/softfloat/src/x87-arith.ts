@@ -5,8 +5,31 @@
  * The value functions take (dst, ma, sea, mb, seb, fcw, de): `de` is DE when an f32/f64 memory operand was denormal,
  * which its 80-bit form no longer shows. A denormal raises DE only if no NaN, invalid or zero-divide case came first.
  */
-import { MSB, call, i32, i64, load, select, type Expr, type Fn, type FnRef, type Lib, type Ty, type Var } from './emit.ts';
-import { addCore, divCore, mulCore, newUnpacked, newWide, sqrtCore, unpackF80, type Unpacked, type Wide } from './arith.ts';
+import {
+  MSB,
+  call,
+  i32,
+  i64,
+  load,
+  select,
+  type Expr,
+  type Fn,
+  type FnRef,
+  type Lib,
+  type Ty,
+  type Var,
+} from './emit.ts';
+import {
+  addCore,
+  divCore,
+  mulCore,
+  newUnpacked,
+  newWide,
+  sqrtCore,
+  unpackF80,
+  type Unpacked,
+  type Wide,
+} from './arith.ts';
 import { DE, FCW_RC, RC_DOWN, ZE } from './flags.ts';
 import { F80_BIAS } from './formats.ts';
 import { finishF80, storeF80, type RoundFns } from './round.ts';

@@ -9,8 +9,22 @@ import { F80_BIAS } from './formats.ts';
 import { ATAN, ATAN_SERIES, PI } from './gen/constants.ts';
 import { storeF80 } from './round.ts';
 import {
-  addPair, defineTable, divWf, hiWord, horner, loWord, newPair, newWf, normalize, scaleBy, setPair, subPair, toFraction,
-  type Pair, type Wf, type WideFloatFns,
+  addPair,
+  defineTable,
+  divWf,
+  hiWord,
+  horner,
+  loWord,
+  newPair,
+  newWf,
+  normalize,
+  scaleBy,
+  setPair,
+  subPair,
+  toFraction,
+  type Pair,
+  type Wf,
+  type WideFloatFns,
 } from './wide-float.ts';
 import { mulWide, shiftRightJam } from './wide.ts';
 import type { X87Core } from './x87-arith.ts';
@@ -46,11 +60,15 @@ export function defineX87Atan(lib: Lib, c: X87Core, w: WideFloatFns): void {
     const piQuarters = (quarters: Expr): void => {
       setPair(r, hiWord(PI), loWord(PI));
       const n = f.i32(quarters);
-      f.if(n.eq(3), () => {
-        // 3 pi/4 = pi - pi/4.
-        r.e.set(1);
-        subPair(f, r, hiWord(PI).shr(2), loWord(PI).shr(2).or(hiWord(PI).shl(62)));
-      }, () => r.e.set(select(n.eq(4), i32(1), select(n.eq(2), i32(0), i32(-1)))));
+      f.if(
+        n.eq(3),
+        () => {
+          // 3 pi/4 = pi - pi/4.
+          r.e.set(1);
+          subPair(f, r, hiWord(PI).shr(2), loWord(PI).shr(2).or(hiWord(PI).shl(62)));
+        },
+        () => r.e.set(select(n.eq(4), i32(1), select(n.eq(2), i32(0), i32(-1)))),
+      );
       finish();
     };
     const infX = f.i32(isInfinity(mx, sex));
@@ -78,7 +96,11 @@ export function defineX87Atan(lib: Lib, c: X87Core, w: WideFloatFns): void {
         r.lo.set(r.lo.shr(1).or(r.hi.shl(63)));
         r.hi.set(r.hi.shr(1));
       });
-      f.if(swapped.and(xNegative), () => addPair(f, r, angle.hi, angle.lo), () => subPair(f, r, angle.hi, angle.lo));
+      f.if(
+        swapped.and(xNegative),
+        () => addPair(f, r, angle.hi, angle.lo),
+        () => subPair(f, r, angle.hi, angle.lo),
+      );
       normalize(f, r);
     });
     r.lo.set(r.lo.or(1));
@@ -96,7 +118,14 @@ function swapUnpacked(f: Fn, a: Unpacked, b: Unpacked): void {
 }
 
 /** r = atan(a / b), 0 < a <= b. */
-function atanRatio(f: Fn, w: WideFloatFns, table: Parameters<Fn['callInto']>[0], a: Unpacked, b: Unpacked, r: Wf): void {
+function atanRatio(
+  f: Fn,
+  w: WideFloatFns,
+  table: Parameters<Fn['callInto']>[0],
+  a: Unpacked,
+  b: Unpacked,
+  r: Wf,
+): void {
   const num = newWf(f);
   const den = newWf(f);
   const j = f.i32(0);
@@ -108,27 +137,36 @@ function atanRatio(f: Fn, w: WideFloatFns, table: Parameters<Fn['callInto']>[0],
   f.if(distance.leS(TABLE_REACH), () => {
     // j / 32 just below the ratio: the estimate is held down so that the remaining angle is never negative.
     const ratio = f.f64(a.m.un('f64_convert_i64_u', 'f64').div(b.m.un('f64_convert_i64_u', 'f64')));
-    const scaled = ratio.mul(i64(1023 + 5).sub(distance.extU()).shl(52).un('f64_reinterpret_i64', 'f64'));
+    const scaled = ratio.mul(
+      i64(1023 + 5)
+        .sub(distance.extU())
+        .shl(52)
+        .un('f64_reinterpret_i64', 'f64'),
+    );
     j.set(scaled.sub(f64(2 ** -20)).un('i32_trunc_f64_s', 'i32'));
-    f.if(j.gtS(0), () => {
-      // num = 32 a - j b, den = 32 b + j a, in units where b has 58 bits below it.
-      const wide = f.i64(j.extU());
-      const bigA = newPair(f);
-      const bigB = newPair(f);
-      setPair(bigA, a.m.shr(6), a.m.shl(58));
-      shiftRightJam(f, bigA.hi, bigA.lo, distance);
-      setPair(bigB, b.m.shr(6), b.m.shl(58));
-      times32(bigA, num);
-      times32(bigB, den);
-      const jb = timesSmall(f, bigB, wide);
-      subPair(f, num, jb.hi, jb.lo);
-      const ja = timesSmall(f, bigA, wide);
-      addPair(f, den, ja.hi, ja.lo);
-      num.e.set(0);
-      den.e.set(0);
-      normalize(f, num);
-      normalize(f, den);
-    }, () => j.set(0));
+    f.if(
+      j.gtS(0),
+      () => {
+        // num = 32 a - j b, den = 32 b + j a, in units where b has 58 bits below it.
+        const wide = f.i64(j.extU());
+        const bigA = newPair(f);
+        const bigB = newPair(f);
+        setPair(bigA, a.m.shr(6), a.m.shl(58));
+        shiftRightJam(f, bigA.hi, bigA.lo, distance);
+        setPair(bigB, b.m.shr(6), b.m.shl(58));
+        times32(bigA, num);
+        times32(bigB, den);
+        const jb = timesSmall(f, bigB, wide);
+        subPair(f, num, jb.hi, jb.lo);
+        const ja = timesSmall(f, bigA, wide);
+        addPair(f, den, ja.hi, ja.lo);
+        num.e.set(0);
+        den.e.set(0);
+        normalize(f, num);
+        normalize(f, den);
+      },
+      () => j.set(0),
+    );
   });
   divWf(f, w, num, den, r);
   const z = newPair(f);

@@ -27,12 +27,19 @@ export function defineX87Convert(lib: Lib, round: RoundFns): void {
   defineConstants(lib);
 }
 
-const dstStore = (width: 32 | 64) => (f: Fn, dst: Var, bits: Expr): void => f.store(width === 32 ? 'i64_store32' : 'i64_store', dst, bits);
+const dstStore =
+  (width: 32 | 64) =>
+  (f: Fn, dst: Var, bits: Expr): void =>
+    f.store(width === 32 ? 'i64_store32' : 'i64_store', dst, bits);
 
 function defineStore(lib: Lib, round: RoundFns, fmt: Format, store: (f: Fn, dst: Var, bits: Expr) => void): void {
   const fractionBits = fmt.precision - 1;
   const drop = 64 - fmt.precision;
-  const signBit = (se: Expr): Expr => se.shr(15).extU().shl(fmt.name === 'f32' ? 31 : 63);
+  const signBit = (se: Expr): Expr =>
+    se
+      .shr(15)
+      .extU()
+      .shl(fmt.name === 'f32' ? 31 : 63);
   const infinity = i64(fmt.maxExp).shl(fractionBits);
   lib.export(`f80_to_${fmt.name}`, 3, (f, dst, src, fcw) => {
     const m = f.i64(load('i64_load', src!));
@@ -41,13 +48,19 @@ function defineStore(lib: Lib, round: RoundFns, fmt: Format, store: (f: Fn, dst:
     const flags = f.i32(0);
     const bits = f.i64();
     // Normal in, normal out, to nearest; `maxExp - 2` leaves room for the carry.
-    f.if(m.ltS(0).and(e.sub(1).ltU(fmt.maxExp - 2)).and(fcw!.and(FCW_RC).eqz()), () => {
-      const rest = f.i64(m.shl(fmt.precision));
-      const kept = f.i64(m.shr(drop));
-      const up = f.i32(rest.gtU(MSB).or(rest.eq(MSB).and(kept.wrap().and(1))));
-      store(f, dst!, kept.add(up.extU()).add(e.sub(1).extU().shl(fractionBits)).or(signBit(se)));
-      f.ret(select(rest.eqz(), i32(0), up.shl(9).or(PE)));
-    });
+    f.if(
+      m
+        .ltS(0)
+        .and(e.sub(1).ltU(fmt.maxExp - 2))
+        .and(fcw!.and(FCW_RC).eqz()),
+      () => {
+        const rest = f.i64(m.shl(fmt.precision));
+        const kept = f.i64(m.shr(drop));
+        const up = f.i32(rest.gtU(MSB).or(rest.eq(MSB).and(kept.wrap().and(1))));
+        store(f, dst!, kept.add(up.extU()).add(e.sub(1).extU().shl(fractionBits)).or(signBit(se)));
+        f.ret(select(rest.eqz(), i32(0), up.shl(9).or(PE)));
+      },
+    );
     f.if(isUnsupported(m, se), () => {
       f.if(fcw!.and(IE), () => store(f, dst!, i64(-1).shl(fractionBits - 1)));
       f.ret(i32(IE));

@@ -12,8 +12,23 @@ import { F80_BIAS } from './formats.ts';
 import { ATAN_SERIES, EXP2, EXPM1, LN2, LOG2, TWO_OVER_LN2 } from './gen/constants.ts';
 import { storeF80 } from './round.ts';
 import {
-  addPair, defineTable, divWf, hiWord, horner, loWord, mulWf, negatePair, newPair, newWf, normalize, scaleBy, setPair, subPair, toFraction,
-  type Wf, type WideFloatFns,
+  addPair,
+  defineTable,
+  divWf,
+  hiWord,
+  horner,
+  loWord,
+  mulWf,
+  negatePair,
+  newPair,
+  newWf,
+  normalize,
+  scaleBy,
+  setPair,
+  subPair,
+  toFraction,
+  type Wf,
+  type WideFloatFns,
 } from './wide-float.ts';
 import { mulWide, shiftRightJam } from './wide.ts';
 import type { X87Core } from './x87-arith.ts';
@@ -81,28 +96,40 @@ function define2xm1(lib: Lib, c: X87Core, w: WideFloatFns): void {
       horner(f, w, p, EXPM1, negative, q);
       scaleBy(f, w, t, q, negative);
     });
-    f.if(k.eqz(), () => {
-      result.e.set(t.e);
-      setPair(result, t.hi, t.lo);
-    }, () => {
-      // With T = 2^(k/32) (or 2^(-k/32), halved from the table): (T - 1) + T u, or its negative (1 - T) + T u.
-      f.callInto(table, [select(negative, i32(32).sub(k), k)], [result.hi, result.lo]);
-      f.if(negative, () => {
-        result.lo.set(result.lo.shr(1).or(result.hi.shl(63)));
-        result.hi.set(result.hi.shr(1));
-      });
-      setPair(p, i64(0), i64(0));
-      f.if(whole.eqz(), () => {
-        toFraction(f, t, q);
-        f.callInto(w.mul, [result.hi, result.lo, q.hi, q.lo], [p.hi, p.lo]);
-      });
-      subPair(f, result, MSB, i64(0));
-      f.if(negative, () => negatePair(result));
-      addPair(f, result, p.hi, p.lo);
-      result.e.set(0);
-      normalize(f, result);
-    });
-    const more = call(c.round.f80, dst!, negative.shl(15), result.e.add(F80_BIAS), result.hi, result.lo.or(1), fcw!.or(FCW_PC_64));
+    f.if(
+      k.eqz(),
+      () => {
+        result.e.set(t.e);
+        setPair(result, t.hi, t.lo);
+      },
+      () => {
+        // With T = 2^(k/32) (or 2^(-k/32), halved from the table): (T - 1) + T u, or its negative (1 - T) + T u.
+        f.callInto(table, [select(negative, i32(32).sub(k), k)], [result.hi, result.lo]);
+        f.if(negative, () => {
+          result.lo.set(result.lo.shr(1).or(result.hi.shl(63)));
+          result.hi.set(result.hi.shr(1));
+        });
+        setPair(p, i64(0), i64(0));
+        f.if(whole.eqz(), () => {
+          toFraction(f, t, q);
+          f.callInto(w.mul, [result.hi, result.lo, q.hi, q.lo], [p.hi, p.lo]);
+        });
+        subPair(f, result, MSB, i64(0));
+        f.if(negative, () => negatePair(result));
+        addPair(f, result, p.hi, p.lo);
+        result.e.set(0);
+        normalize(f, result);
+      },
+    );
+    const more = call(
+      c.round.f80,
+      dst!,
+      negative.shl(15),
+      result.e.add(F80_BIAS),
+      result.hi,
+      result.lo.or(1),
+      fcw!.or(FCW_PC_64),
+    );
     f.ret(more.or(flags));
   });
 }
@@ -113,7 +140,10 @@ function define2xm1(lib: Lib, c: X87Core, w: WideFloatFns): void {
  */
 function defineLogTail(lib: Lib, w: WideFloatFns): FnRef {
   const table = defineTable(lib, 'log2_table', LOG2);
-  return lib.fn('log2_tail', ['i32', 'i32', 'i64', 'i64', 'i32', 'i64', 'i64', 'i32', 'i32'], ['i32', 'i32', 'i64', 'i64', 'i32'],
+  return lib.fn(
+    'log2_tail',
+    ['i32', 'i32', 'i64', 'i64', 'i32', 'i64', 'i64', 'i32', 'i32'],
+    ['i32', 'i32', 'i64', 'i64', 'i32'],
     (f, sign, ne, nHi, nLo, de, dHi, dLo, j, n) => {
       const s = newWf(f);
       const z = newPair(f);
@@ -154,11 +184,23 @@ function defineLogTail(lib: Lib, w: WideFloatFns): FnRef {
       sum.e.set(127 - SUM_FRACTION);
       f.if(sum.hi.or(sum.lo).nz(), () => normalize(f, sum));
       f.ret(negative, sum.e, sum.hi, sum.lo, exact.eqz().or(j!.ne(64)));
-    });
+    },
+  );
 }
 
 /** y * L rounded and stored; `sign` is that of L. */
-function finishProduct(f: Fn, c: X87Core, dst: Var, sey: Var, my: Var, l: Wf, sign: Expr, inexact: Expr, flags: Expr, fcw: Expr): void {
+function finishProduct(
+  f: Fn,
+  c: X87Core,
+  dst: Var,
+  sey: Var,
+  my: Var,
+  l: Wf,
+  sign: Expr,
+  inexact: Expr,
+  flags: Expr,
+  fcw: Expr,
+): void {
   const y = newUnpacked(f);
   unpackF80(f, my, sey, y);
   const hi = f.i64();
@@ -249,7 +291,11 @@ function defineYl2x(lib: Lib, c: X87Core, tail: FnRef): void {
     const l = newWf(f);
     const sign = f.i32();
     const inexact = f.i32();
-    f.callInto(tail, [m.sign, m.num.e, m.num.hi, m.num.lo, m.den.e, m.den.hi, m.den.lo, m.j, n], [sign, l.e, l.hi, l.lo, inexact]);
+    f.callInto(
+      tail,
+      [m.sign, m.num.e, m.num.hi, m.num.lo, m.den.e, m.den.hi, m.den.lo, m.j, n],
+      [sign, l.e, l.hi, l.lo, inexact],
+    );
     finishProduct(f, c, dst!, sey, my, l, sign, inexact, flags, fcw!);
   });
 }
@@ -294,14 +340,23 @@ function defineYl2xp1(lib: Lib, c: X87Core, tail: FnRef): void {
     const inexact = f.i32();
     const e = f.i32(x.e.sub(F80_BIAS));
     const result = (m: { sign: Expr; num: Wf; den: Wf; j: Expr }, n: Expr): void => {
-      f.callInto(tail, [m.sign, m.num.e, m.num.hi, m.num.lo, m.den.e, m.den.hi, m.den.lo, m.j, n], [lSign, l.e, l.hi, l.lo, inexact]);
+      f.callInto(
+        tail,
+        [m.sign, m.num.e, m.num.hi, m.num.lo, m.den.e, m.den.hi, m.den.lo, m.j, n],
+        [lSign, l.e, l.hi, l.lo, inexact],
+      );
       finishProduct(f, c, dst!, sey, my, l, lSign, inexact, flags, fcw!);
     };
     const add = newPair(f);
     const m = newPair(f);
     const n = f.i32(0);
     /** m += or -= x by its sign. */
-    const addX = (): void => f.if(negative, () => subPair(f, m, add.hi, add.lo), () => addPair(f, m, add.hi, add.lo));
+    const addX = (): void =>
+      f.if(
+        negative,
+        () => subPair(f, m, add.hi, add.lo),
+        () => addPair(f, m, add.hi, add.lo),
+      );
     setPair(add, x.m, i64(0));
     const down = f.i32(i32(1).sub(e));
     // Near zero: c = 1, and x itself is the numerator, to full relative precision; den = 2 + x with 126 fraction bits.
@@ -315,12 +370,16 @@ function defineYl2xp1(lib: Lib, c: X87Core, tail: FnRef): void {
       result({ sign: negative, num, den, j: i32(64) }, i32(0));
     });
     setPair(m, i64(1).shl(62), i64(0));
-    f.if(e.ltS(0), () => shiftRightJam(f, add.hi, add.lo, down), () => {
-      // Beyond the defined range: (1 + x) / 2^e.
-      setPair(add, x.m.shr(1), x.m.shl(63));
-      n.set(e);
-      shiftRightJam(f, m.hi, m.lo, e);
-    });
+    f.if(
+      e.ltS(0),
+      () => shiftRightJam(f, add.hi, add.lo, down),
+      () => {
+        // Beyond the defined range: (1 + x) / 2^e.
+        setPair(add, x.m.shr(1), x.m.shl(63));
+        n.set(e);
+        shiftRightJam(f, m.hi, m.lo, e);
+      },
+    );
     addX();
     f.while(m.hi.gtU(SQRT2.shr(1)), () => {
       setPair(m, m.hi.shr(1), m.lo.shr(1).or(m.hi.shl(63)));

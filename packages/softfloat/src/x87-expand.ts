@@ -7,23 +7,35 @@ function expand(f: Fn, fmt: Format, bits: Var, sign: Expr, mant: Var, signExp: V
   const fractionBits = fmt.precision - 1;
   const exp = f.i32(bits.shr(fractionBits).wrap().and(fmt.maxExp));
   mant.set(bits.shl(64 - fractionBits).shr(1));
-  f.if(exp.sub(1).ltU(fmt.maxExp - 1), () => {
-    mant.set(mant.or(MSB));
-    signExp.set(exp.add(F80_BIAS - fmt.bias).or(sign));
-  }, () => {
-    f.if(exp.nz(), () => {
+  f.if(
+    exp.sub(1).ltU(fmt.maxExp - 1),
+    () => {
       mant.set(mant.or(MSB));
-      signExp.set(sign.or(F80_MAX_EXP));
-    }, () => {
-      signExp.set(sign);
-      f.if(mant.nz(), () => {
-        const n = f.i64(mant.clz());
-        mant.set(mant.shl(n));
-        signExp.set(i32(F80_BIAS - fmt.bias + 1).sub(n.wrap()).or(sign));
-        de.set(DE);
-      });
-    });
-  });
+      signExp.set(exp.add(F80_BIAS - fmt.bias).or(sign));
+    },
+    () => {
+      f.if(
+        exp.nz(),
+        () => {
+          mant.set(mant.or(MSB));
+          signExp.set(sign.or(F80_MAX_EXP));
+        },
+        () => {
+          signExp.set(sign);
+          f.if(mant.nz(), () => {
+            const n = f.i64(mant.clz());
+            mant.set(mant.shl(n));
+            signExp.set(
+              i32(F80_BIAS - fmt.bias + 1)
+                .sub(n.wrap())
+                .or(sign),
+            );
+            de.set(DE);
+          });
+        },
+      );
+    },
+  );
 }
 
 /** Sets mant, signExp; de becomes DE for a denormal (else it is left alone). */

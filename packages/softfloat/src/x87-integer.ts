@@ -22,17 +22,24 @@ export function defineX87Integer(lib: Lib, nan: NanFns): void {
     const w = f.i64(shift.extU());
     const mag = f.i64(0);
     const fraction = f.i64();
-    f.if(shift.ltU(64), () => {
-      mag.set(m!.shr(w));
-      fraction.set(m!.shl(w.neg()));
-    }, () => {
-      fraction.set(select(shift.eq(64), m!, m!.nz().extU()));
-    });
+    f.if(
+      shift.ltU(64),
+      () => {
+        mag.set(m!.shr(w));
+        fraction.set(m!.shl(w.neg()));
+      },
+      () => {
+        fraction.set(select(shift.eq(64), m!, m!.nz().extU()));
+      },
+    );
     const up = f.i32(roundsUp(rc!, se!.shr(15), mag.wrap().and(1), fraction));
     f.ret(mag.add(up.extU()), select(fraction.eqz(), i32(0), select(up, i32(PE | C1), i32(PE))));
   });
 
-  const operand = (f: Fn, src: Var): { m: Var; se: Var } => ({ m: f.i64(load('i64_load', src)), se: f.i32(load('i32_load16_u', src, 8)) });
+  const operand = (f: Fn, src: Var): { m: Var; se: Var } => ({
+    m: f.i64(load('i64_load', src)),
+    se: f.i32(load('i32_load16_u', src, 8)),
+  });
   const rounding = (fcw: Expr): Expr => fcw.shr(10).and(3);
 
   for (const bits of [16, 32, 64] as const) {
@@ -42,7 +49,10 @@ export function defineX87Integer(lib: Lib, nan: NanFns): void {
       const mag = f.i64();
       const flags = f.i32();
       f.callInto(roundInt, [m, se, select(trunc!, i32(RC_ZERO), rounding(fcw!))], [mag, flags]);
-      const limit = i64(1).shl(bits - 1).sub(1).add(se.shr(15).extU());
+      const limit = i64(1)
+        .shl(bits - 1)
+        .sub(1)
+        .add(se.shr(15).extU());
       f.if(flags.and(IE).or(mag.gtU(limit)), () => {
         f.if(fcw!.and(IE), () => f.store(store, dst!, i64(1).shl(bits - 1)));
         f.ret(i32(IE));
@@ -52,7 +62,9 @@ export function defineX87Integer(lib: Lib, nan: NanFns): void {
       f.ret(flags);
     });
     lib.export(`f80_from_i${bits}`, 2, (f, dst, src) => {
-      const v = f.i64(bits === 64 ? load('i64_load', src!) : load(bits === 32 ? 'i32_load' : 'i32_load16_s', src!).extS());
+      const v = f.i64(
+        bits === 64 ? load('i64_load', src!) : load(bits === 32 ? 'i32_load' : 'i32_load16_s', src!).extS(),
+      );
       const negative = f.i32(v.ltS(0));
       storeInteger(f, dst!, negative.shl(15), f.i64(select(negative, v.neg(), v)));
     });
@@ -81,9 +93,13 @@ export function defineX87Integer(lib: Lib, nan: NanFns): void {
 /** Stores sign and magnitude as f80. */
 function storeIntegerInline(f: Fn, dst: Var, sign: Expr, mag: Var): void {
   const n = f.i64(mag.clz());
-  f.if(mag.eqz(), () => storeF80(f, dst, sign, i64(0)), () => {
-    storeF80(f, dst, i32(INTEGER_EXP).sub(n.wrap()).or(sign), mag.shl(n));
-  });
+  f.if(
+    mag.eqz(),
+    () => storeF80(f, dst, sign, i64(0)),
+    () => {
+      storeF80(f, dst, i32(INTEGER_EXP).sub(n.wrap()).or(sign), mag.shl(n));
+    },
+  );
 }
 
 function storeInteger(f: Fn, dst: Var, sign: Expr, mag: Var): void {

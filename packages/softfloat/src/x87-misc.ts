@@ -19,8 +19,10 @@ interface Operands {
 
 function loadOperands(f: Fn, c: X87Core, dst: Var, a: Var, b: Var, fcw: Var, marker = 0): Operands {
   const o = {
-    ma: f.i64(load('i64_load', a)), sea: f.i32(load('i32_load16_u', a, 8)),
-    mb: f.i64(load('i64_load', b)), seb: f.i32(load('i32_load16_u', b, 8)),
+    ma: f.i64(load('i64_load', a)),
+    sea: f.i32(load('i32_load16_u', a, 8)),
+    mb: f.i64(load('i64_load', b)),
+    seb: f.i32(load('i32_load16_u', b, 8)),
   };
   const special = f.i32(call(c.nan.nan2, dst, o.ma, o.sea, o.mb, o.seb, fcw));
   f.if(special.ge0(), () => f.ret(special.or(marker)));
@@ -69,7 +71,9 @@ export function defineX87Misc(lib: Lib, c: X87Core): void {
     const se = f.i32(load('i32_load16_u', a!, 8));
     const special = f.i32(call(c.nan.nan1, dstSig!, m, se, fcw!));
     f.if(special.ge0(), () => {
-      f.if(special.and(fcw!.not()).eqz(), () => storeF80(f, dstExp!, load('i32_load16_u', dstSig!, 8), load('i64_load', dstSig!)));
+      f.if(special.and(fcw!.not()).eqz(), () =>
+        storeF80(f, dstExp!, load('i32_load16_u', dstSig!, 8), load('i64_load', dstSig!)),
+      );
       f.ret(special);
     });
     f.if(isInfinity(m, se), () => {
@@ -92,7 +96,18 @@ export function defineX87Misc(lib: Lib, c: X87Core): void {
     const mag = f.i64(select(k.ltS(0), k.neg(), k).extU());
     const n = f.i64(mag.clz());
     storeF80(f, dstSig!, u.sign.or(F80_BIAS), u.m);
-    storeF80(f, dstExp!, select(k.eqz(), i32(0), i32(F80_BIAS + 63).sub(n.wrap()).or(select(k.ltS(0), i32(0x8000), i32(0)))), mag.shl(n));
+    storeF80(
+      f,
+      dstExp!,
+      select(
+        k.eqz(),
+        i32(0),
+        i32(F80_BIAS + 63)
+          .sub(n.wrap())
+          .or(select(k.ltS(0), i32(0x8000), i32(0))),
+      ),
+      mag.shl(n),
+    );
     f.ret(flags);
   });
 }
@@ -141,15 +156,19 @@ function defineRemainder(lib: Lib, c: X87Core, nearest: boolean): void {
       // Nearest quotient: compare the remainder with half of the divisor. Below 2^-1 of it nothing changes.
       f.if(flags.and(C2).eqz().and(d.geS(-1)), () => {
         const above = f.i32();
-        f.if(d.ge0(), () => {
-          const other = f.i64(y.m.sub(r));
-          above.set(r.gtU(other).or(r.eq(other).and(q.wrap().and(1))));
-          f.if(above, () => r.set(other));
-        }, () => {
-          // x.e = y.e - 1: x > y/2 exactly when its significand is larger; y - x is then 2*y.m - x.m at x's exponent.
-          above.set(x.m.gtU(y.m));
-          f.if(above, () => r.set(y.m.shl(1).sub(x.m)));
-        });
+        f.if(
+          d.ge0(),
+          () => {
+            const other = f.i64(y.m.sub(r));
+            above.set(r.gtU(other).or(r.eq(other).and(q.wrap().and(1))));
+            f.if(above, () => r.set(other));
+          },
+          () => {
+            // x.e = y.e - 1: x > y/2 exactly when its significand is larger; y - x is then 2*y.m - x.m at x's exponent.
+            above.set(x.m.gtU(y.m));
+            f.if(above, () => r.set(y.m.shl(1).sub(x.m)));
+          },
+        );
         f.if(above, () => {
           q.set(q.add(1));
           x.sign.set(x.sign.xor(0x8000));

@@ -38,7 +38,11 @@ export function defineNan(lib: Lib): NanFns {
     f.ret(i32(IE));
   });
   const invalidReturn = (f: Fn, dst: Expr, fcw: Expr): void => {
-    f.b.get((dst as Var).index).get((fcw as Var).index).call(invalid.index).return_();
+    f.b
+      .get((dst as Var).index)
+      .get((fcw as Var).index)
+      .call(invalid.index)
+      .return_();
   };
   const nan1 = lib.fn('nan1', ['i32', 'i64', 'i32', 'i32'], ['i32'], (f, dst, ma, sea, fcw) => {
     f.if(isUnsupported(ma!, sea!), () => invalidReturn(f, dst!, fcw!));
@@ -59,8 +63,13 @@ export function defineNan(lib: Lib): NanFns {
     const flags = f.i32(snanA.or(snanB));
     f.if(flags.and(fcw!.not()), () => f.ret(flags));
     // A quiet NaN is preferred over a signalling one; otherwise the larger significand, then the positive one.
-    const takeB = f.i32(select(nanA.eqz(), i32(1), select(nanB.eqz(), i32(0), select(snanA.ne(snanB), snanA,
-      select(ma!.eq(mb!), sea!.gtU(seb!), ma!.ltU(mb!))))));
+    const takeB = f.i32(
+      select(
+        nanA.eqz(),
+        i32(1),
+        select(nanB.eqz(), i32(0), select(snanA.ne(snanB), snanA, select(ma!.eq(mb!), sea!.gtU(seb!), ma!.ltU(mb!)))),
+      ),
+    );
     storeF80(f, dst!, select(takeB, seb!, sea!), select(takeB, mb!, ma!).or(QUIET_BIT));
     f.ret(flags);
   });

@@ -14,7 +14,8 @@ const tiny = (t: bigint): boolean => t === 0n || t === -1n;
 function oddSeries(x: bigint, alternate: boolean): bigint {
   const w = mul(x, x);
   let sum = 0n;
-  for (let n = 1n, p = x, sign = 1n; !tiny(p); n += 2n, p = mul(p, w), sign = alternate ? -sign : 1n) sum += (sign * p) / n;
+  for (let n = 1n, p = x, sign = 1n; !tiny(p); n += 2n, p = mul(p, w), sign = alternate ? -sign : 1n)
+    sum += (sign * p) / n;
   return sum;
 }
 const PI = 4n * (4n * oddSeries(ONE / 5n, true) - oddSeries(ONE / 239n, true));
@@ -29,7 +30,14 @@ function sinCos(x: bigint): [bigint, bigint] {
   const sums = [0n, 0n];
   for (let n = 0n, t = ONE; !tiny(t); n++, t = mul(t, r) / n) sums[Number(n & 1n)]! += n & 2n ? -t : t;
   const [c, sn] = sums as [bigint, bigint];
-  return ([[sn, c], [c, -sn], [-sn, -c], [-c, sn]] as [bigint, bigint][])[Number(((k % 4n) + 4n) % 4n)]!;
+  return (
+    [
+      [sn, c],
+      [c, -sn],
+      [-sn, -c],
+      [-c, sn],
+    ] as [bigint, bigint][]
+  )[Number(((k % 4n) + 4n) % 4n)]!;
 }
 function exp(x: bigint): bigint {
   let sum = 0n;
@@ -70,7 +78,8 @@ interface F80 {
   readonly mant: bigint;
 }
 const place = (e: number): bigint => BigInt(e - 63) + F;
-const valueOf = (v: F80): bigint => (place(v.e) >= 0n ? v.mant << place(v.e) : v.mant >> -place(v.e)) * (v.sign ? -1n : 1n);
+const valueOf = (v: F80): bigint =>
+  (place(v.e) >= 0n ? v.mant << place(v.e) : v.mant >> -place(v.e)) * (v.sign ? -1n : 1n);
 function put(at: number, v: F80): void {
   view.setBigUint64(at, v.mant, true);
   view.setUint16(at + 8, (v.e + 16383) | (v.sign << 15), true);
@@ -82,23 +91,34 @@ function error(at: number, want: bigint): number {
   const d = valueOf(got) - want;
   return Number(((d < 0n ? -d : d) * 1000n) >> place(got.e));
 }
-const number = (min: number, max: number, signed = true): fc.Arbitrary<F80> => fc.record({
-  sign: fc.integer({ min: 0, max: signed ? 1 : 0 }),
-  e: fc.integer({ min, max }),
-  mant: fc.tuple(fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }), fc.integer({ min: 0, max: 62 }), fc.boolean())
-    .map(([m, k, whole]) => (1n << 63n) | (whole ? m : (m >> BigInt(k)) << BigInt(k))),
-});
+const number = (min: number, max: number, signed = true): fc.Arbitrary<F80> =>
+  fc.record({
+    sign: fc.integer({ min: 0, max: signed ? 1 : 0 }),
+    e: fc.integer({ min, max }),
+    mant: fc
+      .tuple(fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }), fc.integer({ min: 0, max: 62 }), fc.boolean())
+      .map(([m, k, whole]) => (1n << 63n) | (whole ? m : (m >> BigInt(k)) << BigInt(k))),
+  });
 const [A, B, DST, DST2, FCW] = [0, 16, 32, 48, 0x37f];
 const LIMIT = 510;
 
-function describeFunction(name: string, x: fc.Arbitrary<F80>, y: fc.Arbitrary<F80>, args: readonly number[], want: (x: bigint, y: bigint) => readonly bigint[]): void {
+function describeFunction(
+  name: string,
+  x: fc.Arbitrary<F80>,
+  y: fc.Arbitrary<F80>,
+  args: readonly number[],
+  want: (x: bigint, y: bigint) => readonly bigint[],
+): void {
   it(name, () => {
-    fc.assert(fc.property(x, y, (a, b) => {
-      put(A, a);
-      put(B, b);
-      s.call(name, ...args, FCW);
-      want(valueOf(a), valueOf(b)).forEach((v, i) => expect(error(DST + 16 * i, v)).toBeLessThanOrEqual(LIMIT));
-    }), { seed: 387, numRuns: 150 });
+    fc.assert(
+      fc.property(x, y, (a, b) => {
+        put(A, a);
+        put(B, b);
+        s.call(name, ...args, FCW);
+        want(valueOf(a), valueOf(b)).forEach((v, i) => expect(error(DST + 16 * i, v)).toBeLessThanOrEqual(LIMIT));
+      }),
+      { seed: 387, numRuns: 150 },
+    );
   });
 }
 

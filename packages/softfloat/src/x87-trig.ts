@@ -8,7 +8,21 @@ import { C2, DE, FCW_PC_64 } from './flags.ts';
 import { F80_BIAS } from './formats.ts';
 import { COS, SIN } from './gen/constants.ts';
 import { storeF80 } from './round.ts';
-import { addPair, copyWf, divWf, horner, negatePair, newPair, newWf, normalize, scaleBy, setPair, subPair, toFraction, type WideFloatFns } from './wide-float.ts';
+import {
+  addPair,
+  copyWf,
+  divWf,
+  horner,
+  negatePair,
+  newPair,
+  newWf,
+  normalize,
+  scaleBy,
+  setPair,
+  subPair,
+  toFraction,
+  type WideFloatFns,
+} from './wide-float.ts';
 import type { X87Core } from './x87-arith.ts';
 import { isDenormal, isInfinity, isZero, raiseDenormal } from './x87-nan.ts';
 
@@ -87,12 +101,24 @@ interface Reduced {
 }
 
 /** Special operands (returns from the function), then the reduction. `onZero` stores the results for +-0. */
-function head(f: Fn, c: X87Core, fns: TrigFns, dst: Var, dst2: Var | undefined, a: Var, fcw: Var, onZero: (m: Var, se: Var) => void): Reduced {
+function head(
+  f: Fn,
+  c: X87Core,
+  fns: TrigFns,
+  dst: Var,
+  dst2: Var | undefined,
+  a: Var,
+  fcw: Var,
+  onZero: (m: Var, se: Var) => void,
+): Reduced {
   const m = f.i64(load('i64_load', a));
   const se = f.i32(load('i32_load16_u', a, 8));
   const special = f.i32(call(c.nan.nan1, dst, m, se, fcw));
   const both = (flags: Var): void => {
-    if (dst2 !== undefined) f.if(flags.and(fcw.not()).and(1).eqz(), () => storeF80(f, dst2, load('i32_load16_u', dst, 8), load('i64_load', dst)));
+    if (dst2 !== undefined)
+      f.if(flags.and(fcw.not()).and(1).eqz(), () =>
+        storeF80(f, dst2, load('i32_load16_u', dst, 8), load('i64_load', dst)),
+      );
     f.ret(flags);
   };
   f.if(special.ge0(), () => both(special));
@@ -109,7 +135,15 @@ function head(f: Fn, c: X87Core, fns: TrigFns, dst: Var, dst2: Var | undefined, 
   raiseDenormal(f, flags, fcw);
   const u = newUnpacked(f);
   unpackF80(f, m, se, u);
-  const x: Reduced = { flags, sign: f.i32(), xSign: f.i32(u.sign.shr(15)), quadrant: f.i32(), e: f.i32(), hi: f.i64(), lo: f.i64() };
+  const x: Reduced = {
+    flags,
+    sign: f.i32(),
+    xSign: f.i32(u.sign.shr(15)),
+    quadrant: f.i32(),
+    e: f.i32(),
+    hi: f.i64(),
+    lo: f.i64(),
+  };
   f.callInto(fns.reduce, [u.m, u.e], [x.quadrant, x.sign, x.e, x.hi, x.lo]);
   x.sign.set(x.sign.xor(x.xSign));
   return x;
@@ -122,13 +156,17 @@ function roundResult(f: Fn, c: X87Core, dst: Var, fns: TrigFns, x: Reduced, shif
   // sin(-x) = -sin x, cos(-x) = cos x: work on |x|, whose r has the sign `sign ^ xSign`.
   const rSign = x.sign.xor(x.xSign);
   const sign = f.i32();
-  f.if(quadrant.and(1), () => {
-    f.callInto(fns.cos, [x.e, x.hi, x.lo], [r.e, r.hi, r.lo]);
-    sign.set(0);
-  }, () => {
-    f.callInto(fns.sin, [x.e, x.hi, x.lo], [r.e, r.hi, r.lo]);
-    sign.set(rSign);
-  });
+  f.if(
+    quadrant.and(1),
+    () => {
+      f.callInto(fns.cos, [x.e, x.hi, x.lo], [r.e, r.hi, r.lo]);
+      sign.set(0);
+    },
+    () => {
+      f.callInto(fns.sin, [x.e, x.hi, x.lo], [r.e, r.hi, r.lo]);
+      sign.set(rSign);
+    },
+  );
   sign.set(sign.xor(quadrant.shr(1).and(1)));
   if (shift === 0) sign.set(sign.xor(x.xSign));
   return call(c.round.f80, dst, sign.shl(15), r.e.add(F80_BIAS), r.hi, r.lo, fcw.or(FCW_PC_64));

@@ -42,7 +42,8 @@ export function vectorFile(name: string): string {
   for (let dir = dirname(fileURLToPath(import.meta.url)); ; dir = dirname(dir)) {
     const file = join(dir, marker, name);
     if (existsSync(file)) return file;
-    if (dir === dirname(dir)) throw new Error(`recorded vectors not found: ${marker}/${name} beside the repository root`);
+    if (dir === dirname(dir))
+      throw new Error(`recorded vectors not found: ${marker}/${name} beside the repository root`);
   }
 }
 
@@ -67,10 +68,11 @@ export function readVectors(name: string): Vector[] {
     if (m & 0x10000) s.flags = u32();
     if (m & 0x20000) p += mode === 64 ? 8 : 4;
   };
-  const memory = (): MemoryRun[] => Array.from({ length: u8() }, () => {
-    const addr = u32();
-    return { addr, data: bytes(u16()) };
-  });
+  const memory = (): MemoryRun[] =>
+    Array.from({ length: u8() }, () => {
+      const addr = u32();
+      return { addr, data: bytes(u16()) };
+    });
   const fx = (s: CpuState): void => {
     const m = u32();
     if (m & 1) s.fcw = u16();
@@ -81,10 +83,17 @@ export function readVectors(name: string): Vector[] {
     for (let i = 0; i < 16; i++) if ((m >>> (16 + i)) & 1) s.xmm[i] = bytes(16);
   };
   const fresh = (): CpuState => ({
-    gpr: Array.from({ length: 16 }, (_, i) => (i === 4 ? 0x30000800 : i < 8 || mode === 64 ? 0x01010101 * (16 + i) : 0)),
+    gpr: Array.from({ length: 16 }, (_, i) =>
+      i === 4 ? 0x30000800 : i < 8 || mode === 64 ? 0x01010101 * (16 + i) : 0,
+    ),
     gprHigh: Array.from({ length: 16 }, (_, i) => (mode === 64 && i !== 4 ? 0x01010101 * (16 + i) : 0)),
-    flags: 0, fcw: 0x37f, fsw: 0, tag: 0, mxcsr: 0x1f80,
-    st: Array.from({ length: 8 }, () => new Uint8Array(10)), xmm: Array.from({ length: 16 }, () => new Uint8Array(16)),
+    flags: 0,
+    fcw: 0x37f,
+    fsw: 0,
+    tag: 0,
+    mxcsr: 0x1f80,
+    st: Array.from({ length: 8 }, () => new Uint8Array(10)),
+    xmm: Array.from({ length: 16 }, () => new Uint8Array(16)),
   });
   return Array.from({ length: count }, (_, index): Vector => {
     p += 2;
@@ -104,11 +113,21 @@ export function readVectors(name: string): Vector[] {
     if (hasFx) {
       fswUndef = u16();
       fx(init);
-      Object.assign(out, { fcw: init.fcw, fsw: init.fsw, tag: init.tag, mxcsr: init.mxcsr, st: [...init.st], xmm: [...init.xmm] });
+      Object.assign(out, {
+        fcw: init.fcw,
+        fsw: init.fsw,
+        tag: init.tag,
+        mxcsr: init.mxcsr,
+        st: [...init.st],
+        xmm: [...init.xmm],
+      });
       fx(out);
     }
     return { index, mode, code, exc, undef, tol, fswUndef, init, out, before, after };
   });
 }
 
-export const hex = (b: Uint8Array): string => Array.from(b, (x) => x.toString(16).padStart(2, '0')).reverse().join('');
+export const hex = (b: Uint8Array): string =>
+  Array.from(b, (x) => x.toString(16).padStart(2, '0'))
+    .reverse()
+    .join('');

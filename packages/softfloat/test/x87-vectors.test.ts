@@ -13,7 +13,13 @@ const DST = 32;
 const DST2 = 48;
 const MEM = 64;
 const ARITH = ['add', 'mul', 'com', 'comp', 'sub', 'subr', 'div', 'divr'] as const;
-const D9_UNARY: { readonly [modrm: number]: string } = { 0xf0: '2xm1', 0xfa: 'sqrt', 0xfc: 'rndint', 0xfe: 'sin', 0xff: 'cos' };
+const D9_UNARY: { readonly [modrm: number]: string } = {
+  0xf0: '2xm1',
+  0xfa: 'sqrt',
+  0xfc: 'rndint',
+  0xfe: 'sin',
+  0xff: 'cos',
+};
 
 interface Outcome {
   readonly flags: number;
@@ -41,11 +47,19 @@ function run(s: SoftFloat, v: Vector): Outcome | undefined {
   put(A, init.st[0]!);
   put(B, init.st[1]!);
   put(DST, init.st[0]!);
-  const result = (flags: number, position = 0, condition = C1): Outcome =>
-    ({ flags, condition, st: new Map([[position, take()]]) });
-  const compare = (flags: number, toEflags = false): Outcome => (toEflags
-    ? { flags: flags & FLAGS, condition: 0, eflags: (flags & 0x100 ? 1 : 0) | (flags & 0x400 ? 4 : 0) | (flags & 0x4000 ? 0x40 : 0) }
-    : { flags, condition: CC });
+  const result = (flags: number, position = 0, condition = C1): Outcome => ({
+    flags,
+    condition,
+    st: new Map([[position, take()]]),
+  });
+  const compare = (flags: number, toEflags = false): Outcome =>
+    toEflags
+      ? {
+          flags: flags & FLAGS,
+          condition: 0,
+          eflags: (flags & 0x100 ? 1 : 0) | (flags & 0x400 ? 4 : 0) | (flags & 0x4000 ? 0x40 : 0),
+        }
+      : { flags, condition: CC };
 
   if (modrm < 0xc0) {
     const operand = v.before.at(-1)!.data;
@@ -64,14 +78,27 @@ function run(s: SoftFloat, v: Vector): Outcome | undefined {
       if (op === 'com' || op === 'comp') return compare(s.call(`f80_cmp_${float}`, A, MEM));
       return result(s.call(`f80_${op}_${float}`, DST, A, MEM, fcw));
     }
-    const load = { 0xd90: 'f32', 0xdd0: 'f64', 0xdf0: 'i16', 0xdb0: 'i32', 0xdf5: 'i64', 0xdf4: 'bcd' }[(esc << 4) | group];
+    const load = { 0xd90: 'f32', 0xdd0: 'f64', 0xdf0: 'i16', 0xdb0: 'i32', 0xdf5: 'i64', 0xdf4: 'bcd' }[
+      (esc << 4) | group
+    ];
     if (load !== undefined) {
       if (!free()) return undefined;
       return result(s.call(`f80_from_${load}`, DST, MEM, fcw));
     }
     const store = {
-      0xd92: 'f32', 0xd93: 'f32', 0xdd2: 'f64', 0xdd3: 'f64', 0xdf2: 'i16', 0xdf3: 'i16', 0xdb2: 'i32', 0xdb3: 'i32', 0xdf7: 'i64',
-      0xdf1: 'i16', 0xdb1: 'i32', 0xdd1: 'i64', 0xdf6: 'bcd',
+      0xd92: 'f32',
+      0xd93: 'f32',
+      0xdd2: 'f64',
+      0xdd3: 'f64',
+      0xdf2: 'i16',
+      0xdf3: 'i16',
+      0xdb2: 'i32',
+      0xdb3: 'i32',
+      0xdf7: 'i64',
+      0xdf1: 'i16',
+      0xdb1: 'i32',
+      0xdd1: 'i64',
+      0xdf6: 'bcd',
     }[(esc << 4) | group];
     if (store === undefined || !used(0)) return undefined;
     const flags = s.call(`f80_to_${store}`, MEM, A, fcw, group === 1 ? 1 : 0);
@@ -92,7 +119,10 @@ function run(s: SoftFloat, v: Vector): Outcome | undefined {
     const popped = esc === 0xde && !held(flags);
     return result(flags, esc === 0xd8 ? 0 : popped ? (i + 7) & 7 : i);
   }
-  const unordered = (esc === 0xdd && modrm >= 0xe0) || (esc === 0xda && modrm === 0xe9) || ((esc === 0xdb || esc === 0xdf) && modrm >= 0xe8 && modrm < 0xf0);
+  const unordered =
+    (esc === 0xdd && modrm >= 0xe0) ||
+    (esc === 0xda && modrm === 0xe9) ||
+    ((esc === 0xdb || esc === 0xdf) && modrm >= 0xe8 && modrm < 0xf0);
   if (unordered || ((esc === 0xdb || esc === 0xdf) && modrm >= 0xf0 && modrm < 0xf8)) {
     if (esc === 0xdf && modrm === 0xe0) return undefined;
     if (!used(0, i)) return undefined;
@@ -113,7 +143,16 @@ function run(s: SoftFloat, v: Vector): Outcome | undefined {
     if (!free()) return undefined;
     const flags = s.call(name, first, second, A, fcw);
     if (flags & 0x400) return { flags, condition: C1 };
-    return held(flags) ? { flags, condition: C1 } : { flags, condition: C1, st: new Map([[0, take(DST2)], [1, take()]]) };
+    return held(flags)
+      ? { flags, condition: C1 }
+      : {
+          flags,
+          condition: C1,
+          st: new Map([
+            [0, take(DST2)],
+            [1, take()],
+          ]),
+        };
   };
   if (modrm === 0xf2) return pushed('f80_tan', DST, DST2);
   if (modrm === 0xfb) return pushed('f80_sincos', DST, DST2);
@@ -125,11 +164,16 @@ function run(s: SoftFloat, v: Vector): Outcome | undefined {
       const flags = s.call(modrm === 0xf8 ? 'f80_prem' : 'f80_prem1', DST, A, B, fcw);
       return result(flags & 0x10000 ? flags | (init.fsw & 0x4100) : flags, 0, CC);
     }
-    case 0xfd: return result(s.call('f80_scale', DST, A, B, fcw));
-    case 0xf1: return result(s.call('f80_yl2x', DST, A, B, fcw));
-    case 0xf9: return result(s.call('f80_yl2xp1', DST, A, B, fcw));
-    case 0xf3: return result(s.call('f80_atan', DST, B, A, fcw));
-    default: return undefined;
+    case 0xfd:
+      return result(s.call('f80_scale', DST, A, B, fcw));
+    case 0xf1:
+      return result(s.call('f80_yl2x', DST, A, B, fcw));
+    case 0xf9:
+      return result(s.call('f80_yl2xp1', DST, A, B, fcw));
+    case 0xf3:
+      return result(s.call('f80_atan', DST, B, A, fcw));
+    default:
+      return undefined;
   }
 }
 
@@ -158,11 +202,14 @@ function mismatch(v: Vector, o: Outcome): string | undefined {
   const wrongFlags = (fsw ^ v.out.fsw) & FLAGS & ~v.fswUndef;
   if (wrongFlags) return `flags ${(fsw & FLAGS).toString(16)} want ${(v.out.fsw & FLAGS).toString(16)}`;
   const wrongCondition = (o.flags ^ v.out.fsw) & o.condition & ~v.fswUndef;
-  if (wrongCondition) return `FSW ${o.flags.toString(16)} want ${v.out.fsw.toString(16)} was ${v.init.fsw.toString(16)}`;
+  if (wrongCondition)
+    return `FSW ${o.flags.toString(16)} want ${v.out.fsw.toString(16)} was ${v.init.fsw.toString(16)}`;
   for (const [position, value] of o.st ?? []) {
-    if (!isNear(value, v.out.st[position]!, v.tol)) return `ST(${position}) ${hex(value)} want ${hex(v.out.st[position]!)}`;
+    if (!isNear(value, v.out.st[position]!, v.tol))
+      return `ST(${position}) ${hex(value)} want ${hex(v.out.st[position]!)}`;
   }
-  if (o.eflags !== undefined && (o.eflags ^ v.out.flags) & 0x8d5) return `EFLAGS ${o.eflags.toString(16)} want ${v.out.flags.toString(16)}`;
+  if (o.eflags !== undefined && (o.eflags ^ v.out.flags) & 0x8d5)
+    return `EFLAGS ${o.eflags.toString(16)} want ${v.out.flags.toString(16)}`;
   if (o.memory !== undefined) {
     const window = v.before.at(-1)!;
     const want = window.data.slice();
@@ -176,8 +223,16 @@ describe('x87 against a recorded CPU', () => {
   const s = instantiate();
   // The least number of vectors that must really have been compared, so that the test cannot pass by skipping.
   const groups: readonly (readonly [group: string, least: number])[] = [
-    ['m32-x87arith', 3000], ['m32-x87mem', 2000], ['m32-x87cmp', 1200], ['m32-x87misc', 500], ['m32-x87trans', 1400],
-    ['m64-x87arith', 1200], ['m64-x87mem', 1000], ['m64-x87cmp', 500], ['m64-x87misc', 250], ['m64-x87trans', 450],
+    ['m32-x87arith', 3000],
+    ['m32-x87mem', 2000],
+    ['m32-x87cmp', 1200],
+    ['m32-x87misc', 500],
+    ['m32-x87trans', 1400],
+    ['m64-x87arith', 1200],
+    ['m64-x87mem', 1000],
+    ['m64-x87cmp', 500],
+    ['m64-x87misc', 250],
+    ['m64-x87trans', 450],
   ];
   for (const [group, least] of groups) {
     it(`${group}: every vector`, () => {
@@ -188,7 +243,8 @@ describe('x87 against a recorded CPU', () => {
         if (o === undefined) continue;
         compared++;
         const wrong = mismatch(v, o);
-        if (wrong !== undefined) failures.push(`#${v.index} ${hex(v.code.slice().reverse())} fcw ${v.init.fcw.toString(16)}: ${wrong}`);
+        if (wrong !== undefined)
+          failures.push(`#${v.index} ${hex(v.code.slice().reverse())} fcw ${v.init.fcw.toString(16)}: ${wrong}`);
       }
       expect(failures.slice(0, 10)).toEqual([]);
       expect(failures.length).toBe(0);

@@ -19,7 +19,7 @@ function atanSeries(p: bigint, q: bigint, hyperbolic: boolean): bigint {
 }
 function sqrtFixed(v: bigint): bigint {
   const n = v << BITS;
-  let x = 1n << BITS + 2n;
+  let x = 1n << (BITS + 2n);
   for (;;) {
     const y = (x + n / x) >> 1n;
     if (y >= x) return x;
@@ -58,7 +58,8 @@ const factorial = (n: bigint): bigint => (n <= 1n ? 1n : n * factorial(n - 1n));
 function table(name: string, doc: string, values: readonly bigint[], fractionBits = 128n): string {
   return `/** ${doc} */\nexport const ${name}: readonly Words[] = [\n${values.map((v) => `  ${words(v, fractionBits)},`).join('\n')}\n];\n`;
 }
-const one = (name: string, doc: string, v: bigint, fractionBits: bigint): string => `/** ${doc} */\nexport const ${name}: Words = ${words(v, fractionBits)};\n`;
+const one = (name: string, doc: string, v: bigint, fractionBits: bigint): string =>
+  `/** ${doc} */\nexport const ${name}: Words = ${words(v, fractionBits)};\n`;
 
 let root32 = 2n * ONE;
 for (let i = 0; i < 5; i++) root32 = sqrtFixed(root32);
@@ -76,8 +77,16 @@ const out = [
   one('TWO_OVER_LN2', '2 / ln 2, 126 fraction bits.', (2n * ONE * ONE) / LN2, 126n),
   one('PI', 'pi, 126 fraction bits.', PI, 126n),
   table('EXP2', '2^(k/32) for k = 0..31, 127 fraction bits.', powers, 127n),
-  table('ATAN', 'atan(j/32) for j = 0..32, 128 fraction bits.', Array.from({ length: 33 }, (_, j) => (j === 32 ? PI / 4n : atanSeries(BigInt(j), 32n, false)))),
-  table('LOG2', '|log2(j/64)| for j = 45..91, 128 fraction bits.', Array.from({ length: 47 }, (_, i) => (abs(ln(BigInt(i + 45), 64n)) << BITS) / LN2)),
+  table(
+    'ATAN',
+    'atan(j/32) for j = 0..32, 128 fraction bits.',
+    Array.from({ length: 33 }, (_, j) => (j === 32 ? PI / 4n : atanSeries(BigInt(j), 32n, false))),
+  ),
+  table(
+    'LOG2',
+    '|log2(j/64)| for j = 45..91, 128 fraction bits.',
+    Array.from({ length: 47 }, (_, i) => (abs(ln(BigInt(i + 45), 64n)) << BITS) / LN2),
+  ),
   polynomial('SIN', 'sin r = r - r Q(r^2), r <= pi/4.', Math.log2(0.6169), (k) => ONE / factorial(2n * k + 1n)),
   polynomial('COS', 'cos r = 1 - Q(r^2), r <= pi/4.', Math.log2(0.6169), (k) => ONE / factorial(2n * k)),
   polynomial('EXPM1', 'e^t - 1 = t + t Q(t), |t| <= ln2 / 32.', Math.log2(0.0217), (k) => ONE / factorial(k + 1n)),

@@ -69,7 +69,8 @@ export class ByteWriter {
   /** Signed LEB128 of a 32-bit integer, which may be written signed or unsigned (-1 and 0xffffffff are the same bits). */
   putS32(value: number): void {
     let rest = value | 0;
-    if (rest !== value && value >>> 0 !== value) throw new WasmEncodeError('bad-immediate', `${value} is not a 32-bit integer`);
+    if (rest !== value && value >>> 0 !== value)
+      throw new WasmEncodeError('bad-immediate', `${value} is not a 32-bit integer`);
     const bytes = this.bytes;
     let at = this.length;
     // One byte holds -64 .. 63; the arithmetic shift keeps the sign.
@@ -164,7 +165,8 @@ function encodeUtf8(text: string): Uint8Array {
     else if (code < 0x10000) {
       if (code >= 0xd800 && code <= 0xdfff) throw new WasmEncodeError('bad-immediate', 'name holds a lone surrogate');
       out.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
-    } else out.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 0x3f), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
+    } else
+      out.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 0x3f), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
   }
   return Uint8Array.from(out);
 }

@@ -25,7 +25,11 @@ export function instantiate(module: ModuleBuilder, imports: object = {}): Record
 }
 
 /** A module with one exported function `f`, one memory of a page and one table, and the function's instance. */
-export function functionOf(params: readonly ValType[], results: readonly ValType[], body: (f: FunctionBuilder) => void): WasmFunction {
+export function functionOf(
+  params: readonly ValType[],
+  results: readonly ValType[],
+  body: (f: FunctionBuilder) => void,
+): WasmFunction {
   const module = new ModuleBuilder();
   module.addMemory(1, 1);
   module.addTable(4, 8);

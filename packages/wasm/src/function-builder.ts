@@ -118,7 +118,8 @@ export class FunctionBuilder {
       if (!Number.isSafeInteger(value)) throw new WasmEncodeError('bad-immediate', `${value} is not a safe integer`);
       return this.i64ConstParts(value | 0, Math.floor(value / 0x1_0000_0000));
     }
-    if (value < -(1n << 63n) || value >= 1n << 64n) throw new WasmEncodeError('bad-immediate', `${value} is not a 64-bit integer`);
+    if (value < -(1n << 63n) || value >= 1n << 64n)
+      throw new WasmEncodeError('bad-immediate', `${value} is not a 64-bit integer`);
     return this.i64ConstParts(Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn));
   }
 
@@ -385,13 +386,15 @@ export class FunctionBuilder {
 
   private relativeDepth(label: Label): number {
     const depth = this.labelDepth[label];
-    if (depth === undefined || depth < 0) throw new WasmEncodeError('label-closed', `label ${label} is not open in function ${this.index}`);
+    if (depth === undefined || depth < 0)
+      throw new WasmEncodeError('label-closed', `label ${label} is not open in function ${this.index}`);
     return this.openLabels.length - 1 - depth;
   }
 }
 
 function checkLane(lane: number, limit: number): number {
-  if (!Number.isInteger(lane) || lane < 0 || lane >= limit) throw new WasmEncodeError('bad-immediate', `${lane} is not in 0 .. ${limit - 1}`);
+  if (!Number.isInteger(lane) || lane < 0 || lane >= limit)
+    throw new WasmEncodeError('bad-immediate', `${lane} is not in 0 .. ${limit - 1}`);
   return lane;
 }
 

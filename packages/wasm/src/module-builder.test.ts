@@ -58,7 +58,11 @@ describe('control flow', () => {
 
   it('type indices above 63 need a second byte as block types', () => {
     const module = new ModuleBuilder();
-    for (let i = 0; i < 70; i++) module.addType(Array.from({ length: i }, () => i64), []);
+    for (let i = 0; i < 70; i++)
+      module.addType(
+        Array.from({ length: i }, () => i64),
+        [],
+      );
     const type = module.addType([f32, f64], [f64]);
     expect(type).toBe(70);
     const f = module.addFunction(module.addType([], [f64]));
@@ -113,12 +117,33 @@ describe('immediates', () => {
       () => f.block({ type: -1 }),
     ];
     expect(bad.map(kindOf)).toEqual(bad.map(() => 'bad-immediate'));
-    const wrong = [() => f.op(OP.i32_const), () => f.op(OP.br), () => f.op(0xff), () => f.load(OP.i32_store, 0, 0), () => f.store(OP.i32_load, 0, 0), () => f.misc(99)];
+    const wrong = [
+      () => f.op(OP.i32_const),
+      () => f.op(OP.br),
+      () => f.op(0xff),
+      () => f.load(OP.i32_store, 0, 0),
+      () => f.store(OP.i32_load, 0, 0),
+      () => f.misc(99),
+    ];
     expect(wrong.map(kindOf)).toEqual(wrong.map(() => 'bad-opcode'));
   });
 
   it('64-bit constants agree in all their forms', () => {
-    for (const value of [0, 1, -1, 63, 64, -64, -65, 2 ** 31, -(2 ** 31), 2 ** 32, -(2 ** 32), 2 ** 53 - 1, -(2 ** 53) + 1]) {
+    for (const value of [
+      0,
+      1,
+      -1,
+      63,
+      64,
+      -64,
+      -65,
+      2 ** 31,
+      -(2 ** 31),
+      2 ** 32,
+      -(2 ** 32),
+      2 ** 53 - 1,
+      -(2 ** 53) + 1,
+    ]) {
       expect(functionOf([], [i64], (f) => f.i64Const(value))()).toBe(BigInt(value));
       expect(functionOf([], [i64], (f) => f.i64Const(BigInt(value)))()).toBe(BigInt(value));
     }
@@ -149,7 +174,11 @@ describe('modules', () => {
     const table = module.importTable('env', 'table', 4);
     const base = module.importGlobal('env', 'base', i32, false);
     const counter = module.addGlobal(i32, true, 5);
-    const globals = [module.addGlobal(i64, false, -(1n << 63n)), module.addGlobal(f32, false, 0.5), module.addGlobal(f64, false, -0)];
+    const globals = [
+      module.addGlobal(i64, false, -(1n << 63n)),
+      module.addGlobal(f32, false, 0.5),
+      module.addGlobal(f64, false, -0),
+    ];
     const f = module.addFunction(binary);
     f.get(0).get(1).call(add).globalGet(base).op(OP.i32_add);
     f.globalGet(counter).i32Const(1).op(OP.i32_add).globalSet(counter);
@@ -161,14 +190,30 @@ describe('modules', () => {
     k.get(0).get(1).i32Const(2).callIndirect(binary);
     module.addElements(table, 1, [f.index, h.index]);
     module.addData(100, Uint8Array.of(1, 2, 3));
-    module.exportFunction('g', g.index).exportFunction('k', k.index).exportMemory('m').exportTable('t', table).exportGlobal('c', counter);
+    module
+      .exportFunction('g', g.index)
+      .exportFunction('k', k.index)
+      .exportMemory('m')
+      .exportTable('t', table)
+      .exportGlobal('c', counter);
     globals.forEach((index, i) => module.exportGlobal(`global${i}`, index));
     const memory = new engine.Memory({ initial: 1, maximum: 4 });
     const exports = instantiate(module, {
-      env: { add: (a: number, b: number) => a * 10 + b, memory, table: new engine.Table({ initial: 4, element: 'anyfunc' }), base: new engine.Global({ value: 'i32', mutable: false }, 1000) },
+      env: {
+        add: (a: number, b: number) => a * 10 + b,
+        memory,
+        table: new engine.Table({ initial: 4, element: 'anyfunc' }),
+        base: new engine.Global({ value: 'i32', mutable: false }, 1000),
+      },
     }) as unknown as Record<string, { value: unknown }> & { g: WasmFunction; k: WasmFunction; m: unknown };
     expect([exports.g(1, 2), exports.k(1, 2)]).toEqual([1012, 1021]);
-    expect([exports.m, exports['c']?.value, exports['global0']?.value, exports['global1']?.value, exports['global2']?.value]).toEqual([memory, 7, -(1n << 63n), 0.5, -0]);
+    expect([
+      exports.m,
+      exports['c']?.value,
+      exports['global0']?.value,
+      exports['global1']?.value,
+      exports['global2']?.value,
+    ]).toEqual([memory, 7, -(1n << 63n), 0.5, -0]);
     expect([...new Uint8Array(memory.buffer, 100, 3)]).toEqual([1, 2, 3]);
   });
 
@@ -177,7 +222,9 @@ describe('modules', () => {
     expect(kindOf(() => module.addMemory(1, undefined, true))).toBe('bad-immediate');
     const good = new ModuleBuilder();
     good.importMemory('env', 'memory', 1, 2, true);
-    expect(() => instantiate(good, { env: { memory: new engine.Memory({ initial: 1, maximum: 2, shared: true }) } })).not.toThrow();
+    expect(() =>
+      instantiate(good, { env: { memory: new engine.Memory({ initial: 1, maximum: 2, shared: true }) } }),
+    ).not.toThrow();
   });
 
   it('name functions for stack traces, and carry custom sections', () => {
@@ -190,7 +237,9 @@ describe('modules', () => {
     module.addCustomSection('emkit.test', Uint8Array.of(7, 8));
     module.exportFunction('b', b.index);
     const bytes = module.finish();
-    expect([...new Uint8Array(engine.Module.customSections(new engine.Module(bytes), 'emkit.test')[0] as ArrayBuffer)]).toEqual([7, 8]);
+    expect([
+      ...new Uint8Array(engine.Module.customSections(new engine.Module(bytes), 'emkit.test')[0] as ArrayBuffer),
+    ]).toEqual([7, 8]);
     let stack = '';
     try {
       instantiate(module)['b']?.();

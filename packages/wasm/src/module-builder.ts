@@ -14,7 +14,18 @@ import type { ValType } from './value-types.ts';
 const MAGIC_AND_VERSION = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
 const FUNC_TYPE = 0x60;
 const SECTION = {
-  custom: 0, type: 1, import: 2, function: 3, table: 4, memory: 5, global: 6, export: 7, element: 9, code: 10, data: 11, dataCount: 12,
+  custom: 0,
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  memory: 5,
+  global: 6,
+  export: 7,
+  element: 9,
+  code: 10,
+  data: 11,
+  dataCount: 12,
 } as const;
 const EXTERN = { func: 0, table: 1, memory: 2, global: 3 } as const;
 const LIMITS_MAX = 1;
@@ -127,7 +138,10 @@ export class ModuleBuilder {
   /** A builder for the body of a new function of this type. */
   addFunction(type: number): FunctionBuilder {
     this.checkType(type);
-    const builder = new FunctionBuilder(this.importedFunctions + this.functions.length, this.parameterCounts[type] as number);
+    const builder = new FunctionBuilder(
+      this.importedFunctions + this.functions.length,
+      this.parameterCounts[type] as number,
+    );
     this.functions.push(builder);
     this.functionTypes.push(type);
     return builder;
@@ -225,7 +239,8 @@ export class ModuleBuilder {
   }
 
   private checkType(type: number): void {
-    if (this.parameterCounts[type] === undefined) throw new WasmEncodeError('bad-immediate', `no type ${type}: addType first`);
+    if (this.parameterCounts[type] === undefined)
+      throw new WasmEncodeError('bad-immediate', `no type ${type}: addType first`);
   }
 
   private claimMemory(): void {
@@ -307,7 +322,11 @@ function encodeConstant(type: ValType, value: number | bigint): ByteWriter {
   else if (type === VALTYPE.i64) expression.i64Const(value);
   else if (type === VALTYPE.f32) expression.f32Const(Number(value));
   else if (type === VALTYPE.f64) expression.f64Const(Number(value));
-  else throw new WasmEncodeError('bad-immediate', `a global of type 0x${(type as number).toString(16)} cannot be initialised here`);
+  else
+    throw new WasmEncodeError(
+      'bad-immediate',
+      `a global of type 0x${(type as number).toString(16)} cannot be initialised here`,
+    );
   const out = new ByteWriter(16);
   expression.copyCodeInto(out);
   out.u8(OP.end);
@@ -329,5 +348,8 @@ function encodeNameSection(names: ReadonlyMap<number, string>): Uint8Array {
 }
 
 function importTooLate(kind: string, module: string, name: string): WasmEncodeError {
-  return new WasmEncodeError('import-after-definition', `import of ${kind} "${module}.${name}" after a ${kind} was defined`);
+  return new WasmEncodeError(
+    'import-after-definition',
+    `import of ${kind} "${module}.${name}" after a ${kind} was defined`,
+  );
 }

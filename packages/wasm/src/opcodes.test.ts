@@ -12,7 +12,21 @@ type Scalar = 'i32' | 'i64' | 'f32' | 'f64';
 
 const COMPARE_INT = ['eq', 'ne', 'lt_s', 'lt_u', 'gt_s', 'gt_u', 'le_s', 'le_u', 'ge_s', 'ge_u'];
 const COMPARE_FLOAT = ['eq', 'ne', 'lt', 'gt', 'le', 'ge'];
-const UNARY = ['clz', 'ctz', 'popcnt', 'extend8_s', 'extend16_s', 'extend32_s', 'abs', 'neg', 'ceil', 'floor', 'trunc', 'nearest', 'sqrt'];
+const UNARY = [
+  'clz',
+  'ctz',
+  'popcnt',
+  'extend8_s',
+  'extend16_s',
+  'extend32_s',
+  'abs',
+  'neg',
+  'ceil',
+  'floor',
+  'trunc',
+  'nearest',
+  'sqrt',
+];
 
 function byName(name: string): ValType {
   return VALTYPE[name as Scalar];
@@ -60,11 +74,11 @@ const INT_MODELS: Record<string, IntModel> = {
   and: (a, b) => a.u & b.u,
   or: (a, b) => a.u | b.u,
   xor: (a, b) => a.u ^ b.u,
-  shl: (a, b, n) => a.u << b.u % n,
-  shr_s: (a, b, n) => a.s >> b.u % n,
-  shr_u: (a, b, n) => a.u >> b.u % n,
-  rotl: (a, b, n) => (a.u << b.u % n) | (a.u >> (n - (b.u % n))),
-  rotr: (a, b, n) => (a.u >> b.u % n) | (a.u << (n - (b.u % n))),
+  shl: (a, b, n) => a.u << (b.u % n),
+  shr_s: (a, b, n) => a.s >> (b.u % n),
+  shr_u: (a, b, n) => a.u >> (b.u % n),
+  rotl: (a, b, n) => (a.u << (b.u % n)) | (a.u >> (n - (b.u % n))),
+  rotr: (a, b, n) => (a.u >> (b.u % n)) | (a.u << (n - (b.u % n))),
   extend8_s: (a) => BigInt.asIntN(8, a.u),
   extend16_s: (a) => BigInt.asIntN(16, a.u),
   extend32_s: (a) => BigInt.asIntN(32, a.u),
@@ -91,7 +105,21 @@ const FLOAT_MODELS: Record<string, (a: number, b: number) => number> = {
   max: Math.max,
   copysign: (a, b) => (b < 0 || Object.is(b, -0) ? -Math.abs(a) : Math.abs(a)),
 };
-const INT_SAMPLES = [0n, 1n, 5n, 33n, 0x7fn, 0x80n, 0x8000n, 0x7fff_ffffn, 0x8000_0000n, 0xffff_ffffn, 0x1234_5678_9abc_def0n, -1n, 1n << 63n];
+const INT_SAMPLES = [
+  0n,
+  1n,
+  5n,
+  33n,
+  0x7fn,
+  0x80n,
+  0x8000n,
+  0x7fff_ffffn,
+  0x8000_0000n,
+  0xffff_ffffn,
+  0x1234_5678_9abc_def0n,
+  -1n,
+  1n << 63n,
+];
 const FLOAT_SAMPLES = [0, -0, 1, -1.5, 2.5, -3.25, 1e10, -Infinity, NaN];
 
 const NUMERIC = Object.entries(OP).filter(([, opcode]) => opcode >= OP.i32_eqz && opcode <= OP.i64_extend32_s);
@@ -128,7 +156,8 @@ describe('one-byte opcodes', () => {
         for (const y of INT_SAMPLES) {
           const expected = intModel(operand(x), operand(y), BigInt(n));
           if (expected === undefined) expect(() => f(pass(x), pass(y))).toThrow();
-          else expect(f(pass(x), pass(y))).toBe(wide ? BigInt.asIntN(64, expected) : Number(BigInt.asIntN(32, expected)));
+          else
+            expect(f(pass(x), pass(y))).toBe(wide ? BigInt.asIntN(64, expected) : Number(BigInt.asIntN(32, expected)));
         }
       }
     } else if (floatModel !== undefined) {
@@ -149,13 +178,18 @@ describe('one-byte opcodes', () => {
     }
     expect([on('f32_demote_f64', 0.1), on('f64_promote_f32', 0.5)]).toEqual([Math.fround(0.1), 0.5]);
     expect([on('i32_reinterpret_f32', 1), on('f32_reinterpret_i32', 0x3f80_0000)]).toEqual([0x3f80_0000, 1]);
-    expect([on('i64_reinterpret_f64', 1), on('f64_reinterpret_i64', 0x3ff0_0000_0000_0000n)]).toEqual([0x3ff0_0000_0000_0000n, 1]);
+    expect([on('i64_reinterpret_f64', 1), on('f64_reinterpret_i64', 0x3ff0_0000_0000_0000n)]).toEqual([
+      0x3ff0_0000_0000_0000n,
+      1,
+    ]);
   });
 
   it.each(LOADS)('%s reads its width, extended as its name says', (name, opcode) => {
     const [, type = '', width, sign] = /^(...)_load(\d*)_?([su]?)$/.exec(name) ?? [];
     const module = functionOf([], [byName(type)], (f) => {
-      f.i32Const(8).i64ConstParts(0x8182_8384 | 0, 0x4586_8788).store(OP.i64_store, 3, 0);
+      f.i32Const(8)
+        .i64ConstParts(0x8182_8384 | 0, 0x4586_8788)
+        .store(OP.i64_store, 3, 0);
       f.i32Const(0).load(opcode, 0, 8);
     });
     const size = Number(width || type.slice(1));
@@ -163,7 +197,12 @@ describe('one-byte opcodes', () => {
     const value = sign === 'u' || width === '' ? raw : BigInt.asIntN(size, raw);
     const view = new DataView(new ArrayBuffer(8));
     view.setBigUint64(0, value, true);
-    const expected = { i32: view.getInt32(0, true), i64: view.getBigInt64(0, true), f32: view.getFloat32(0, true), f64: view.getFloat64(0, true) }[type as Scalar];
+    const expected = {
+      i32: view.getInt32(0, true),
+      i64: view.getBigInt64(0, true),
+      f32: view.getFloat32(0, true),
+      f64: view.getFloat64(0, true),
+    }[type as Scalar];
     expect(module()).toBe(expected);
   });
 
@@ -185,7 +224,9 @@ describe('one-byte opcodes', () => {
   it('memory and table instructions', () => {
     expect(functionOf([], [i32], (f) => f.op(OP.memory_size))()).toBe(1);
     expect(functionOf([], [i32], (f) => f.i32Const(1).op(OP.memory_grow))()).toBe(-1);
-    expect(functionOf([], [i32], (f) => f.i32Const(0).refNull().tableSet(0).i32Const(0).tableGet(0).op(OP.ref_is_null))()).toBe(1);
+    expect(
+      functionOf([], [i32], (f) => f.i32Const(0).refNull().tableSet(0).i32Const(0).tableGet(0).op(OP.ref_is_null))(),
+    ).toBe(1);
     expect(functionOf([], [i32], (f) => f.refFunc(0).op(OP.ref_is_null))()).toBe(0);
     expect(functionOf([i32, i32], [i32], (f) => f.op(OP.nop).get(0).get(1).i32Const(0).select())(7, 8)).toBe(8);
   });
@@ -223,9 +264,16 @@ describe('0xfc opcodes', () => {
     module.exportFunction('f', f.index);
     module.exportTable('table', table);
     module.exportTable('other', other);
-    const exports = new engine.Instance(new engine.Module(module.finish())).exports as Record<string, WasmFunction> & { table: { get(i: number): unknown }; other: { get(i: number): unknown } };
+    const exports = new engine.Instance(new engine.Module(module.finish())).exports as Record<string, WasmFunction> & {
+      table: { get(i: number): unknown };
+      other: { get(i: number): unknown };
+    };
     expect(exports['f']?.()).toBe(0x0007_0902);
-    expect([exports.table.get(0), exports.other.get(2), exports.other.get(6)]).toEqual([null, exports['f'], exports['f']]);
+    expect([exports.table.get(0), exports.other.get(2), exports.other.get(6)]).toEqual([
+      null,
+      exports['f'],
+      exports['f'],
+    ]);
   });
 });
 
@@ -234,7 +282,9 @@ describe('0xfe opcodes', () => {
     const module = new ModuleBuilder();
     module.addMemory(1, 1, true);
     const own = name.startsWith('i64') || name.endsWith('wait64') ? i64 : i32;
-    const size = Number(/(?:load|store|rmw|wait)(\d+)/.exec(name)?.[1] ?? (own === i64 && !name.endsWith('notify') ? 64 : 32));
+    const size = Number(
+      /(?:load|store|rmw|wait)(\d+)/.exec(name)?.[1] ?? (own === i64 && !name.endsWith('notify') ? 64 : 32),
+    );
     const align = Math.log2(size / 8);
     const value = () => (own === i64 ? f.i64Const(5) : f.i32Const(5));
     const f = module.addFunction(module.addType([], []));
@@ -254,14 +304,24 @@ describe('0xfe opcodes', () => {
   });
 
   it('read-modify-write instructions do what their names say', () => {
-    const models: Record<string, number> = { add: 15, sub: 9, and: 12 & 3, or: 12 | 3, xor: 12 ^ 3, xchg: 3, cmpxchg: 3 };
+    const models: Record<string, number> = {
+      add: 15,
+      sub: 9,
+      and: 12 & 3,
+      or: 12 | 3,
+      xor: 12 ^ 3,
+      xchg: 3,
+      cmpxchg: 3,
+    };
     for (const [op, expected] of Object.entries(models)) {
       const module = new ModuleBuilder();
       module.addMemory(1, 1, true);
       const f = module.addFunction(module.addType([], [i32]));
       f.i32Const(0).i32Const(12).atomic(ATOMIC.i32_atomic_store, 2, 0).i32Const(0);
       if (op === 'cmpxchg') f.i32Const(12);
-      f.i32Const(3).atomic(ATOMIC[`i32_atomic_rmw_${op}` as keyof typeof ATOMIC], 2, 0).drop();
+      f.i32Const(3)
+        .atomic(ATOMIC[`i32_atomic_rmw_${op}` as keyof typeof ATOMIC], 2, 0)
+        .drop();
       f.i32Const(0).atomic(ATOMIC.i32_atomic_load, 2, 0);
       module.exportFunction('f', f.index);
       const exports = new engine.Instance(new engine.Module(module.finish())).exports as Record<string, WasmFunction>;
@@ -274,7 +334,11 @@ describe('wide constants', () => {
   it('floats keep their bits', () => {
     expect(functionOf([], [f64], (f) => f.f64Const(-0))()).toBe(-0);
     expect(functionOf([], [f32], (f) => f.f32Const(0.1))()).toBe(Math.fround(0.1));
-    expect(functionOf([], [i64], (f) => f.f64ConstBits(1, 0x7ff0_0000).op(OP.i64_reinterpret_f64))()).toBe(0x7ff0_0000_0000_0001n);
-    expect(functionOf([], [i32], (f) => f.f32ConstBits(0xff80_0001).op(OP.i32_reinterpret_f32))()).toBe(0xff80_0001 | 0);
+    expect(functionOf([], [i64], (f) => f.f64ConstBits(1, 0x7ff0_0000).op(OP.i64_reinterpret_f64))()).toBe(
+      0x7ff0_0000_0000_0001n,
+    );
+    expect(functionOf([], [i32], (f) => f.f32ConstBits(0xff80_0001).op(OP.i32_reinterpret_f32))()).toBe(
+      0xff80_0001 | 0,
+    );
   });
 });

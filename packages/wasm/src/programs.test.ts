@@ -34,9 +34,17 @@ const BINARY = {
 const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
   expression: fc.oneof(
     { maxDepth: 3 },
-    fc.record({ kind: fc.constant('const' as const), value: fc.oneof(fc.integer(), fc.integer({ min: -70, max: 130 })) }),
+    fc.record({
+      kind: fc.constant('const' as const),
+      value: fc.oneof(fc.integer(), fc.integer({ min: -70, max: 130 })),
+    }),
     fc.record({ kind: fc.constant('local' as const), index: fc.nat(LOCALS - 1) }),
-    fc.record({ kind: fc.constant('binary' as const), op: fc.constantFrom(...(Object.keys(BINARY) as (keyof typeof BINARY)[])), left: tie('expression'), right: tie('expression') }),
+    fc.record({
+      kind: fc.constant('binary' as const),
+      op: fc.constantFrom(...(Object.keys(BINARY) as (keyof typeof BINARY)[])),
+      left: tie('expression'),
+      right: tie('expression'),
+    }),
   ),
 }));
 const { body } = fc.letrec<{ statement: Statement; body: Statement[] }>((tie) => ({
@@ -44,10 +52,19 @@ const { body } = fc.letrec<{ statement: Statement; body: Statement[] }>((tie) =>
     { maxDepth: 4 },
     fc.record({ kind: fc.constant('set' as const), index: fc.nat(LOCALS - 1), value: expression }),
     fc.record({ kind: fc.constant('breakIf' as const), depth: fc.nat(5), condition: expression }),
-    fc.record({ kind: fc.constant('if' as const), condition: expression, then: tie('body'), otherwise: fc.option(tie('body'), { nil: undefined }) }),
+    fc.record({
+      kind: fc.constant('if' as const),
+      condition: expression,
+      then: tie('body'),
+      otherwise: fc.option(tie('body'), { nil: undefined }),
+    }),
     fc.record({ kind: fc.constant('block' as const), body: tie('body') }),
     fc.record({ kind: fc.constant('loop' as const), body: tie('body'), again: expression }),
-    fc.record({ kind: fc.constant('switch' as const), on: expression, arms: fc.array(tie('body'), { minLength: 1, maxLength: 4 }) }),
+    fc.record({
+      kind: fc.constant('switch' as const),
+      on: expression,
+      arms: fc.array(tie('body'), { minLength: 1, maxLength: 4 }),
+    }),
   ),
   body: fc.array(tie('statement'), { maxLength: 4 }),
 }));
@@ -56,7 +73,11 @@ const { body } = fc.letrec<{ statement: Statement; body: Statement[] }>((tie) =>
 function interpret(program: readonly Statement[], locals: number[]): number {
   let fuel = FUEL;
   const value = (e: Expression): number =>
-    e.kind === 'const' ? e.value : e.kind === 'local' ? (locals[e.index] as number) : BINARY[e.op](value(e.left), value(e.right));
+    e.kind === 'const'
+      ? e.value
+      : e.kind === 'local'
+        ? (locals[e.index] as number)
+        : BINARY[e.op](value(e.left), value(e.right));
   /** -1 when the end was reached, else how many more constructs to leave. */
   const run = (statements: readonly Statement[]): number => {
     for (const s of statements) {

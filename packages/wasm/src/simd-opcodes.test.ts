@@ -44,7 +44,8 @@ function emitByName(f: FunctionBuilder, name: string, sub: number): boolean {
   const [shape = '', ...rest] = name.split('_');
   const op = rest.join('_');
   const lane = laneTypes[shape];
-  const scalar = () => (lane === i64 ? f.i64Const(3) : lane === f32 ? f.f32Const(3) : lane === f64 ? f.f64Const(3) : f.i32Const(3));
+  const scalar = () =>
+    lane === i64 ? f.i64Const(3) : lane === f32 ? f.f32Const(3) : lane === f64 ? f.f64Const(3) : f.i32Const(3);
   if (shape === 'v128') {
     if (op.endsWith('_lane')) {
       f.i32Const(0);
@@ -52,17 +53,20 @@ function emitByName(f: FunctionBuilder, name: string, sub: number): boolean {
       f.simdLoadLane(sub, 0, 16, 1);
       return op.startsWith('load');
     }
-    if (op.startsWith('load')) return f.i32Const(0).simdLoad(sub, 0, 16), true;
-    if (op === 'store') return vector(), f.simdStore(sub, 4, 16), false;
-    if (op === 'const') return vector(), true;
+    if (op.startsWith('load')) return (f.i32Const(0).simdLoad(sub, 0, 16), true);
+    if (op === 'store') return (vector(), f.simdStore(sub, 4, 16), false);
+    if (op === 'const') return (vector(), true);
   }
-  if (op === 'shuffle') return vector(), vector(), f.shuffle(A.map((x) => x & 31)), true;
-  if (op === 'splat') return scalar(), f.simd(sub), true;
+  if (op === 'shuffle') return (vector(), vector(), f.shuffle(A.map((x) => x & 31)), true);
+  if (op === 'splat') return (scalar(), f.simd(sub), true);
   vector();
-  if (op.startsWith('extract_lane')) return f.simdLane(sub, 1), true;
-  if (op === 'replace_lane') return scalar(), f.simdLane(sub, 1), true;
-  if (/^sh[lr]/.test(op)) return f.i32Const(3).simd(sub), true;
-  const unary = /^(not|any_true|all_true|bitmask|abs|neg|popcnt|ceil|floor|trunc|nearest|sqrt|extend_|extadd_|convert_|trunc_sat|demote|promote)/.test(op);
+  if (op.startsWith('extract_lane')) return (f.simdLane(sub, 1), true);
+  if (op === 'replace_lane') return (scalar(), f.simdLane(sub, 1), true);
+  if (/^sh[lr]/.test(op)) return (f.i32Const(3).simd(sub), true);
+  const unary =
+    /^(not|any_true|all_true|bitmask|abs|neg|popcnt|ceil|floor|trunc|nearest|sqrt|extend_|extadd_|convert_|trunc_sat|demote|promote)/.test(
+      op,
+    );
   if (!unary) vector();
   if (op === 'bitselect') vector();
   f.simd(sub);
@@ -155,7 +159,12 @@ function joined(values: readonly bigint[], n: number): Uint8Array {
   return out;
 }
 
-const split = Object.entries(SIMD).map(([name, sub]) => ({ name, sub, shape: name.split('_')[0] ?? '', op: name.split('_').slice(1).join('_') }));
+const split = Object.entries(SIMD).map(([name, sub]) => ({
+  name,
+  sub,
+  shape: name.split('_')[0] ?? '',
+  op: name.split('_').slice(1).join('_'),
+}));
 
 describe('lane-wise instructions compute their names', () => {
   const ints = split.filter(({ shape, op }) => shape.startsWith('i') && op in INT_LANES);
@@ -172,43 +181,86 @@ describe('lane-wise instructions compute their names', () => {
       f.simd(sub);
     });
     const [xs, ys] = [lanes(A, n), lanes(B, n)];
-    expect(got).toEqual(joined(xs.map((x, i) => model(x, ys[i] as { s: bigint; u: bigint }, BigInt(n))), n));
+    expect(got).toEqual(
+      joined(
+        xs.map((x, i) => model(x, ys[i] as { s: bigint; u: bigint }, BigInt(n))),
+        n,
+      ),
+    );
   });
 
-  it.each(split.filter(({ shape, op }) => shape.startsWith('f') && op in FLOAT_LANES))('$name', ({ sub, shape, op }) => {
-    const [a, b] = shape === 'f32x4' ? [F32S, F32T] : [F64S, F64T];
-    const floats = (bytes: Uint8Array): number[] => [...(shape === 'f32x4' ? new Float32Array(copy(bytes)) : new Float64Array(copy(bytes)))];
-    const round = shape === 'f32x4' ? Math.fround : (x: number) => x;
-    const model = FLOAT_LANES[op] as (x: number, y: number) => number;
-    const got = vectorOf(a, b, (f) => {
-      f.get(0);
-      if (model.length === 2 || ['min', 'max'].includes(op)) f.get(1);
-      f.simd(sub);
-    });
-    const ys = floats(b);
-    // NaN bit patterns are the engine's choice; all else is exact.
-    expect(floats(got)).toEqual(floats(a).map((x, i) => round(model(x, ys[i] as number))));
-  });
+  it.each(split.filter(({ shape, op }) => shape.startsWith('f') && op in FLOAT_LANES))(
+    '$name',
+    ({ sub, shape, op }) => {
+      const [a, b] = shape === 'f32x4' ? [F32S, F32T] : [F64S, F64T];
+      const floats = (bytes: Uint8Array): number[] => [
+        ...(shape === 'f32x4' ? new Float32Array(copy(bytes)) : new Float64Array(copy(bytes))),
+      ];
+      const round = shape === 'f32x4' ? Math.fround : (x: number) => x;
+      const model = FLOAT_LANES[op] as (x: number, y: number) => number;
+      const got = vectorOf(a, b, (f) => {
+        f.get(0);
+        if (model.length === 2 || ['min', 'max'].includes(op)) f.get(1);
+        f.simd(sub);
+      });
+      const ys = floats(b);
+      // NaN bit patterns are the engine's choice; all else is exact.
+      expect(floats(got)).toEqual(floats(a).map((x, i) => round(model(x, ys[i] as number))));
+    },
+  );
 
   it('widen, narrow, convert and compare', () => {
     const run = (emit: (f: FunctionBuilder) => void, a: Uint8Array = A, b: Uint8Array = B) => vectorOf(a, b, emit);
-    for (const [to, from, n] of [['i16x8', 'i8x16', 8], ['i32x4', 'i16x8', 16], ['i64x2', 'i32x4', 32]] as const) {
+    for (const [to, from, n] of [
+      ['i16x8', 'i8x16', 8],
+      ['i32x4', 'i16x8', 16],
+      ['i64x2', 'i32x4', 32],
+    ] as const) {
       for (const sign of ['s', 'u'] as const) {
         const half = 64 / n;
-        const extended = (part: 'low' | 'high', a: Uint8Array) => lanes(a, n).slice(part === 'low' ? 0 : half).slice(0, half).map((lane) => lane[sign]);
+        const extended = (part: 'low' | 'high', a: Uint8Array) =>
+          lanes(a, n)
+            .slice(part === 'low' ? 0 : half)
+            .slice(0, half)
+            .map((lane) => lane[sign]);
         for (const part of ['low', 'high'] as const) {
-          expect(run((f) => f.get(0).simd(SIMD[`${to}_extend_${part}_${from}_${sign}` as keyof typeof SIMD]))).toEqual(joined(extended(part, A), 2 * n));
+          expect(run((f) => f.get(0).simd(SIMD[`${to}_extend_${part}_${from}_${sign}` as keyof typeof SIMD]))).toEqual(
+            joined(extended(part, A), 2 * n),
+          );
           const products = extended(part, A).map((x, i) => x * (extended(part, B)[i] ?? 0n));
-          expect(run((f) => f.get(0).get(1).simd(SIMD[`${to}_extmul_${part}_${from}_${sign}` as keyof typeof SIMD]))).toEqual(joined(products, 2 * n));
+          expect(
+            run((f) =>
+              f
+                .get(0)
+                .get(1)
+                .simd(SIMD[`${to}_extmul_${part}_${from}_${sign}` as keyof typeof SIMD]),
+            ),
+          ).toEqual(joined(products, 2 * n));
         }
         if (to === 'i64x2') continue;
-        const narrowed = [...lanes(A, 2 * n), ...lanes(B, 2 * n)].map((lane) => (sign === 's' ? signedClamp : unsignedClamp)(lane.s, BigInt(n)));
-        expect(run((f) => f.get(0).get(1).simd(SIMD[`${from}_narrow_${to}_${sign}` as keyof typeof SIMD]))).toEqual(joined(narrowed, n));
-        const pairs = Array.from({ length: half }, (_, i) => (lanes(A, n)[2 * i]?.[sign] ?? 0n) + (lanes(A, n)[2 * i + 1]?.[sign] ?? 0n));
-        expect(run((f) => f.get(0).simd(SIMD[`${to}_extadd_pairwise_${from}_${sign}` as keyof typeof SIMD]))).toEqual(joined(pairs, 2 * n));
+        const narrowed = [...lanes(A, 2 * n), ...lanes(B, 2 * n)].map((lane) =>
+          (sign === 's' ? signedClamp : unsignedClamp)(lane.s, BigInt(n)),
+        );
+        expect(
+          run((f) =>
+            f
+              .get(0)
+              .get(1)
+              .simd(SIMD[`${from}_narrow_${to}_${sign}` as keyof typeof SIMD]),
+          ),
+        ).toEqual(joined(narrowed, n));
+        const pairs = Array.from(
+          { length: half },
+          (_, i) => (lanes(A, n)[2 * i]?.[sign] ?? 0n) + (lanes(A, n)[2 * i + 1]?.[sign] ?? 0n),
+        );
+        expect(run((f) => f.get(0).simd(SIMD[`${to}_extadd_pairwise_${from}_${sign}` as keyof typeof SIMD]))).toEqual(
+          joined(pairs, 2 * n),
+        );
       }
     }
-    const dot = Array.from({ length: 4 }, (_, i) => [0, 1].reduce((sum, k) => sum + (lanes(A, 16)[2 * i + k]?.s ?? 0n) * (lanes(B, 16)[2 * i + k]?.s ?? 0n), 0n));
+    const dot = Array.from({ length: 4 }, (_, i) =>
+      [0, 1].reduce((sum, k) => sum + (lanes(A, 16)[2 * i + k]?.s ?? 0n) * (lanes(B, 16)[2 * i + k]?.s ?? 0n), 0n),
+    );
     expect(run((f) => f.get(0).get(1).simd(SIMD.i32x4_dot_i16x8_s))).toEqual(joined(dot, 32));
     const floats = (a: Uint8Array, sub: number) => new Float32Array(copy(run((f) => f.get(0).simd(sub), a)));
     const ints = (a: Uint8Array, sub: number) => new Int32Array(copy(run((f) => f.get(0).simd(sub), a)));
@@ -222,7 +274,13 @@ describe('lane-wise instructions compute their names', () => {
     const doubles = (a: Uint8Array, sub: number) => [...new Float64Array(copy(run((f) => f.get(0).simd(sub), a)))];
     expect(doubles(F32S, SIMD.f64x2_promote_low_f32x4)).toEqual([1.5, -2.25]);
     const minusOnes = new Uint8Array(16).fill(255);
-    expect([doubles(minusOnes, SIMD.f64x2_convert_low_i32x4_s), doubles(minusOnes, SIMD.f64x2_convert_low_i32x4_u)]).toEqual([[-1, -1], [2 ** 32 - 1, 2 ** 32 - 1]]);
+    expect([
+      doubles(minusOnes, SIMD.f64x2_convert_low_i32x4_s),
+      doubles(minusOnes, SIMD.f64x2_convert_low_i32x4_u),
+    ]).toEqual([
+      [-1, -1],
+      [2 ** 32 - 1, 2 ** 32 - 1],
+    ]);
   });
 
   it('whole-vector logic, shuffles, lanes and memory', () => {
@@ -239,7 +297,9 @@ describe('lane-wise instructions compute their names', () => {
     expect(run(SIMD.v128_xor)).toEqual(bytewise((x, y) => x ^ y));
     expect(run(SIMD.v128_andnot)).toEqual(bytewise((x, y) => x & ~y));
     expect(run(SIMD.v128_not, 1)).toEqual(bytewise((x) => ~x));
-    expect(run(SIMD.v128_bitselect, 3)).toEqual(A.map((x, i) => (x & (F32S[i] ?? 0)) | ((B[i] ?? 0) & ~(F32S[i] ?? 0))));
+    expect(run(SIMD.v128_bitselect, 3)).toEqual(
+      A.map((x, i) => (x & (F32S[i] ?? 0)) | ((B[i] ?? 0) & ~(F32S[i] ?? 0))),
+    );
     expect(run(SIMD.i8x16_swizzle)).toEqual(B.map((at) => A[at] ?? 0));
     const order = Uint8Array.from({ length: 16 }, (_, i) => (i * 7) & 31);
     expect(vectorOf(A, B, (f) => f.get(0).get(1).shuffle(order))).toEqual(order.map((at) => [...A, ...B][at] ?? 0));
@@ -248,8 +308,12 @@ describe('lane-wise instructions compute their names', () => {
       const extract = SIMD[(count >= 8 ? `${name}_extract_lane_u` : `${name}_extract_lane`) as keyof typeof SIMD];
       // Splat lane 1 of B, then put lane 2 (or 0) of A into the last lane.
       const got = vectorOf(A, B, (f) => {
-        f.get(1).simdLane(extract, 1).simd(SIMD[`${name}_splat` as keyof typeof SIMD]);
-        f.get(0).simdLane(extract, 0).simdLane(SIMD[`${name}_replace_lane` as keyof typeof SIMD], count - 1);
+        f.get(1)
+          .simdLane(extract, 1)
+          .simd(SIMD[`${name}_splat` as keyof typeof SIMD]);
+        f.get(0)
+          .simdLane(extract, 0)
+          .simdLane(SIMD[`${name}_replace_lane` as keyof typeof SIMD], count - 1);
       });
       const n = 128 / count;
       const expected = lanes(B, n).map((_, i) => (i === count - 1 ? lanes(A, n)[0] : lanes(B, n)[1])?.u ?? 0n);
@@ -259,11 +323,21 @@ describe('lane-wise instructions compute their names', () => {
     for (const [name, count] of Object.entries(laneCounts).slice(0, 4)) {
       const signs = lanes(A, 128 / count).reduce((mask, lane, i) => mask | (lane.s < 0n ? 1 << i : 0), 0);
       expect(bits(SIMD[`${name}_bitmask` as keyof typeof SIMD])).toBe(signs);
-      expect(bits(SIMD[`${name}_all_true` as keyof typeof SIMD])).toBe(Number(lanes(A, 128 / count).every((lane) => lane.u !== 0n)));
+      expect(bits(SIMD[`${name}_all_true` as keyof typeof SIMD])).toBe(
+        Number(lanes(A, 128 / count).every((lane) => lane.u !== 0n)),
+      );
     }
     expect(bits(SIMD.v128_any_true)).toBe(1);
-    expect([SIMD.i8x16_extract_lane_s, SIMD.i8x16_extract_lane_u].map((sub) => functionOf([], [i32], (f) => f.v128Const(A).simdLane(sub, 4))())).toEqual([-1, 255]);
-    expect([SIMD.i16x8_extract_lane_s, SIMD.i16x8_extract_lane_u].map((sub) => functionOf([], [i32], (f) => f.v128Const(A).simdLane(sub, 1))())).toEqual([-32641, 32895]);
+    expect(
+      [SIMD.i8x16_extract_lane_s, SIMD.i8x16_extract_lane_u].map((sub) =>
+        functionOf([], [i32], (f) => f.v128Const(A).simdLane(sub, 4))(),
+      ),
+    ).toEqual([-1, 255]);
+    expect(
+      [SIMD.i16x8_extract_lane_s, SIMD.i16x8_extract_lane_u].map((sub) =>
+        functionOf([], [i32], (f) => f.v128Const(A).simdLane(sub, 1))(),
+      ),
+    ).toEqual([-32641, 32895]);
   });
 
   it('loads and stores touch the bytes their names say', () => {
@@ -274,16 +348,47 @@ describe('lane-wise instructions compute their names', () => {
       });
     for (const n of [8, 16, 32, 64]) {
       const first = lanes(A, n)[0]?.u ?? 0n;
-      expect(stored((f) => f.i32Const(0).simdLoad(SIMD[`v128_load${n}_splat` as keyof typeof SIMD], 0, 32))).toEqual(joined(Array.from({ length: 128 / n }, () => first), n));
+      expect(stored((f) => f.i32Const(0).simdLoad(SIMD[`v128_load${n}_splat` as keyof typeof SIMD], 0, 32))).toEqual(
+        joined(
+          Array.from({ length: 128 / n }, () => first),
+          n,
+        ),
+      );
       const replaced = lanes(B, n).map((lane, i) => (i === 1 ? first : lane.u));
-      expect(stored((f) => f.i32Const(0).get(1).simdLoadLane(SIMD[`v128_load${n}_lane` as keyof typeof SIMD], 0, 32, 1))).toEqual(joined(replaced, n));
+      expect(
+        stored((f) =>
+          f
+            .i32Const(0)
+            .get(1)
+            .simdLoadLane(SIMD[`v128_load${n}_lane` as keyof typeof SIMD], 0, 32, 1),
+        ),
+      ).toEqual(joined(replaced, n));
       const written = lanes(A, n).map((lane, i) => (i === 0 ? (lanes(B, n)[1]?.u ?? 0n) : lane.u));
-      expect(stored((f) => f.i32Const(0).get(1).simdLoadLane(SIMD[`v128_store${n}_lane` as keyof typeof SIMD], 0, 32, 1).i32Const(0).simdLoad(SIMD.v128_load, 4, 32))).toEqual(joined(written, n));
-      if (n >= 32) expect(stored((f) => f.i32Const(0).simdLoad(SIMD[`v128_load${n}_zero` as keyof typeof SIMD], 0, 32))).toEqual(joined([first], n));
+      expect(
+        stored((f) =>
+          f
+            .i32Const(0)
+            .get(1)
+            .simdLoadLane(SIMD[`v128_store${n}_lane` as keyof typeof SIMD], 0, 32, 1)
+            .i32Const(0)
+            .simdLoad(SIMD.v128_load, 4, 32),
+        ),
+      ).toEqual(joined(written, n));
+      if (n >= 32)
+        expect(stored((f) => f.i32Const(0).simdLoad(SIMD[`v128_load${n}_zero` as keyof typeof SIMD], 0, 32))).toEqual(
+          joined([first], n),
+        );
       if (n === 64) continue;
       for (const sign of ['s', 'u'] as const) {
         const name = `v128_load${n}x${64 / n}_${sign}` as keyof typeof SIMD;
-        expect(stored((f) => f.i32Const(0).simdLoad(SIMD[name], 0, 32))).toEqual(joined(lanes(A, n).slice(0, 64 / n).map((lane) => lane[sign]), 2 * n));
+        expect(stored((f) => f.i32Const(0).simdLoad(SIMD[name], 0, 32))).toEqual(
+          joined(
+            lanes(A, n)
+              .slice(0, 64 / n)
+              .map((lane) => lane[sign]),
+            2 * n,
+          ),
+        );
       }
     }
   });

@@ -36,24 +36,45 @@ export function evaluateFlags(op: number, dst: number, src: number, src2: number
   const y = src << shift;
   const flags = (x === 0 ? FLAG_ZF : 0) | (x < 0 ? FLAG_SF : 0) | parityFlag(dst & 0xff);
   switch (kind) {
-    case KIND_ADD: case KIND_ADC: {
+    case KIND_ADD:
+    case KIND_ADC: {
       const c = kind === KIND_ADC ? src2 & 1 : 0;
-      const a = x - y - (c << shift) | 0;
+      const a = (x - y - (c << shift)) | 0;
       const carry = x >>> 0 < y >>> 0 || (c !== 0 && x === y);
-      return flags | (carry ? FLAG_CF : 0) | ((dst ^ src ^ (dst - src - c)) & FLAG_AF) | (((x ^ a) & (x ^ y)) < 0 ? FLAG_OF : 0);
+      return (
+        flags |
+        (carry ? FLAG_CF : 0) |
+        ((dst ^ src ^ (dst - src - c)) & FLAG_AF) |
+        (((x ^ a) & (x ^ y)) < 0 ? FLAG_OF : 0)
+      );
     }
-    case KIND_SUB: case KIND_SBB: {
+    case KIND_SUB:
+    case KIND_SBB: {
       const c = kind === KIND_SBB ? src2 & 1 : 0;
-      const a = x + y + (c << shift) | 0;
+      const a = (x + y + (c << shift)) | 0;
       const carry = a >>> 0 < y >>> 0 || (c !== 0 && a === y);
-      return flags | (carry ? FLAG_CF : 0) | ((dst ^ src ^ (dst + src + c)) & FLAG_AF) | (((a ^ y) & (a ^ x)) < 0 ? FLAG_OF : 0);
+      return (
+        flags |
+        (carry ? FLAG_CF : 0) |
+        ((dst ^ src ^ (dst + src + c)) & FLAG_AF) |
+        (((a ^ y) & (a ^ x)) < 0 ? FLAG_OF : 0)
+      );
     }
-    case KIND_LOGIC: return flags;
-    case KIND_INC: return flags | (src & 1) | ((dst & 15) === 0 ? FLAG_AF : 0) | (x === -0x80000000 ? FLAG_OF : 0);
-    case KIND_DEC: return flags | (src & 1) | ((dst & 15) === 15 ? FLAG_AF : 0) | (((x + (1 << shift)) | 0) === -0x80000000 ? FLAG_OF : 0);
-    case KIND_SHL: return flags | (y < 0 ? FLAG_CF : 0) | ((x ^ y) < 0 ? FLAG_OF : 0);
-    case KIND_SAR: return flags | (src & 1) | ((x ^ y) < 0 ? FLAG_OF : 0);
-    case KIND_MUL: return flags | (src !== 0 ? FLAG_CF | FLAG_OF : 0);
-    default: return flags | (src & (FLAG_CF | FLAG_AF | FLAG_OF));
+    case KIND_LOGIC:
+      return flags;
+    case KIND_INC:
+      return flags | (src & 1) | ((dst & 15) === 0 ? FLAG_AF : 0) | (x === -0x80000000 ? FLAG_OF : 0);
+    case KIND_DEC:
+      return (
+        flags | (src & 1) | ((dst & 15) === 15 ? FLAG_AF : 0) | (((x + (1 << shift)) | 0) === -0x80000000 ? FLAG_OF : 0)
+      );
+    case KIND_SHL:
+      return flags | (y < 0 ? FLAG_CF : 0) | ((x ^ y) < 0 ? FLAG_OF : 0);
+    case KIND_SAR:
+      return flags | (src & 1) | ((x ^ y) < 0 ? FLAG_OF : 0);
+    case KIND_MUL:
+      return flags | (src !== 0 ? FLAG_CF | FLAG_OF : 0);
+    default:
+      return flags | (src & (FLAG_CF | FLAG_AF | FLAG_OF));
   }
 }

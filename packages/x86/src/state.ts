@@ -159,14 +159,25 @@ export const HF_FPU_UNMASKED = 1 << 27;
 /** Registers that translated code keeps in locals. Index = position in this table. */
 const gpr = (name: string, n: number): GlobalDef => ({ name, type: I32, offset: ENV.GPR + 8 * n });
 export const GLOBALS_32: readonly GlobalDef[] = [
-  gpr('eax', 0), gpr('ecx', 1), gpr('edx', 2), gpr('ebx', 3), gpr('esp', 4), gpr('ebp', 5), gpr('esi', 6), gpr('edi', 7),
+  gpr('eax', 0),
+  gpr('ecx', 1),
+  gpr('edx', 2),
+  gpr('ebx', 3),
+  gpr('esp', 4),
+  gpr('ebp', 5),
+  gpr('esi', 6),
+  gpr('edi', 7),
   { name: 'cc_op', type: I32, offset: ENV.CC_OP },
   { name: 'cc_dst', type: I32, offset: ENV.CC_DST },
   { name: 'cc_src', type: I32, offset: ENV.CC_SRC },
   { name: 'cc_src2', type: I32, offset: ENV.CC_SRC2 },
   { name: 'eflags', type: I32, offset: ENV.EFLAGS },
   { name: 'hflags', type: I32, offset: ENV.HFLAGS },
-  ...Array.from({ length: 8 }, (_, n): GlobalDef => ({ name: `xmm${n}`, type: V128, offset: ENV.XMM + XMM_STRIDE * n })),
+  ...Array.from({ length: 8 }, (_, n): GlobalDef => ({
+    name: `xmm${n}`,
+    type: V128,
+    offset: ENV.XMM + XMM_STRIDE * n,
+  })),
 ];
 /** Indices into GLOBALS_32. General register n is global n. */
 export const G = { CC_OP: 8, CC_DST: 9, CC_SRC: 10, CC_SRC2: 11, EFLAGS: 12, HFLAGS: 13, XMM0: 14 } as const;
@@ -193,4 +204,23 @@ export const FLAG_ID = 1 << 21;
 export const FLAGS_ARITH = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF;
 
 /** Exception vectors. SDM Vol. 3A Table 6-1. */
-export const EXC = { DE: 0, DB: 1, NMI: 2, BP: 3, OF: 4, BR: 5, UD: 6, NM: 7, DF: 8, TS: 10, NP: 11, SS: 12, GP: 13, PF: 14, MF: 16, AC: 17, MC: 18, XM: 19 } as const;
+export const EXC = {
+  DE: 0,
+  DB: 1,
+  NMI: 2,
+  BP: 3,
+  OF: 4,
+  BR: 5,
+  UD: 6,
+  NM: 7,
+  DF: 8,
+  TS: 10,
+  NP: 11,
+  SS: 12,
+  GP: 13,
+  PF: 14,
+  MF: 16,
+  AC: 17,
+  MC: 18,
+  XM: 19,
+} as const;

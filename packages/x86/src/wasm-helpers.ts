@@ -16,7 +16,11 @@ export const WASM_HELPERS: readonly string[] = [
     f80_from_f32 f80_from_f64 f80_from_i16 f80_from_i32 f80_from_i64 f80_from_bcd
     f80_to_f32 f80_to_f64 f80_to_i16 f80_to_i32 f80_to_i64 f80_to_bcd f80_const
     f80_2xm1 f80_yl2x f80_yl2xp1 f80_atan f80_sin f80_cos f80_sincos f80_tan`),
-  ...FLOATS.flatMap((t) => words(`sse_add_${t} sse_sub_${t} sse_mul_${t} sse_div_${t} sse_min_${t} sse_max_${t} sse_sqrt_${t} sse_cmp_${t} sse_comis_${t} sse_round_${t}`)),
+  ...FLOATS.flatMap((t) =>
+    words(
+      `sse_add_${t} sse_sub_${t} sse_mul_${t} sse_div_${t} sse_min_${t} sse_max_${t} sse_sqrt_${t} sse_cmp_${t} sse_comis_${t} sse_round_${t}`,
+    ),
+  ),
   ...words(`
     sse_cvt_f32_f64 sse_cvt_f64_f32 sse_cvt_i32_f32 sse_cvt_i32_f64 sse_cvt_f32_i32 sse_cvt_f64_i32
     sse_cvtt_f32_i32 sse_cvtt_f64_i32

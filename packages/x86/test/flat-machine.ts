@@ -9,7 +9,11 @@ export const STACK_TOP = 0x8000;
 const PAGES = 16;
 const HLT = 0xf4;
 
-export const hexBytes = (code: string): number[] => code.split(/\s+/).filter((x) => x !== '').map((x) => parseInt(x, 16));
+export const hexBytes = (code: string): number[] =>
+  code
+    .split(/\s+/)
+    .filter((x) => x !== '')
+    .map((x) => parseInt(x, 16));
 
 /** Flat protected mode at the given CPL, pages 0-F000 mapped, faults end the run. */
 export function flatMachine(cpl = 0): IrMachine {
@@ -41,7 +45,9 @@ export function realMachine(): IrMachine {
 
 /** Put code at CODE, HLT behind it, and run it. */
 export function runCode(m: IrMachine, code: readonly number[], budget = 2000): MachineStop {
-  code.forEach((v, k) => { m.u8[m.host(CODE + k)] = v; });
+  code.forEach((v, k) => {
+    m.u8[m.host(CODE + k)] = v;
+  });
   m.u8[m.host(CODE + code.length)] = HLT;
   m.cpu.eip = CODE;
   return m.run(budget);

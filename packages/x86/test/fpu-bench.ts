@@ -46,7 +46,10 @@ export class FpuBench {
     cpu.setEnv32(ENV.FPUC, fcw);
     cpu.setEnv32(ENV.FPUS, fsw & ~0x3800);
     cpu.setEnv32(ENV.MXCSR, mxcsr);
-    cpu.hflags = withSseFast(withX87Flags((cpu.hflags & ~HF_TOP) | (((fsw >> 11) & 7) << HF_TOP_SHIFT), fsw, fcw), mxcsr);
+    cpu.hflags = withSseFast(
+      withX87Flags((cpu.hflags & ~HF_TOP) | (((fsw >> 11) & 7) << HF_TOP_SHIFT), fsw, fcw),
+      mxcsr,
+    );
     cpu.updateHflags();
   }
   #host(linear: number): number {
@@ -95,17 +98,27 @@ export class FpuBench {
   }
 
   // --- state ------------------------------------------------------------------------------------------------------
-  get top(): number { return (this.cpu.hflags & HF_TOP) >>> HF_TOP_SHIFT; }
-  get fsw(): number { return this.cpu.env32(ENV.FPUS) | (this.top << 11); }
-  get fcw(): number { return this.cpu.env32(ENV.FPUC); }
-  get mxcsr(): number { return this.cpu.env32(ENV.MXCSR); }
+  get top(): number {
+    return (this.cpu.hflags & HF_TOP) >>> HF_TOP_SHIFT;
+  }
+  get fsw(): number {
+    return this.cpu.env32(ENV.FPUS) | (this.top << 11);
+  }
+  get fcw(): number {
+    return this.cpu.env32(ENV.FPUC);
+  }
+  get mxcsr(): number {
+    return this.cpu.env32(ENV.MXCSR);
+  }
   /** Abridged tags: bit i set, physical register i in use. */
   get tags(): number {
     let v = 0;
     for (let n = 0; n < 8; n++) if (this.cpu.e8[ENV.FPTAGS + n] === 0) v |= 1 << n;
     return v;
   }
-  #slot(i: number): number { return ENV.FPREGS + 16 * ((this.top + i) & 7); }
+  #slot(i: number): number {
+    return ENV.FPREGS + 16 * ((this.top + i) & 7);
+  }
   /** ST(i) as 20 hex digits, most significant first. */
   st(i: number): string {
     const at = this.#slot(i);

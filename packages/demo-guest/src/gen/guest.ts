@@ -1,4 +1,5 @@
 // node packages/demo-guest/tools/generate.mjs
+// guest.asm: sha256 4854e4dee9816915b1bb28e47848f589aacf08f9d16169805c3d020256737e54
 /** guest.asm assembled: 6868 bytes, base64. Generated, do not edit. */
 export const GUEST_BASE64: string = [
   'ArCtGwMAAQD7T1HkAAAQAAAAEADUGhAA0D4QACAAEAD6/LzQPhAAo3AcEACJHXQcEAAPARVgFxAA6kAAEAAIAGa4EACO2I7AjuCO6I7Q6OsAAADolgEAAOiP',

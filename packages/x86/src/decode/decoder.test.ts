@@ -1,15 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DECODE_32, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, DECODE_UNDEFINED, DECODE_VEX, decode } from './decoder.ts';
+import {
+  DECODE_32,
+  DECODE_OK,
+  DECODE_TOO_LONG,
+  DECODE_TRUNCATED,
+  DECODE_UNDEFINED,
+  DECODE_VEX,
+  decode,
+} from './decoder.ts';
 import { ALL_FEATURES, decodeFeatures } from './features.ts';
 import { Insn, REP_E, REP_NE } from './insn.ts';
 
 const FEATURES = decodeFeatures(ALL_FEATURES);
 const insn = new Insn();
 const bytes = (s: string): Uint8Array => Uint8Array.from(s.split(' '), (x) => parseInt(x, 16));
-const run = (s: string, mode = DECODE_32 | DECODE_VEX, features = FEATURES): number => decode(insn, bytes(s), 0, bytes(s).length, mode, features);
+const run = (s: string, mode = DECODE_32 | DECODE_VEX, features = FEATURES): number =>
+  decode(insn, bytes(s), 0, bytes(s).length, mode, features);
 /** Decode and name the row. */
-const row = (s: string, mode?: number): string => (run(s, mode) === DECODE_OK ? `${insn.row.mnemonic} ${insn.row.operands.map((o) => o.text).join(',')}`.trim() : 'none');
+const row = (s: string, mode?: number): string =>
+  run(s, mode) === DECODE_OK ? `${insn.row.mnemonic} ${insn.row.operands.map((o) => o.text).join(',')}`.trim() : 'none';
 
 describe('decode', () => {
   it('takes operand and address size from mode and prefixes', () => {
@@ -101,16 +111,20 @@ describe('decode', () => {
   });
 
   it('never looks behind the end, and says the same of a prefix of the bytes or asks for more', () => {
-    fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 16 }), fc.integer({ min: 0, max: 3 }), (code, mode) => {
-      const whole = Uint8Array.from([...code, ...new Uint8Array(16)]);
-      const status = decode(insn, whole, 0, whole.length, mode, FEATURES);
-      const { length } = insn;
-      for (let n = 0; n < Math.min(length, 15); n++) {
-        const short = decode(insn, whole, 0, n, mode, FEATURES);
-        expect([DECODE_TRUNCATED, DECODE_UNDEFINED]).toContain(short);
-        if (status === DECODE_OK && short === DECODE_UNDEFINED) throw new Error(`undefined after ${n} bytes, defined after ${length}`);
-      }
-      if (status === DECODE_OK) expect(decode(insn, whole, 0, length, mode, FEATURES)).toBe(DECODE_OK);
-    }), { seed: 3, numRuns: 3000 });
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 16 }), fc.integer({ min: 0, max: 3 }), (code, mode) => {
+        const whole = Uint8Array.from([...code, ...new Uint8Array(16)]);
+        const status = decode(insn, whole, 0, whole.length, mode, FEATURES);
+        const { length } = insn;
+        for (let n = 0; n < Math.min(length, 15); n++) {
+          const short = decode(insn, whole, 0, n, mode, FEATURES);
+          expect([DECODE_TRUNCATED, DECODE_UNDEFINED]).toContain(short);
+          if (status === DECODE_OK && short === DECODE_UNDEFINED)
+            throw new Error(`undefined after ${n} bytes, defined after ${length}`);
+        }
+        if (status === DECODE_OK) expect(decode(insn, whole, 0, length, mode, FEATURES)).toBe(DECODE_OK);
+      }),
+      { seed: 3, numRuns: 3000 },
+    );
   });
 });

@@ -7,7 +7,20 @@ import { DS, EBP, EBX, ESI, EDI, ESP, SS } from '../state.ts';
 import type { Insn } from './insn.ts';
 import { REP_E, REP_NE } from './insn.ts';
 import {
-  IMM_B, IMM_MOFFS, IMM_NONE, IMM_SB, IMM_V, IMM_W, IMM_Z, MAP_0F, MAP_0F38, MAP_0F3A, MAP_ONE, MAP_VEX, OP_E, OP_M,
+  IMM_B,
+  IMM_MOFFS,
+  IMM_NONE,
+  IMM_SB,
+  IMM_V,
+  IMM_W,
+  IMM_Z,
+  MAP_0F,
+  MAP_0F38,
+  MAP_0F3A,
+  MAP_ONE,
+  MAP_VEX,
+  OP_E,
+  OP_M,
 } from './row.ts';
 import { OPCODES, SLOT_BYTE, SLOT_DIGIT, SLOT_MODRM, SLOT_PREFIX, SLOT_REGISTER, SLOT_USED } from './table.ts';
 
@@ -28,7 +41,20 @@ export const DECODE_32 = 1;
 export const DECODE_VEX = 2;
 
 const PREFIX_CLASS = new Uint8Array(256);
-for (const [byte, n] of [[0x26, 1], [0x2e, 1], [0x36, 1], [0x3e, 1], [0x64, 1], [0x65, 1], [0x66, 2], [0x67, 3], [0xf0, 4], [0xf3, 5], [0xf2, 6]] as const) PREFIX_CLASS[byte] = n;
+for (const [byte, n] of [
+  [0x26, 1],
+  [0x2e, 1],
+  [0x36, 1],
+  [0x3e, 1],
+  [0x64, 1],
+  [0x65, 1],
+  [0x66, 2],
+  [0x67, 3],
+  [0xf0, 4],
+  [0xf3, 5],
+  [0xf2, 6],
+] as const)
+  PREFIX_CLASS[byte] = n;
 /** Base and index register of 16-bit addressing by r/m. SDM Vol. 2A Table 2-1. */
 const BASE16 = Int8Array.of(EBX, EBX, EBP, EBP, ESI, EDI, EBP, EBX);
 const INDEX16 = Int8Array.of(ESI, EDI, ESI, EDI, -1, -1, -1, -1);
@@ -39,7 +65,14 @@ const { rows: ROWS, flags: SLOT, base: SLOT_BASE, entries: ENTRIES } = OPCODES;
  * Decode the instruction at u8[pos]; bytes at `end` and beyond may not be used. Hot path.
  * On DECODE_OK every field of `insn` is set; otherwise only `length` has a meaning (bytes looked at).
  */
-export function decode(insn: Insn, u8: Uint8Array, pos: number, end: number, mode: number, features: Uint8Array): number {
+export function decode(
+  insn: Insn,
+  u8: Uint8Array,
+  pos: number,
+  end: number,
+  mode: number,
+  features: Uint8Array,
+): number {
   const stop = end - pos > MAX_INSN_LENGTH ? pos + MAX_INSN_LENGTH : end;
   const over = end - pos >= MAX_INSN_LENGTH ? DECODE_TOO_LONG : DECODE_TRUNCATED;
   let p = pos;
@@ -55,12 +88,23 @@ export function decode(insn: Insn, u8: Uint8Array, pos: number, end: number, mod
     const c = PREFIX_CLASS[byte]!;
     if (c === 0) break;
     switch (c) {
-      case 1: override = byte >= 0x64 ? byte - 0x60 : (byte >> 3) & 3; break;
-      case 2: p66 = true; break;
-      case 3: p67 = true; break;
-      case 4: lock = true; break;
-      case 5: rep = REP_E; break;
-      default: rep = REP_NE;
+      case 1:
+        override = byte >= 0x64 ? byte - 0x60 : (byte >> 3) & 3;
+        break;
+      case 2:
+        p66 = true;
+        break;
+      case 3:
+        p67 = true;
+        break;
+      case 4:
+        lock = true;
+        break;
+      case 5:
+        rep = REP_E;
+        break;
+      default:
+        rep = REP_NE;
     }
   }
   let map = MAP_ONE;
@@ -124,7 +168,8 @@ export function decode(insn: Insn, u8: Uint8Array, pos: number, end: number, mod
     insn.reg = (modrm >> 3) & 7;
     insn.rm = modrm & 7;
     if ((kind & SLOT_BYTE) !== 0) entry += ((kind & SLOT_PREFIX) !== 0 ? prefix << 8 : 0) + modrm;
-    else if ((kind & SLOT_DIGIT) !== 0) entry += ((kind & SLOT_PREFIX) !== 0 ? prefix << 4 : 0) + ((modrm >> 3) & 7) + (mod === 3 ? 8 : 0);
+    else if ((kind & SLOT_DIGIT) !== 0)
+      entry += ((kind & SLOT_PREFIX) !== 0 ? prefix << 4 : 0) + ((modrm >> 3) & 7) + (mod === 3 ? 8 : 0);
     else if ((kind & SLOT_PREFIX) !== 0) entry += prefix;
     if (mod !== 3) {
       let dispSize = mod === 1 ? 1 : mod === 2 ? (asize === 2 ? 4 : 2) : 0;
@@ -211,10 +256,16 @@ export function decode(insn: Insn, u8: Uint8Array, pos: number, end: number, mod
 
 function immediateBytes(kind: number, size: number, asize: number): number {
   switch (kind) {
-    case IMM_B: case IMM_SB: return 1;
-    case IMM_W: return 2;
-    case IMM_MOFFS: return 1 << asize;
-    case IMM_Z: case IMM_V: default: return size === 1 ? 2 : 4;
+    case IMM_B:
+    case IMM_SB:
+      return 1;
+    case IMM_W:
+      return 2;
+    case IMM_MOFFS:
+      return 1 << asize;
+    case IMM_Z:
+    case IMM_V:
+    default:
+      return size === 1 ? 2 : 4;
   }
 }
-

@@ -8,7 +8,10 @@ import type { CpuFeatures, FeatureWord } from '../models/features.ts';
 export type FeatureName = string;
 
 /** Index of each feature name in the array made by `decodeFeatures`. 'none' is 0 and always present. */
-export const FEATURE: Readonly<Record<FeatureName, number>> = Object.fromEntries([['none', 0], ...FEATURE_NAMES.map(([, , name], n) => [name, n + 1] as const)]);
+export const FEATURE: Readonly<Record<FeatureName, number>> = Object.fromEntries([
+  ['none', 0],
+  ...FEATURE_NAMES.map(([, , name], n) => [name, n + 1] as const),
+]);
 
 /** One byte per feature, 1 = present. Made once per CPU. */
 export function decodeFeatures(cpu: CpuFeatures): Uint8Array {
@@ -16,4 +19,6 @@ export function decodeFeatures(cpu: CpuFeatures): Uint8Array {
 }
 
 /** Everything: for the disassembler and for tests. */
-export const ALL_FEATURES: CpuFeatures = Object.fromEntries((['edx1', 'ecx1', 'ebx7', 'edxExt', 'ecxExt'] satisfies FeatureWord[]).map((w) => [w, -1])) as unknown as CpuFeatures;
+export const ALL_FEATURES: CpuFeatures = Object.fromEntries(
+  (['edx1', 'ecx1', 'ebx7', 'edxExt', 'ecxExt'] satisfies FeatureWord[]).map((w) => [w, -1]),
+) as unknown as CpuFeatures;

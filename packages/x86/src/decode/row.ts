@@ -53,7 +53,12 @@ export interface RowSpec {
   readonly options: RowOptions;
 }
 
-export const row = (mnemonic: string, operands: string, encoding: string, options: RowOptions = {}): RowSpec => ({ mnemonic, operands, encoding, options });
+export const row = (mnemonic: string, operands: string, encoding: string, options: RowOptions = {}): RowSpec => ({
+  mnemonic,
+  operands,
+  encoding,
+  options,
+});
 
 /** Addressing methods. */
 export const OP_NONE = 0;
@@ -111,18 +116,69 @@ export const IMM_MOFFS = 5; // by address size
 export const IMM_V = 6;
 
 const METHODS: Readonly<Record<string, number>> = {
-  E: OP_E, G: OP_G, Z: OP_Z, M: OP_M, R: OP_R, I: OP_I, sI: OP_SI, J: OP_J, O: OP_O, A: OP_A, S: OP_S, C: OP_C, D: OP_D,
-  X: OP_X, Y: OP_Y, B: OP_B, P: OP_P, N: OP_N, Q: OP_Q, V: OP_V, U: OP_U, W: OP_W,
+  E: OP_E,
+  G: OP_G,
+  Z: OP_Z,
+  M: OP_M,
+  R: OP_R,
+  I: OP_I,
+  sI: OP_SI,
+  J: OP_J,
+  O: OP_O,
+  A: OP_A,
+  S: OP_S,
+  C: OP_C,
+  D: OP_D,
+  X: OP_X,
+  Y: OP_Y,
+  B: OP_B,
+  P: OP_P,
+  N: OP_N,
+  Q: OP_Q,
+  V: OP_V,
+  U: OP_U,
+  W: OP_W,
 };
 const SIZES: Readonly<Record<string, number>> = {
-  '': SZ_AREA, b: SZ_B, w: SZ_W, d: SZ_D, q: SZ_Q, dq: SZ_X, v: SZ_V, z: SZ_Z, y: SZ_Y, p: SZ_P, s: SZ_S, a: SZ_A,
-  fs: SZ_D, fd: SZ_Q, ft: SZ_T, iw: SZ_W, id: SZ_D, iq: SZ_Q, bcd: SZ_T, env: SZ_AREA, st: SZ_AREA, x: SZ_AREA,
+  '': SZ_AREA,
+  b: SZ_B,
+  w: SZ_W,
+  d: SZ_D,
+  q: SZ_Q,
+  dq: SZ_X,
+  v: SZ_V,
+  z: SZ_Z,
+  y: SZ_Y,
+  p: SZ_P,
+  s: SZ_S,
+  a: SZ_A,
+  fs: SZ_D,
+  fd: SZ_Q,
+  ft: SZ_T,
+  iw: SZ_W,
+  id: SZ_D,
+  iq: SZ_Q,
+  bcd: SZ_T,
+  env: SZ_AREA,
+  st: SZ_AREA,
+  x: SZ_AREA,
 };
 const FIXED: Readonly<Record<string, readonly [number, number, number]>> = {
-  AL: [OP_FIXED, 0, SZ_B], CL: [OP_FIXED, 1, SZ_B], AX: [OP_FIXED, 0, SZ_W], DX: [OP_FIXED, 2, SZ_W], rAX: [OP_FIXED, 0, SZ_V],
-  1: [OP_CONST, 1, SZ_B], 3: [OP_CONST, 3, SZ_B],
-  ES: [OP_SEG, 0, SZ_W], CS: [OP_SEG, 1, SZ_W], SS: [OP_SEG, 2, SZ_W], DS: [OP_SEG, 3, SZ_W], FS: [OP_SEG, 4, SZ_W], GS: [OP_SEG, 5, SZ_W],
-  ST: [OP_ST, 0, SZ_T], STi: [OP_STI, 0, SZ_T],
+  AL: [OP_FIXED, 0, SZ_B],
+  CL: [OP_FIXED, 1, SZ_B],
+  AX: [OP_FIXED, 0, SZ_W],
+  DX: [OP_FIXED, 2, SZ_W],
+  rAX: [OP_FIXED, 0, SZ_V],
+  1: [OP_CONST, 1, SZ_B],
+  3: [OP_CONST, 3, SZ_B],
+  ES: [OP_SEG, 0, SZ_W],
+  CS: [OP_SEG, 1, SZ_W],
+  SS: [OP_SEG, 2, SZ_W],
+  DS: [OP_SEG, 3, SZ_W],
+  FS: [OP_SEG, 4, SZ_W],
+  GS: [OP_SEG, 5, SZ_W],
+  ST: [OP_ST, 0, SZ_T],
+  STi: [OP_STI, 0, SZ_T],
 };
 
 export interface Operand {
@@ -187,15 +243,20 @@ function parseOperand(text: string): Operand {
 
 function immediateOf(o: Operand): number {
   switch (o.method) {
-    case OP_SI: return IMM_SB;
-    case OP_J: return o.size === SZ_B ? IMM_SB : IMM_Z;
-    case OP_O: return IMM_MOFFS;
-    case OP_A: return IMM_Z;
+    case OP_SI:
+      return IMM_SB;
+    case OP_J:
+      return o.size === SZ_B ? IMM_SB : IMM_Z;
+    case OP_O:
+      return IMM_MOFFS;
+    case OP_A:
+      return IMM_Z;
     case OP_I:
       if (o.size === SZ_B) return IMM_B;
       if (o.size === SZ_W) return IMM_W;
       return o.size === SZ_V ? IMM_V : IMM_Z;
-    default: return IMM_NONE;
+    default:
+      return IMM_NONE;
   }
 }
 
@@ -214,7 +275,8 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
       map = MAP_VEX + { '0F': 1, '0F38': 2, '0F3A': 3 }[vex[2] as '0F'];
       tokens.shift();
     } else {
-      if (prefixes.includes(tokens[0]!) && tokens.length > 1 && /^(0F|90|D9|0f)$/i.test(tokens[1]!)) prefix = prefixes.indexOf(tokens.shift()!);
+      if (prefixes.includes(tokens[0]!) && tokens.length > 1 && /^(0F|90|D9|0f)$/i.test(tokens[1]!))
+        prefix = prefixes.indexOf(tokens.shift()!);
       const [first, second, third] = tokens;
       if (first === '0F' && second !== undefined) {
         map = MAP_0F;
@@ -230,16 +292,25 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
     let slash = false;
     for (const token of tokens) {
       const byte = /^([0-9A-F]{2})(\+i)?$/.exec(token);
-      if (byte !== null) { modrm = parseInt(byte[1]!, 16); modrms = byte[2] === undefined ? 1 : 8; }
-      else if (token === '/r') slash = true;
-      else if (/^\/[0-7]$/.test(token)) { digit = Number(token[1]); slash = true; }
-      else throw new Error(`token '${token}'`);
+      if (byte !== null) {
+        modrm = parseInt(byte[1]!, 16);
+        modrms = byte[2] === undefined ? 1 : 8;
+      } else if (token === '/r') slash = true;
+      else if (/^\/[0-7]$/.test(token)) {
+        digit = Number(token[1]);
+        slash = true;
+      } else throw new Error(`token '${token}'`);
     }
-    const usesModrm = operands.some((o) => [OP_E, OP_G, OP_M, OP_R, OP_S, OP_C, OP_D, OP_P, OP_N, OP_Q, OP_V, OP_U, OP_W].includes(o.method));
+    const usesModrm = operands.some((o) =>
+      [OP_E, OP_G, OP_M, OP_R, OP_S, OP_C, OP_D, OP_P, OP_N, OP_Q, OP_V, OP_U, OP_W].includes(o.method),
+    );
     if (usesModrm && !slash && modrm < 0) throw new Error('operands need ModRM');
     let form: OpRow['form'] = 'both';
     if (spec.options.mem === true || operands.some((o) => o.method === OP_M)) form = 'mem';
-    if (spec.options.reg === true || operands.some((o) => o.method === OP_R || o.method === OP_N || o.method === OP_U)) {
+    if (
+      spec.options.reg === true ||
+      operands.some((o) => o.method === OP_R || o.method === OP_N || o.method === OP_U)
+    ) {
       if (form === 'mem') throw new Error('both memory and register only');
       form = 'reg';
     }
@@ -250,11 +321,29 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
     if (feature === undefined) throw new Error(`feature '${spec.options.feature}'`);
     const vector = prefix >= 0 && operands.some((o) => o.method >= OP_P && o.method <= OP_W);
     return {
-      id, mnemonic: spec.mnemonic, text, fn: spec.options.fn ?? spec.mnemonic.toLowerCase(), arg: spec.options.arg ?? 0, feature,
-      lock: spec.options.lock === true, att: spec.options.att ?? spec.mnemonic.toLowerCase(), operands,
-      method0: operands[0]?.method ?? OP_NONE, size0: operands[0]?.size ?? SZ_AREA,
-      hasModrm: slash || modrm >= 0, imm1: immediates[0] ?? IMM_NONE, imm2: immediates[1] ?? IMM_NONE, vector,
-      map, opcode: parseInt(code[1]!, 16), opcodes: code[2] === undefined ? 1 : 8, prefix, modrm, modrms, digit, form,
+      id,
+      mnemonic: spec.mnemonic,
+      text,
+      fn: spec.options.fn ?? spec.mnemonic.toLowerCase(),
+      arg: spec.options.arg ?? 0,
+      feature,
+      lock: spec.options.lock === true,
+      att: spec.options.att ?? spec.mnemonic.toLowerCase(),
+      operands,
+      method0: operands[0]?.method ?? OP_NONE,
+      size0: operands[0]?.size ?? SZ_AREA,
+      hasModrm: slash || modrm >= 0,
+      imm1: immediates[0] ?? IMM_NONE,
+      imm2: immediates[1] ?? IMM_NONE,
+      vector,
+      map,
+      opcode: parseInt(code[1]!, 16),
+      opcodes: code[2] === undefined ? 1 : 8,
+      prefix,
+      modrm,
+      modrms,
+      digit,
+      form,
     };
   } catch (error) {
     throw new Error(`opcode row '${text}': ${(error as Error).message}`, { cause: error });

@@ -10,7 +10,9 @@ describe('opcode rows', () => {
   });
 
   it('reject two rows for one encoding', () => {
-    expect(() => buildTable([row('A', 'Ev,Gv', '01 /r'), row('B', 'Eb,Gb', '01 /r')])).toThrow(/conflict: 'A Ev,Gv = 01 \/r' and 'B/);
+    expect(() => buildTable([row('A', 'Ev,Gv', '01 /r'), row('B', 'Eb,Gb', '01 /r')])).toThrow(
+      /conflict: 'A Ev,Gv = 01 \/r' and 'B/,
+    );
     expect(() => buildTable([row('A', '', '40+r'), row('B', '', '43')])).toThrow(/conflict/);
   });
 

@@ -54,11 +54,16 @@ export function buildTable(specs: readonly RowSpec[]): OpcodeTable {
   const entries: number[] = [];
   for (const [key, list] of slots) {
     const hasModrm = list[0]!.hasModrm;
-    if (list.some((r) => r.hasModrm !== hasModrm)) throw new Error(`opcode rows disagree about ModRM: ${list.map((r) => r.text).join('; ')}`);
+    if (list.some((r) => r.hasModrm !== hasModrm))
+      throw new Error(`opcode rows disagree about ModRM: ${list.map((r) => r.text).join('; ')}`);
     const prefixes = list.some((r) => r.prefix >= 0) ? 4 : 1;
     const width = list.some((r) => r.modrm >= 0) ? 256 : list.some((r) => r.digit >= 0 || r.form !== 'both') ? 16 : 1;
-    flags[key] = SLOT_USED | (hasModrm ? SLOT_MODRM : 0) | (prefixes > 1 ? SLOT_PREFIX : 0) | (width === 256 ? SLOT_BYTE : width === 16 ? SLOT_DIGIT : 0)
-      | (list[0]!.operands.some((o) => o.method === OP_C || o.method === OP_D) ? SLOT_REGISTER : 0);
+    flags[key] =
+      SLOT_USED |
+      (hasModrm ? SLOT_MODRM : 0) |
+      (prefixes > 1 ? SLOT_PREFIX : 0) |
+      (width === 256 ? SLOT_BYTE : width === 16 ? SLOT_DIGIT : 0) |
+      (list[0]!.operands.some((o) => o.method === OP_C || o.method === OP_D) ? SLOT_REGISTER : 0);
     base[key] = entries.length;
     for (let p = 0; p < prefixes; p++) {
       for (let m = 0; m < width; m++) {

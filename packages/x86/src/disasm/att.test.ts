@@ -11,7 +11,10 @@ const spaces = (s: string): string => s.replace(/\s+/g, ' ').trim();
 const FEATURES = decodeFeatures(ALL_FEATURES);
 
 describe('disassemble', () => {
-  it.each([['32-bit', I386, 32], ['16-bit', I8086, 16]] as const)('spells %s code as objdump does, with the same lengths', (_name, lines, bits) => {
+  it.each([
+    ['32-bit', I386, 32],
+    ['16-bit', I8086, 16],
+  ] as const)('spells %s code as objdump does, with the same lengths', (_name, lines, bits) => {
     const got = lines.map(([address, bytes]) => {
       const d = disassemble(fromHex(bytes), address, bits);
       return `${bytes} ${spaces(d.text)} (${d.length})`;
@@ -32,13 +35,16 @@ describe('disassemble', () => {
 
   it('agrees with the decoder about every length', () => {
     const insn = new Insn();
-    fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 18 }), fc.boolean(), (bytes, is32) => {
-      const d = disassemble(bytes, 0x1000, is32 ? 32 : 16);
-      const status = decode(insn, bytes, 0, bytes.length, (is32 ? DECODE_32 : 0) | DECODE_VEX, FEATURES);
-      if (status === DECODE_OK) {
-        expect(d.length).toBe(insn.length);
-        expect(d.text).not.toMatch(/undefined|NaN/);
-      } else expect(d.text).toBe('(bad)');
-    }), { seed: 7, numRuns: 4000 });
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 18 }), fc.boolean(), (bytes, is32) => {
+        const d = disassemble(bytes, 0x1000, is32 ? 32 : 16);
+        const status = decode(insn, bytes, 0, bytes.length, (is32 ? DECODE_32 : 0) | DECODE_VEX, FEATURES);
+        if (status === DECODE_OK) {
+          expect(d.length).toBe(insn.length);
+          expect(d.text).not.toMatch(/undefined|NaN/);
+        } else expect(d.text).toBe('(bad)');
+      }),
+      { seed: 7, numRuns: 4000 },
+    );
   });
 });

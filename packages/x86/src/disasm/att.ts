@@ -7,8 +7,36 @@ import { DECODE_32, DECODE_OK, DECODE_TRUNCATED, DECODE_VEX, decode } from '../d
 import { ALL_FEATURES, decodeFeatures } from '../decode/features.ts';
 import { Insn, REP_E, REP_NE } from '../decode/insn.ts';
 import {
-  OP_A, OP_B, OP_C, OP_CONST, OP_D, OP_E, OP_FIXED, OP_G, OP_I, OP_J, OP_M, OP_N, OP_O, OP_P, OP_Q, OP_R, OP_S, OP_SEG, OP_SI, OP_ST, OP_STI,
-  OP_U, OP_V, OP_W, OP_X, OP_Y, OP_Z, SZ_V, SZ_Y, SZ_Z,
+  OP_A,
+  OP_B,
+  OP_C,
+  OP_CONST,
+  OP_D,
+  OP_E,
+  OP_FIXED,
+  OP_G,
+  OP_I,
+  OP_J,
+  OP_M,
+  OP_N,
+  OP_O,
+  OP_P,
+  OP_Q,
+  OP_R,
+  OP_S,
+  OP_SEG,
+  OP_SI,
+  OP_ST,
+  OP_STI,
+  OP_U,
+  OP_V,
+  OP_W,
+  OP_X,
+  OP_Y,
+  OP_Z,
+  SZ_V,
+  SZ_Y,
+  SZ_Z,
 } from '../decode/row.ts';
 import type { Operand } from '../decode/row.ts';
 import { attMnemonic } from './mnemonic.ts';
@@ -27,7 +55,8 @@ const hex = (v: number): string => `0x${(v >>> 0).toString(16)}`;
 const signedHex = (v: number): string => (v < 0 ? `-0x${(-v).toString(16)}` : hex(v));
 const SET = new Uint8Array(decodeFeatures(ALL_FEATURES));
 
-export const registerName = (n: number, size: number): string => `%${size === 0 ? REG8[n] : size === 1 ? REG16[n] : REG32[n]}`;
+export const registerName = (n: number, size: number): string =>
+  `%${size === 0 ? REG8[n] : size === 1 ? REG16[n] : REG32[n]}`;
 
 /** log2 bytes of an operand. */
 export function operandSize(o: Operand, i: Insn): number {
@@ -59,35 +88,66 @@ function immediate(v: number, size: number): string {
 function operandText(o: Operand, n: number, i: Insn, next: number): string {
   const size = operandSize(o, i);
   switch (o.method) {
-    case OP_E: case OP_R:
+    case OP_E:
+    case OP_R:
       // to a segment register: the register is named in the operand size
-      if (i.mod === 3) return registerName(i.rm, i.row.fn === 'mov_to_seg' || i.row.fn === 'lar' || i.row.fn === 'lsl' ? i.size : size);
+      if (i.mod === 3)
+        return registerName(
+          i.rm,
+          i.row.fn === 'mov_to_seg' || i.row.fn === 'lar' || i.row.fn === 'lsl' ? i.size : size,
+        );
       return memory(i);
-    case OP_M: case OP_O: return memory(i);
-    case OP_G: return registerName(i.reg, size);
-    case OP_Z: return registerName(i.opcode & 7, size);
-    case OP_B: return registerName(i.vexV & 7, 2);
-    case OP_FIXED: return o.text === 'DX' && /^(IN|OUT|INS|OUTS)$/.test(i.row.mnemonic) ? '(%dx)' : registerName(o.fixed, size);
-    case OP_CONST: return `$${hex(o.fixed)}`;
-    case OP_I: return immediate(n > 0 && i.row.operands[n - 1].method === OP_I ? i.imm2 : i.imm, size);
-    case OP_SI: return immediate(i.imm, i.row.operands.length > 1 ? operandSize(i.row.operands[0], i) : i.size);
-    case OP_J: return hex(i.size === 1 ? (next + i.imm) & 0xffff : next + i.imm);
-    case OP_A: return `$${hex(i.imm2)},$${hex(i.size === 1 ? i.imm & 0xffff : i.imm)}`;
-    case OP_S: return `%${SEGMENTS[i.reg]}`;
-    case OP_SEG: return `%${SEGMENTS[o.fixed]}`;
-    case OP_C: return `%cr${i.reg}`;
-    case OP_D: return `%db${i.reg}`;
-    case OP_P: return `%mm${i.reg}`;
-    case OP_N: return `%mm${i.rm}`;
-    case OP_Q: return i.mod === 3 ? `%mm${i.rm}` : memory(i);
-    case OP_V: return `%xmm${i.reg}`;
-    case OP_U: return `%xmm${i.rm}`;
-    case OP_W: return i.mod === 3 ? `%xmm${i.rm}` : memory(i);
-    case OP_X: return `%${SEGMENTS[i.segment]}:(%${(i.asize === 2 ? REG32 : REG16)[6]})`;
-    case OP_Y: return `%es:(%${(i.asize === 2 ? REG32 : REG16)[7]})`;
-    case OP_ST: return '%st';
-    case OP_STI: return `%st(${i.rm})`;
-    default: return '?';
+    case OP_M:
+    case OP_O:
+      return memory(i);
+    case OP_G:
+      return registerName(i.reg, size);
+    case OP_Z:
+      return registerName(i.opcode & 7, size);
+    case OP_B:
+      return registerName(i.vexV & 7, 2);
+    case OP_FIXED:
+      return o.text === 'DX' && /^(IN|OUT|INS|OUTS)$/.test(i.row.mnemonic) ? '(%dx)' : registerName(o.fixed, size);
+    case OP_CONST:
+      return `$${hex(o.fixed)}`;
+    case OP_I:
+      return immediate(n > 0 && i.row.operands[n - 1].method === OP_I ? i.imm2 : i.imm, size);
+    case OP_SI:
+      return immediate(i.imm, i.row.operands.length > 1 ? operandSize(i.row.operands[0], i) : i.size);
+    case OP_J:
+      return hex(i.size === 1 ? (next + i.imm) & 0xffff : next + i.imm);
+    case OP_A:
+      return `$${hex(i.imm2)},$${hex(i.size === 1 ? i.imm & 0xffff : i.imm)}`;
+    case OP_S:
+      return `%${SEGMENTS[i.reg]}`;
+    case OP_SEG:
+      return `%${SEGMENTS[o.fixed]}`;
+    case OP_C:
+      return `%cr${i.reg}`;
+    case OP_D:
+      return `%db${i.reg}`;
+    case OP_P:
+      return `%mm${i.reg}`;
+    case OP_N:
+      return `%mm${i.rm}`;
+    case OP_Q:
+      return i.mod === 3 ? `%mm${i.rm}` : memory(i);
+    case OP_V:
+      return `%xmm${i.reg}`;
+    case OP_U:
+      return `%xmm${i.rm}`;
+    case OP_W:
+      return i.mod === 3 ? `%xmm${i.rm}` : memory(i);
+    case OP_X:
+      return `%${SEGMENTS[i.segment]}:(%${(i.asize === 2 ? REG32 : REG16)[6]})`;
+    case OP_Y:
+      return `%es:(%${(i.asize === 2 ? REG32 : REG16)[7]})`;
+    case OP_ST:
+      return '%st';
+    case OP_STI:
+      return `%st(${i.rm})`;
+    default:
+      return '?';
   }
 }
 
@@ -113,7 +173,9 @@ function format(i: Insn, eip: number, bits: number): string {
     if (i.rep === REP_E) prefix += compares ? 'repz ' : 'rep ';
     else if (i.rep === REP_NE) prefix += 'repnz ';
   }
-  return operands.length === 0 ? prefix + mnemonic : `${prefix}${mnemonic.padEnd(prefix === '' ? 6 : 0)} ${operands.join(',')}`;
+  return operands.length === 0
+    ? prefix + mnemonic
+    : `${prefix}${mnemonic.padEnd(prefix === '' ? 6 : 0)} ${operands.join(',')}`;
 }
 
 /**

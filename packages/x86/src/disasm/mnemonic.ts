@@ -3,20 +3,57 @@
  * do not tell the size.
  */
 import type { Insn } from '../decode/insn.ts';
-import { OP_B, OP_E, OP_FIXED, OP_G, OP_M, OP_N, OP_P, OP_Q, OP_R, OP_S, OP_SEG, OP_SI, OP_U, OP_V, OP_W, OP_X, OP_Y, OP_Z, IMM_Z, SZ_V, SZ_Z } from '../decode/row.ts';
+import {
+  OP_B,
+  OP_E,
+  OP_FIXED,
+  OP_G,
+  OP_M,
+  OP_N,
+  OP_P,
+  OP_Q,
+  OP_R,
+  OP_S,
+  OP_SEG,
+  OP_SI,
+  OP_U,
+  OP_V,
+  OP_W,
+  OP_X,
+  OP_Y,
+  OP_Z,
+  IMM_Z,
+  SZ_V,
+  SZ_Z,
+} from '../decode/row.ts';
 
 const SUFFIX = ['b', 'w', 'l', 'q'];
 
 /** By handler: names with the operand size in them, for 16 and 32 bits. */
-const BY_SIZE: Readonly<Record<string, readonly [string, string]>> = { cbw: ['cbtw', 'cwtl'], cwd: ['cwtd', 'cltd'], jcxz: ['jcxz', 'jecxz'] };
+const BY_SIZE: Readonly<Record<string, readonly [string, string]>> = {
+  cbw: ['cbtw', 'cwtl'],
+  cwd: ['cwtd', 'cltd'],
+  jcxz: ['jcxz', 'jecxz'],
+};
 /** Stack and flow instructions whose size is the mode's unless a prefix says otherwise. */
-const MODE_SIZED = /^(push|pop|pop_rm|push_seg|pop_seg|pusha|popa|pushf|popf|call|ret|ret_far|iret|enter|leave|jmp_far|call_far|call_ind|jmp_ind|call_far_mem|jmp_far_mem)$/;
+const MODE_SIZED =
+  /^(push|pop|pop_rm|push_seg|pop_seg|pusha|popa|pushf|popf|call|ret|ret_far|iret|enter|leave|jmp_far|call_far|call_ind|jmp_ind|call_far_mem|jmp_far_mem)$/;
 /** Memory operands of these show no suffix: their size is in the name, or there is none. */
-const NO_SUFFIX = /^(LEA|BOUND|L[DEFGS]S|CMPXCHG8B|INVLPG|CLFLUSH|PREFETCH.*|SET.*|LLDT|LTR|VERR|VERW|LMSW|SLDT|STR|SMSW|LAR|LSL|ARPL|ENTER|FX.*|LDMXCSR|STMXCSR|XLAT|MOVNTI|MOVBE|FLDCW|FNSTCW|FNSTSW|FLDENV|FNSTENV|FRSTOR|FNSAVE)$/;
+const NO_SUFFIX =
+  /^(LEA|BOUND|L[DEFGS]S|CMPXCHG8B|INVLPG|CLFLUSH|PREFETCH.*|SET.*|LLDT|LTR|VERR|VERW|LMSW|SLDT|STR|SMSW|LAR|LSL|ARPL|ENTER|FX.*|LDMXCSR|STMXCSR|XLAT|MOVNTI|MOVBE|FLDCW|FNSTCW|FNSTSW|FLDENV|FNSTENV|FRSTOR|FNSAVE)$/;
 /** x87 memory forms: suffix by the operand's kind. */
 const X87_SUFFIX: Readonly<Record<string, string>> = { Mfs: 's', Mfd: 'l', Mft: 't', Miw: 's', Mid: 'l', Miq: 'll' };
 /** AT&T assemblers have FSUB and FSUBR, FDIV and FDIVR exchanged where ST(i) is the destination. */
-const X87_SWAP: Readonly<Record<string, string>> = { fsub: 'fsubr', fsubr: 'fsub', fdiv: 'fdivr', fdivr: 'fdiv', fsubp: 'fsubrp', fsubrp: 'fsubp', fdivp: 'fdivrp', fdivrp: 'fdivp' };
+const X87_SWAP: Readonly<Record<string, string>> = {
+  fsub: 'fsubr',
+  fsubr: 'fsub',
+  fdiv: 'fdivr',
+  fdivr: 'fdiv',
+  fsubp: 'fsubrp',
+  fsubrp: 'fsubp',
+  fdivp: 'fdivrp',
+  fdivrp: 'fdivp',
+};
 
 function integerSuffix(i: Insn): string {
   const { row } = i;
@@ -25,7 +62,19 @@ function integerSuffix(i: Insn): string {
   for (const o of row.operands) {
     const size = o.size === SZ_V || o.size === SZ_Z ? i.size : o.size;
     switch (o.method) {
-      case OP_G: case OP_Z: case OP_R: case OP_S: case OP_SEG: case OP_V: case OP_U: case OP_W: case OP_P: case OP_N: case OP_Q: case OP_B: return '';
+      case OP_G:
+      case OP_Z:
+      case OP_R:
+      case OP_S:
+      case OP_SEG:
+      case OP_V:
+      case OP_U:
+      case OP_W:
+      case OP_P:
+      case OP_N:
+      case OP_Q:
+      case OP_B:
+        return '';
       case OP_FIXED:
         // the count in CL, and DX of string I/O, say nothing about the operand
         if (o.text !== 'CL' && o.text !== 'DX') return '';
@@ -34,7 +83,11 @@ function integerSuffix(i: Insn): string {
         if (i.mod === 3) return '';
         memorySize = size;
         break;
-      case OP_M: case OP_X: case OP_Y: memorySize = size; break;
+      case OP_M:
+      case OP_X:
+      case OP_Y:
+        memorySize = size;
+        break;
       default:
     }
   }
@@ -52,17 +105,21 @@ export function attMnemonic(i: Insn, bits: number): string {
     if (kind !== undefined) return name + kind;
     if (row.operands[0].text === 'STi') return X87_SWAP[name] ?? name;
   }
-  if (row.mnemonic === 'MOVZX' || row.mnemonic === 'MOVSX') return `mov${row.mnemonic === 'MOVZX' ? 'z' : 's'}${SUFFIX[row.operands[1].size]}${SUFFIX[i.size]}`;
+  if (row.mnemonic === 'MOVZX' || row.mnemonic === 'MOVSX')
+    return `mov${row.mnemonic === 'MOVZX' ? 'z' : 's'}${SUFFIX[row.operands[1].size]}${SUFFIX[i.size]}`;
   if (row.mnemonic === 'CRC32') return `crc32${SUFFIX[row.operands[1].size === SZ_V ? i.size : row.operands[1].size]}`;
   if (/^[LS][GI]DT$/.test(row.mnemonic)) return `${name}${SUFFIX[i.size]}`;
-  if (row.fn === 'nop' && i.prefix66 && row.mnemonic === 'NOP') return bits === 32 ? 'xchg   %ax,%ax' : 'xchg   %eax,%eax';
+  if (row.fn === 'nop' && i.prefix66 && row.mnemonic === 'NOP')
+    return bits === 32 ? 'xchg   %ax,%ax' : 'xchg   %eax,%eax';
   if (row.fn === 'nop_rm' && row.mnemonic === 'NOP') return i.mod === 3 ? 'nop' : `nop${SUFFIX[i.size]}`;
   if (row.fn === 'loop' && i.asize !== normal) return name + SUFFIX[i.asize];
   if (name === 'retf') name = 'lret';
   if (MODE_SIZED.test(row.fn) || (row.fn === 'jmp' && row.imm1 === IMM_Z)) {
     // a register operand tells the size of PUSH and POP
     const register = row.operands.some((o) => o.method === OP_Z || (o.method === OP_E && i.mod === 3));
-    return i.size === normal || register || (row.operands[0]?.method === OP_SI && i.size === normal) ? name : name + SUFFIX[i.size];
+    return i.size === normal || register || (row.operands[0]?.method === OP_SI && i.size === normal)
+      ? name
+      : name + SUFFIX[i.size];
   }
   return name + integerSuffix(i);
 }

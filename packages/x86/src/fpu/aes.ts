@@ -40,7 +40,11 @@ function mixColumns(v: Uint8Array, at: number, inverse: boolean): void {
   for (let c = at; c < at + 16; c += 4) {
     const column = [v[c]!, v[c + 1]!, v[c + 2]!, v[c + 3]!];
     for (let r = 0; r < 4; r++) {
-      v[c + r] = multiply(column[r]!, k[0]!) ^ multiply(column[(r + 1) & 3]!, k[1]!) ^ multiply(column[(r + 2) & 3]!, k[2]!) ^ multiply(column[(r + 3) & 3]!, k[3]!);
+      v[c + r] =
+        multiply(column[r]!, k[0]!) ^
+        multiply(column[(r + 1) & 3]!, k[1]!) ^
+        multiply(column[(r + 2) & 3]!, k[2]!) ^
+        multiply(column[(r + 3) & 3]!, k[3]!);
     }
   }
 }

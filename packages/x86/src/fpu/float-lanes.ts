@@ -42,16 +42,29 @@ interface Lane {
 
 function makeLane(type: FloatType): Lane {
   const vectorType = type === 'f64' ? 'f64x2' : 'f32x4';
-  const ids = (t: string, names: string): Record<string, number> => Object.fromEntries(names.split(' ').map((n) => [n, opId(`${t}_${n}`)]));
+  const ids = (t: string, names: string): Record<string, number> =>
+    Object.fromEntries(names.split(' ').map((n) => [n, opId(`${t}_${n}`)]));
   const scalar = ids(type, 'add sub mul div sqrt eq ne lt le nearest select');
   const vector = ids(vectorType, 'add sub mul div sqrt pmin pmax eq ne lt le ge abs nearest');
   return {
-    type, scalar, vector,
-    extract: opId(`${vectorType}_extract_lane`), replace: opId(`${vectorType}_replace_lane`),
+    type,
+    scalar,
+    vector,
+    extract: opId(`${vectorType}_extract_lane`),
+    replace: opId(`${vectorType}_replace_lane`),
     bits: opId(type === 'f64' ? 'i64_reinterpret_f64' : 'i32_reinterpret_f32'),
     fromBits: opId(type === 'f64' ? 'f64_reinterpret_i64' : 'f32_reinterpret_i32'),
-    replaceBits: opId(type === 'f64' ? 'i64x2_replace_lane' : 'i32x4_replace_lane'), splatBits: opId(type === 'f64' ? 'i64x2_splat' : 'i32x4_splat'),
-    good: new Set([scalar['add']!, scalar['sub']!, scalar['mul']!, scalar['div']!, scalar['sqrt']!, opId(`${type}_convert_i32_s`), opId(type === 'f64' ? 'f64_promote_f32' : 'f32_demote_f64')]),
+    replaceBits: opId(type === 'f64' ? 'i64x2_replace_lane' : 'i32x4_replace_lane'),
+    splatBits: opId(type === 'f64' ? 'i64x2_splat' : 'i32x4_splat'),
+    good: new Set([
+      scalar['add']!,
+      scalar['sub']!,
+      scalar['mul']!,
+      scalar['div']!,
+      scalar['sqrt']!,
+      opId(`${type}_convert_i32_s`),
+      opId(type === 'f64' ? 'f64_promote_f32' : 'f32_demote_f64'),
+    ]),
     goodVector: new Set([vector['add']!, vector['sub']!, vector['mul']!, vector['div']!, vector['sqrt']!]),
     minNormal: splatConst(type, type === 'f64' ? 0x00100000 : 0x00800000, 0),
     infinity: splatConst(type, type === 'f64' ? 0x7ff00000 : 0x7f800000, 0),
@@ -81,14 +94,16 @@ export function withLane(b: IrBuilder, l: Lane, v: Value, s: Value): Value {
   return b.emit(l.replace, under, s);
 }
 
-const bitsOf = (b: IrBuilder, l: Lane, s: Value): Value => (b.block.op[s] === l.fromBits ? b.block.a[s]! : b.emit(l.bits, s));
+const bitsOf = (b: IrBuilder, l: Lane, s: Value): Value =>
+  b.block.op[s] === l.fromBits ? b.block.a[s]! : b.emit(l.bits, s);
 /** Bits without the sign, shifted up. */
 const magnitude2 = (b: IrBuilder, l: Lane, s: Value): Value => {
   const bits = bitsOf(b, l, s);
   return b.shl(bits, l.type === 'f64' ? b.i64(1) : b.i32(1));
 };
 const one = (b: IrBuilder, l: Lane): Value => (l.type === 'f64' ? b.i64(1) : b.i32(1));
-const shiftRight = (b: IrBuilder, l: Lane, v: Value, count: number): Value => (l.type === 'f64' ? b.wrap(b.shr(v, b.i64(count))) : b.shr(v, b.i32(count)));
+const shiftRight = (b: IrBuilder, l: Lane, v: Value, count: number): Value =>
+  l.type === 'f64' ? b.wrap(b.shr(v, b.i64(count))) : b.shr(v, b.i32(count));
 const isZero = (b: IrBuilder, m: Value): Value => b.eqz(m);
 
 /**
@@ -110,7 +125,8 @@ const orAll = (b: IrBuilder, ...conditions: Value[]): Value => {
   for (const c of conditions) if (c >= 0) all = all < 0 ? c : b.or(all, c);
   return all < 0 ? b.i32(0) : all;
 };
-const unordered = (b: IrBuilder, l: Lane, s: Value): Value => (l.good.has(b.block.op[s]!) ? -1 : b.emit(l.scalar['ne']!, s, s));
+const unordered = (b: IrBuilder, l: Lane, s: Value): Value =>
+  l.good.has(b.block.op[s]!) ? -1 : b.emit(l.scalar['ne']!, s, s);
 
 /** Checked scalar operation (a op c; sqrt takes c). */
 export function scalarFast(b: IrBuilder, type: FloatType, op: Arithmetic, a: Value, c: Value): Value {
@@ -143,7 +159,13 @@ export function scalarFast(b: IrBuilder, type: FloatType, op: Arithmetic, a: Val
 /** i32 condition: either scalar is denormal or a NaN. */
 export function special(b: IrBuilder, type: FloatType, a: Value, c: Value): Value {
   const l = LANES[type];
-  return orAll(b, denormal(b, l, a), unordered(b, l, a), a === c ? -1 : denormal(b, l, c), a === c ? -1 : unordered(b, l, c));
+  return orAll(
+    b,
+    denormal(b, l, a),
+    unordered(b, l, a),
+    a === c ? -1 : denormal(b, l, c),
+    a === c ? -1 : unordered(b, l, c),
+  );
 }
 /** i32 condition: a result that is neither normal nor zero, or s is denormal (conversions between formats). */
 export function badConversion(b: IrBuilder, from: FloatType, s: Value, to: FloatType, r: Value): Value {
@@ -166,7 +188,8 @@ const orLanes = (b: IrBuilder, ...masks: Value[]): Value => {
 const bailLanes = (b: IrBuilder, mask: Value): void => {
   if (mask >= 0) b.bailIf(b.emit(ANY_TRUE, mask));
 };
-const unorderedLanes = (b: IrBuilder, l: Lane, v: Value): Value => (l.goodVector.has(b.block.op[v]!) ? -1 : b.emit(l.vector['ne']!, v, v));
+const unorderedLanes = (b: IrBuilder, l: Lane, v: Value): Value =>
+  l.goodVector.has(b.block.op[v]!) ? -1 : b.emit(l.vector['ne']!, v, v);
 
 export function vectorFast(b: IrBuilder, type: FloatType, op: Arithmetic, a: Value, c: Value): Value {
   const l = LANES[type];
@@ -178,16 +201,32 @@ export function vectorFast(b: IrBuilder, type: FloatType, op: Arithmetic, a: Val
   const r = op === 'sqrt' ? b.emit(vector['sqrt']!, c) : b.emit(vector[op]!, a, c);
   const zeros = b.v128(ZERO);
   let exactZero = b.emit(vector['eq']!, r, zeros);
-  if (op === 'mul') exactZero = b.emit(AND, exactZero, b.emit(OR, b.emit(vector['eq']!, a, zeros), b.emit(vector['eq']!, c, zeros)));
+  if (op === 'mul')
+    exactZero = b.emit(AND, exactZero, b.emit(OR, b.emit(vector['eq']!, a, zeros), b.emit(vector['eq']!, c, zeros)));
   if (op === 'div') exactZero = b.emit(AND, exactZero, b.emit(vector['eq']!, a, zeros));
   const size = b.emit(vector['abs']!, r);
-  const normal = b.emit(AND, b.emit(vector['ge']!, size, b.v128(l.minNormal)), b.emit(vector['lt']!, size, b.v128(l.infinity)));
-  bailLanes(b, orLanes(b, b.emit(NOT, b.emit(OR, normal, exactZero)), op === 'sqrt' ? -1 : denormalLanes(b, l, a), a === c && op !== 'sqrt' ? -1 : denormalLanes(b, l, c)));
+  const normal = b.emit(
+    AND,
+    b.emit(vector['ge']!, size, b.v128(l.minNormal)),
+    b.emit(vector['lt']!, size, b.v128(l.infinity)),
+  );
+  bailLanes(
+    b,
+    orLanes(
+      b,
+      b.emit(NOT, b.emit(OR, normal, exactZero)),
+      op === 'sqrt' ? -1 : denormalLanes(b, l, a),
+      a === c && op !== 'sqrt' ? -1 : denormalLanes(b, l, c),
+    ),
+  );
   return r;
 }
 export function bailSpecialLanes(b: IrBuilder, type: FloatType, a: Value, c: Value): void {
   const l = LANES[type];
-  bailLanes(b, orLanes(b, denormalLanes(b, l, a), unorderedLanes(b, l, a), denormalLanes(b, l, c), unorderedLanes(b, l, c)));
+  bailLanes(
+    b,
+    orLanes(b, denormalLanes(b, l, a), unorderedLanes(b, l, a), denormalLanes(b, l, c), unorderedLanes(b, l, c)),
+  );
 }
 /** Bails unless every lane lies in [-2^31, 2^31) after `v` was rounded to integers. */
 export function bailOutOfInt32(b: IrBuilder, type: FloatType, v: Value, usedLanes: Uint8Array): void {

@@ -11,6 +11,10 @@ import { FPU_STATE_HELPERS } from './fpu-state.ts';
 import { SIMD_HELPERS } from './simd-helpers.ts';
 import { x87Commit } from './x87-commit.ts';
 
-export const FPU_HELPERS: Readonly<Record<string, (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number>> = {
-  x87_commit: x87Commit, ...FPU_STATE_HELPERS, ...SIMD_HELPERS,
+export const FPU_HELPERS: Readonly<
+  Record<string, (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number>
+> = {
+  x87_commit: x87Commit,
+  ...FPU_STATE_HELPERS,
+  ...SIMD_HELPERS,
 };

@@ -6,7 +6,18 @@
 import type { X86Cpu } from '../cpu.ts';
 import { ENV, EXC, HF_FPU_ES, HF_FPU_UNMASKED, HF_TOP, XMM_STRIDE } from '../state.ts';
 import { MXCSR_VALID, withSseFast } from './mxcsr.ts';
-import { FCW_INIT, FCW_ONE, FCW_WRITABLE, FSW_B, FSW_ES, FSW_TOP, FSW_TOP_SHIFT, X87_FLAGS, withErrorSummary, withX87Flags } from './x87-bits.ts';
+import {
+  FCW_INIT,
+  FCW_ONE,
+  FCW_WRITABLE,
+  FSW_B,
+  FSW_ES,
+  FSW_TOP,
+  FSW_TOP_SHIFT,
+  X87_FLAGS,
+  withErrorSummary,
+  withX87Flags,
+} from './x87-bits.ts';
 import { setTopOfCpu, topOfCpu } from './x87-commit.ts';
 
 type Factory = (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number;
@@ -18,7 +29,8 @@ const environmentSize = (layout: number): number => ((layout & LAYOUT_32) !== 0 
 /** Fault on any page of the range that cannot be accessed (access 0 read, 1 write). */
 function probe(cpu: X86Cpu, address: number, bytes: number, access: number): void {
   cpu.host.pointer(address >>> 0, access, cpu.user);
-  if (((address ^ (address + bytes - 1)) & ~0xfff) !== 0) cpu.host.pointer((address + bytes - 1) >>> 0, access, cpu.user);
+  if (((address ^ (address + bytes - 1)) & ~0xfff) !== 0)
+    cpu.host.pointer((address + bytes - 1) >>> 0, access, cpu.user);
 }
 
 // --- parts ------------------------------------------------------------------------------------------------------------
@@ -237,4 +249,11 @@ const fxrstor: Factory = (cpu) => {
   };
 };
 
-export const FPU_STATE_HELPERS: Readonly<Record<string, Factory>> = { fnstenv, fldenv, fnsave, frstor, fxsave, fxrstor };
+export const FPU_STATE_HELPERS: Readonly<Record<string, Factory>> = {
+  fnstenv,
+  fldenv,
+  fnsave,
+  frstor,
+  fxsave,
+  fxrstor,
+};

@@ -21,8 +21,14 @@ const F32X4_FROM_I32 = opId('f32x4_convert_i32x4_s');
 const F64_FROM_F32 = opId('f64_promote_f32');
 const F32_FROM_F64 = opId('f32_demote_f64');
 const F64X2_FROM_F32 = opId('f64x2_promote_low_f32x4');
-const I32_FROM: Readonly<Record<FloatType, number>> = { f32: opId('i32_trunc_sat_f32_s'), f64: opId('i32_trunc_sat_f64_s') };
-const I32X4_FROM: Readonly<Record<FloatType, number>> = { f32: opId('i32x4_trunc_sat_f32x4_s'), f64: opId('i32x4_trunc_sat_f64x2_s_zero') };
+const I32_FROM: Readonly<Record<FloatType, number>> = {
+  f32: opId('i32_trunc_sat_f32_s'),
+  f64: opId('i32_trunc_sat_f64_s'),
+};
+const I32X4_FROM: Readonly<Record<FloatType, number>> = {
+  f32: opId('i32x4_trunc_sat_f32x4_s'),
+  f64: opId('i32x4_trunc_sat_f64x2_s_zero'),
+};
 const F64_LT = opId('f64_lt');
 const F64_GT = opId('f64_gt');
 const REINTERPRET = opId('f64_reinterpret_i64');
@@ -67,81 +73,95 @@ const cvtdq2ps: Handler = (t, i) => {
   finishFlags(t, convert(t, 'sse_cvt_i32_f32', 4), () => t.setXmm(i.reg, scratchVector(t, SSE_DST)));
 };
 /** From MMX or 8 bytes of memory. The f64 form with a memory operand has nothing to do with MMX state. */
-const fromMmx = (type: FloatType): Handler => (t, i) => {
-  const usesMmx = type === 'f32' || !t.isMem;
-  if (usesMmx ? !sseMmxReady(t) : !sseReady(t)) return;
-  const s = t.isMem ? t.b.emit(SPLAT64, t.b.load('ld64', t.memory(8, ACCESS_READ))) : mm(t, i.rm);
-  if (type === 'f64') {
-    if (usesMmx) enterMmx(t);
-    t.setXmm(i.reg, t.b.emit(F64X2_FROM_I32, s));
-    return;
-  }
-  spill(t, t.xmm(i.reg), s);
-  finishFlags(t, convert(t, 'sse_cvt_i32_f32', 2), () => {
-    enterMmx(t);
-    t.setXmm(i.reg, scratchVector(t, SSE_DST));
-  });
-};
+const fromMmx =
+  (type: FloatType): Handler =>
+  (t, i) => {
+    const usesMmx = type === 'f32' || !t.isMem;
+    if (usesMmx ? !sseMmxReady(t) : !sseReady(t)) return;
+    const s = t.isMem ? t.b.emit(SPLAT64, t.b.load('ld64', t.memory(8, ACCESS_READ))) : mm(t, i.rm);
+    if (type === 'f64') {
+      if (usesMmx) enterMmx(t);
+      t.setXmm(i.reg, t.b.emit(F64X2_FROM_I32, s));
+      return;
+    }
+    spill(t, t.xmm(i.reg), s);
+    finishFlags(t, convert(t, 'sse_cvt_i32_f32', 2), () => {
+      enterMmx(t);
+      t.setXmm(i.reg, scratchVector(t, SSE_DST));
+    });
+  };
 
 // --- to integers ----------------------------------------------------------------------------------------------------------
-const toGeneral = (type: FloatType, truncate: boolean): Handler => (t, i) => {
-  if (!sseReady(t)) return;
-  const { b } = t;
-  const s = xmmSource(t, bytesOf(type));
-  if (isFast(t)) {
-    const l = LANES[type];
-    let x = laneOf(b, l, s);
-    if (!truncate) x = b.emit(l.scalar['nearest']!, x);
-    const wide = type === 'f32' ? b.emit(F64_FROM_F32, x) : x;
-    const limit = (hi: number, lo: number): Value => b.emit(REINTERPRET, b.i64Parts(lo, hi));
-    // -2^31 - 1 < x < 2^31: false for NaNs
-    b.bailIf(b.eqz(b.and(b.emit(F64_GT, wide, limit(0xc1e00000, 0x00200000)), b.emit(F64_LT, wide, limit(0x41e00000, 0)))));
-    t.setReg(i.reg, 2, b.emit(I32_FROM[type], x));
-    return;
-  }
-  t.envStore(SSE_SRC, s);
-  const flags = convert(t, `sse_cvt${truncate ? 't' : ''}_${type}_i32`, 1);
-  finishFlags(t, flags, () => t.setReg(i.reg, 2, t.envLoad(SSE_DST)));
-};
-const toMmx = (type: FloatType, truncate: boolean): Handler => (t, i) => {
-  if (!sseMmxReady(t)) return;
-  t.envStore(SSE_SRC, xmmSource(t, type === 'f64' ? 16 : 8));
-  finishFlags(t, convert(t, `sse_cvt${truncate ? 't' : ''}_${type}_i32`, 2), () => {
-    enterMmx(t);
-    setMm64(t, i.reg, scratch64(t));
-  });
-};
-const toLanes = (type: FloatType, truncate: boolean): Handler => (t, i) => {
-  if (!sseReady(t)) return;
-  const { b } = t;
-  const s = xmmSource(t, 16);
-  if (isFast(t)) {
-    const x = truncate ? s : b.emit(LANES[type].vector['nearest']!, s);
-    bailOutOfInt32(b, type, x, ALL);
-    t.setXmm(i.reg, b.emit(I32X4_FROM[type], x));
-    return;
-  }
-  t.envStore(SSE_SRC, s);
-  const flags = convert(t, `sse_cvt${truncate ? 't' : ''}_${type}_i32`, type === 'f64' ? 2 : 4);
-  finishFlags(t, flags, () => t.setXmm(i.reg, type === 'f64' ? zeroExtend64(t, scratch64(t)) : scratchVector(t, SSE_DST)));
-};
+const toGeneral =
+  (type: FloatType, truncate: boolean): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const { b } = t;
+    const s = xmmSource(t, bytesOf(type));
+    if (isFast(t)) {
+      const l = LANES[type];
+      let x = laneOf(b, l, s);
+      if (!truncate) x = b.emit(l.scalar['nearest']!, x);
+      const wide = type === 'f32' ? b.emit(F64_FROM_F32, x) : x;
+      const limit = (hi: number, lo: number): Value => b.emit(REINTERPRET, b.i64Parts(lo, hi));
+      // -2^31 - 1 < x < 2^31: false for NaNs
+      b.bailIf(
+        b.eqz(b.and(b.emit(F64_GT, wide, limit(0xc1e00000, 0x00200000)), b.emit(F64_LT, wide, limit(0x41e00000, 0)))),
+      );
+      t.setReg(i.reg, 2, b.emit(I32_FROM[type], x));
+      return;
+    }
+    t.envStore(SSE_SRC, s);
+    const flags = convert(t, `sse_cvt${truncate ? 't' : ''}_${type}_i32`, 1);
+    finishFlags(t, flags, () => t.setReg(i.reg, 2, t.envLoad(SSE_DST)));
+  };
+const toMmx =
+  (type: FloatType, truncate: boolean): Handler =>
+  (t, i) => {
+    if (!sseMmxReady(t)) return;
+    t.envStore(SSE_SRC, xmmSource(t, type === 'f64' ? 16 : 8));
+    finishFlags(t, convert(t, `sse_cvt${truncate ? 't' : ''}_${type}_i32`, 2), () => {
+      enterMmx(t);
+      setMm64(t, i.reg, scratch64(t));
+    });
+  };
+const toLanes =
+  (type: FloatType, truncate: boolean): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const { b } = t;
+    const s = xmmSource(t, 16);
+    if (isFast(t)) {
+      const x = truncate ? s : b.emit(LANES[type].vector['nearest']!, s);
+      bailOutOfInt32(b, type, x, ALL);
+      t.setXmm(i.reg, b.emit(I32X4_FROM[type], x));
+      return;
+    }
+    t.envStore(SSE_SRC, s);
+    const flags = convert(t, `sse_cvt${truncate ? 't' : ''}_${type}_i32`, type === 'f64' ? 2 : 4);
+    finishFlags(t, flags, () =>
+      t.setXmm(i.reg, type === 'f64' ? zeroExtend64(t, scratch64(t)) : scratchVector(t, SSE_DST)),
+    );
+  };
 
 // --- between formats --------------------------------------------------------------------------------------------------------
-const scalarFormat = (from: FloatType, to: FloatType): Handler => (t, i) => {
-  if (!sseReady(t)) return;
-  const { b } = t;
-  const s = xmmSource(t, bytesOf(from));
-  const d = t.xmm(i.reg);
-  if (isFast(t)) {
-    const x = laneOf(b, LANES[from], s);
-    const r = b.emit(from === 'f32' ? F64_FROM_F32 : F32_FROM_F64, x);
-    b.bailIf(badConversion(b, from, x, to, r));
-    t.setXmm(i.reg, withLane(b, LANES[to], d, r));
-    return;
-  }
-  spill(t, d, s);
-  finishFlags(t, convert(t, `sse_cvt_${from}_${to}`, 1), () => t.setXmm(i.reg, scratchVector(t, SSE_DST)));
-};
+const scalarFormat =
+  (from: FloatType, to: FloatType): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const { b } = t;
+    const s = xmmSource(t, bytesOf(from));
+    const d = t.xmm(i.reg);
+    if (isFast(t)) {
+      const x = laneOf(b, LANES[from], s);
+      const r = b.emit(from === 'f32' ? F64_FROM_F32 : F32_FROM_F64, x);
+      b.bailIf(badConversion(b, from, x, to, r));
+      t.setXmm(i.reg, withLane(b, LANES[to], d, r));
+      return;
+    }
+    spill(t, d, s);
+    finishFlags(t, convert(t, `sse_cvt_${from}_${to}`, 1), () => t.setXmm(i.reg, scratchVector(t, SSE_DST)));
+  };
 const cvtps2pd: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const { b } = t;
@@ -162,9 +182,26 @@ const cvtpd2ps: Handler = (t, i) => {
 };
 
 export const SIMD_CONVERT_HANDLERS: HandlerTable = {
-  cvtsi2sd, cvtsi2ss, cvtdq2pd, cvtdq2ps, cvtpi2ps: fromMmx('f32'), cvtpi2pd: fromMmx('f64'),
-  cvtss2si: toGeneral('f32', false), cvttss2si: toGeneral('f32', true), cvtsd2si: toGeneral('f64', false), cvttsd2si: toGeneral('f64', true),
-  cvtps2pi: toMmx('f32', false), cvttps2pi: toMmx('f32', true), cvtpd2pi: toMmx('f64', false), cvttpd2pi: toMmx('f64', true),
-  cvtps2dq: toLanes('f32', false), cvttps2dq: toLanes('f32', true), cvtpd2dq: toLanes('f64', false), cvttpd2dq: toLanes('f64', true),
-  cvtss2sd: scalarFormat('f32', 'f64'), cvtsd2ss: scalarFormat('f64', 'f32'), cvtps2pd, cvtpd2ps,
+  cvtsi2sd,
+  cvtsi2ss,
+  cvtdq2pd,
+  cvtdq2ps,
+  cvtpi2ps: fromMmx('f32'),
+  cvtpi2pd: fromMmx('f64'),
+  cvtss2si: toGeneral('f32', false),
+  cvttss2si: toGeneral('f32', true),
+  cvtsd2si: toGeneral('f64', false),
+  cvttsd2si: toGeneral('f64', true),
+  cvtps2pi: toMmx('f32', false),
+  cvttps2pi: toMmx('f32', true),
+  cvtpd2pi: toMmx('f64', false),
+  cvttpd2pi: toMmx('f64', true),
+  cvtps2dq: toLanes('f32', false),
+  cvttps2dq: toLanes('f32', true),
+  cvtpd2dq: toLanes('f64', false),
+  cvttpd2dq: toLanes('f64', true),
+  cvtss2sd: scalarFormat('f32', 'f64'),
+  cvtsd2ss: scalarFormat('f64', 'f32'),
+  cvtps2pd,
+  cvtpd2ps,
 };

@@ -17,7 +17,11 @@ const maskmov: Factory = (cpu) => (address, bytes) => {
   const { e8 } = cpu;
   for (let n = 0; n < bytes; n++) {
     const last = n === bytes - 1 || ((address + n) & 0xfff) === 0xfff;
-    if (last && anyMasked(e8, (address & ~0xfff) >>> 0 === ((address + n) & ~0xfff) >>> 0 ? 0 : 0x1000 - (address & 0xfff), n)) cpu.host.pointer((address + n) >>> 0, 1, cpu.user);
+    if (
+      last &&
+      anyMasked(e8, (address & ~0xfff) >>> 0 === ((address + n) & ~0xfff) >>> 0 ? 0 : 0x1000 - (address & 0xfff), n)
+    )
+      cpu.host.pointer((address + n) >>> 0, 1, cpu.user);
   }
   for (let n = 0; n < bytes; n++) if (e8[ENV.SCRATCH + 16 + n]! >= 0x80) cpu.write8(address + n, e8[ENV.SCRATCH + n]!);
   return 0;
@@ -31,7 +35,8 @@ function anyMasked(e8: Uint8Array, from: number, to: number): boolean {
 const sseFlags: Factory = (cpu) => (flags) => {
   const mxcsr = cpu.ei32[ENV.MXCSR >> 2]! | (flags & MXCSR_FLAGS);
   cpu.ei32[ENV.MXCSR >> 2] = mxcsr;
-  if ((flags & ~(mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS) !== 0) cpu.raise((cpu.hflags & HF_OSXMMEXCPT) !== 0 ? EXC.XM : EXC.UD);
+  if ((flags & ~(mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS) !== 0)
+    cpu.raise((cpu.hflags & HF_OSXMMEXCPT) !== 0 ? EXC.XM : EXC.UD);
   cpu.hflags = withSseFast(cpu.hflags, mxcsr);
   return 0;
 };
@@ -47,4 +52,10 @@ const pclmulqdq: Factory = (cpu) => (imm) => {
   return 0;
 };
 
-export const SIMD_HELPERS: Readonly<Record<string, Factory>> = { maskmov, sse_flags: sseFlags, pcmpstr, aes, pclmulqdq };
+export const SIMD_HELPERS: Readonly<Record<string, Factory>> = {
+  maskmov,
+  sse_flags: sseFlags,
+  pcmpstr,
+  aes,
+  pclmulqdq,
+};

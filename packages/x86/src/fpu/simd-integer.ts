@@ -78,48 +78,68 @@ const shift = (width: 'i16x8' | 'i32x4' | 'i64x2', bits: number, kind: 'shl' | '
   };
 };
 
-const byteShift = (left: boolean): Handler => (t, i) => {
-  if (!sseReady(t)) return;
-  const n = Math.min(i.imm, 16);
-  const lanes = Uint8Array.from({ length: 16 }, (_, k) => (left ? 16 + k - n : k + n));
-  const v = t.xmm(i.rm);
-  t.setXmm(i.rm, left ? t.b.shuffle(zero(t), v, lanes) : t.b.shuffle(v, zero(t), lanes));
-};
+const byteShift =
+  (left: boolean): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const n = Math.min(i.imm, 16);
+    const lanes = Uint8Array.from({ length: 16 }, (_, k) => (left ? 16 + k - n : k + n));
+    const v = t.xmm(i.rm);
+    t.setXmm(i.rm, left ? t.b.shuffle(zero(t), v, lanes) : t.b.shuffle(v, zero(t), lanes));
+  };
 
 /** dst = shuffle(dst, src) with byte lanes worked out from the immediate at translation. */
-const shuffled = (lanes: (imm: number, mmx: boolean) => Uint8Array): Handler => (t, i) =>
-  binary(t, (d, s, mmx) => t.b.shuffle(d, s, lanes(i.imm, mmx)));
+const shuffled =
+  (lanes: (imm: number, mmx: boolean) => Uint8Array): Handler =>
+  (t, i) =>
+    binary(t, (d, s, mmx) => t.b.shuffle(d, s, lanes(i.imm, mmx)));
 const field = (imm: number, n: number): number => (imm >> (2 * n)) & 3;
 
 const pshufd = (imm: number): Uint8Array => byteLanes(4, ...[0, 1, 2, 3].map((n) => 4 + field(imm, n)));
-const pshuflw = (imm: number): Uint8Array => byteLanes(2, ...[0, 1, 2, 3].map((n) => 8 + field(imm, n)), 12, 13, 14, 15);
+const pshuflw = (imm: number): Uint8Array =>
+  byteLanes(2, ...[0, 1, 2, 3].map((n) => 8 + field(imm, n)), 12, 13, 14, 15);
 const pshufhw = (imm: number): Uint8Array => byteLanes(2, 8, 9, 10, 11, ...[0, 1, 2, 3].map((n) => 12 + field(imm, n)));
-const shufps = (imm: number): Uint8Array => byteLanes(4, field(imm, 0), field(imm, 1), 4 + field(imm, 2), 4 + field(imm, 3));
+const shufps = (imm: number): Uint8Array =>
+  byteLanes(4, field(imm, 0), field(imm, 1), 4 + field(imm, 2), 4 + field(imm, 3));
 const shufpd = (imm: number): Uint8Array => byteLanes(8, imm & 1, 2 + ((imm >> 1) & 1));
-const blend = (width: number) => (imm: number): Uint8Array =>
-  byteLanes(width, ...Array.from({ length: 16 / width }, (_, n) => n + (((imm >> n) & 1) !== 0 ? 16 / width : 0)));
+const blend =
+  (width: number) =>
+  (imm: number): Uint8Array =>
+    byteLanes(width, ...Array.from({ length: 16 / width }, (_, n) => n + (((imm >> n) & 1) !== 0 ? 16 / width : 0)));
 
-const palignr: Handler = (t, i) => binary(t, (d, s, mmx) => {
-  const n = i.imm;
-  const size = mmx ? 8 : 16;
-  if (n >= 2 * size) return zero(t);
-  // the operands as one value of 2 * size bytes, src low; then zeros
-  const within = (k: number): number => (k < size ? k : 16 + k - size);
-  if (n <= size) return t.b.shuffle(s, d, Uint8Array.from({ length: 16 }, (_, k) => (k + n < 2 * size ? within(k + n) : 0)));
-  return t.b.shuffle(d, zero(t), Uint8Array.from({ length: 16 }, (_, k) => (k + n - size < size ? k + n - size : 16)));
-});
+const palignr: Handler = (t, i) =>
+  binary(t, (d, s, mmx) => {
+    const n = i.imm;
+    const size = mmx ? 8 : 16;
+    if (n >= 2 * size) return zero(t);
+    // the operands as one value of 2 * size bytes, src low; then zeros
+    const within = (k: number): number => (k < size ? k : 16 + k - size);
+    if (n <= size)
+      return t.b.shuffle(
+        s,
+        d,
+        Uint8Array.from({ length: 16 }, (_, k) => (k + n < 2 * size ? within(k + n) : 0)),
+      );
+    return t.b.shuffle(
+      d,
+      zero(t),
+      Uint8Array.from({ length: 16 }, (_, k) => (k + n - size < size ? k + n - size : 16)),
+    );
+  });
 
 /** PINSRx: lane of dst = general register or memory. */
-const insert = (id: number, laneMask: number, mmx: boolean): Handler => (t, i) => {
-  if (mmx ? !mmxReady(t) : !sseReady(t)) return;
-  const v = t.read(1);
-  const lane = i.imm & laneMask;
-  if (mmx) {
-    const result = t.b.emit(id, mm(t, i.reg), v, -1, lane);
-    enterMmx(t);
-    setMm(t, i.reg, result);
-  } else t.setXmm(i.reg, t.b.emit(id, t.xmm(i.reg), v, -1, lane));
-};
+const insert =
+  (id: number, laneMask: number, mmx: boolean): Handler =>
+  (t, i) => {
+    if (mmx ? !mmxReady(t) : !sseReady(t)) return;
+    const v = t.read(1);
+    const lane = i.imm & laneMask;
+    if (mmx) {
+      const result = t.b.emit(id, mm(t, i.reg), v, -1, lane);
+      enterMmx(t);
+      setMm(t, i.reg, result);
+    } else t.setXmm(i.reg, t.b.emit(id, t.xmm(i.reg), v, -1, lane));
+  };
 /** PEXTRW Gd: the vector is the r/m register. */
 const extractToG = (t: Translator): void => {
   const { reg, rm, imm, row } = t.insn;
@@ -130,23 +150,30 @@ const extractToG = (t: Translator): void => {
   t.setReg(reg, 2, v);
 };
 /** SSE4.1 PEXTRx, EXTRACTPS: the vector is the reg register. */
-const extract = (id: number, laneMask: number): Handler => (t, i) => {
-  if (sseReady(t)) t.write(0, t.b.emit(id, t.xmm(i.reg), -1, -1, i.imm & laneMask));
-};
+const extract =
+  (id: number, laneMask: number): Handler =>
+  (t, i) => {
+    if (sseReady(t)) t.write(0, t.b.emit(id, t.xmm(i.reg), -1, -1, i.imm & laneMask));
+  };
 
 const insertps: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const { b } = t;
   const { imm } = i;
-  const element = t.isMem ? b.load('ld32', t.memory(4, ACCESS_READ)) : b.emit(DWORD_LANE, t.xmm(i.rm), -1, -1, imm >> 6);
+  const element = t.isMem
+    ? b.load('ld32', t.memory(4, ACCESS_READ))
+    : b.emit(DWORD_LANE, t.xmm(i.rm), -1, -1, imm >> 6);
   let v = b.emit(REPLACE_DWORD, t.xmm(i.reg), element, -1, (imm >> 4) & 3);
-  if ((imm & 15) !== 0) v = b.shuffle(v, zero(t), byteLanes(4, ...[0, 1, 2, 3].map((n) => (((imm >> n) & 1) !== 0 ? 4 : n))));
+  if ((imm & 15) !== 0)
+    v = b.shuffle(v, zero(t), byteLanes(4, ...[0, 1, 2, 3].map((n) => (((imm >> n) & 1) !== 0 ? 4 : n))));
   t.setXmm(i.reg, v);
 };
 
 /** Variable blends: the mask is the top bit of each lane of XMM0. */
-const variableBlend = (shr: number, bits: number): Handler => (t) =>
-  binary(t, (d, s) => t.b.emit(BITSELECT, s, d, t.b.emit(shr, t.xmm(0), t.b.i32(bits - 1))));
+const variableBlend =
+  (shr: number, bits: number): Handler =>
+  (t) =>
+    binary(t, (d, s) => t.b.emit(BITSELECT, s, d, t.b.emit(shr, t.xmm(0), t.b.i32(bits - 1))));
 
 const pmovmskb: Handler = (t, i) => {
   const isMmx = i.row.operands[1]!.method === OP_N;
@@ -155,9 +182,11 @@ const pmovmskb: Handler = (t, i) => {
   if (isMmx) enterMmx(t);
   t.setReg(i.reg, 2, isMmx ? t.b.and(mask, t.b.i32(0xff)) : mask);
 };
-const movmsk = (id: number): Handler => (t, i) => {
-  if (sseReady(t)) t.setReg(i.reg, 2, t.b.emit(id, t.xmm(i.rm)));
-};
+const movmsk =
+  (id: number): Handler =>
+  (t, i) => {
+    if (sseReady(t)) t.setReg(i.reg, 2, t.b.emit(id, t.xmm(i.rm)));
+  };
 
 const ptest: Handler = (t, i) => {
   if (!sseReady(t)) return;
@@ -188,34 +217,67 @@ const ADD_WORD = opId('i16x8_add');
 
 const EXTEND_LOW_U = opId('i16x8_extend_low_i8x16_u');
 /** Eight sums of four absolute differences; |a - b| of byte k and window k..k+7. */
-const mpsadbw: Handler = (t, i) => binary(t, (d, s) => {
-  const { b } = t;
-  const from = ((i.imm >> 2) & 1) * 4;
-  const block = (i.imm & 3) * 4;
-  let sum = -1;
-  for (let k = 0; k < 4; k++) {
-    const window = b.shuffle(d, d, Uint8Array.from({ length: 16 }, (_, n) => Math.min(15, from + k + n)));
-    const byte = b.shuffle(s, s, new Uint8Array(16).fill(block + k));
-    const difference = b.emit(EXTEND_LOW_U, b.emit(OR, b.emit(SUB_SAT_U, window, byte), b.emit(SUB_SAT_U, byte, window)));
-    sum = sum < 0 ? difference : b.emit(ADD_WORD, sum, difference);
-  }
-  return sum;
-});
+const mpsadbw: Handler = (t, i) =>
+  binary(t, (d, s) => {
+    const { b } = t;
+    const from = ((i.imm >> 2) & 1) * 4;
+    const block = (i.imm & 3) * 4;
+    let sum = -1;
+    for (let k = 0; k < 4; k++) {
+      const window = b.shuffle(
+        d,
+        d,
+        Uint8Array.from({ length: 16 }, (_, n) => Math.min(15, from + k + n)),
+      );
+      const byte = b.shuffle(s, s, new Uint8Array(16).fill(block + k));
+      const difference = b.emit(
+        EXTEND_LOW_U,
+        b.emit(OR, b.emit(SUB_SAT_U, window, byte), b.emit(SUB_SAT_U, byte, window)),
+      );
+      sum = sum < 0 ? difference : b.emit(ADD_WORD, sum, difference);
+    }
+    return sum;
+  });
 
 export const SIMD_INTEGER_HANDLERS: HandlerTable = {
   ...Object.fromEntries(Object.keys(VECTOR_OPS).map((name) => [name, lanewise(name)])),
-  psrlw: shift('i16x8', 16, 'shr_u'), psrld: shift('i32x4', 32, 'shr_u'), psrlq: shift('i64x2', 64, 'shr_u'),
-  psraw: shift('i16x8', 16, 'shr_s'), psrad: shift('i32x4', 32, 'shr_s'),
-  psllw: shift('i16x8', 16, 'shl'), pslld: shift('i32x4', 32, 'shl'), psllq: shift('i64x2', 64, 'shl'),
-  pslldq: byteShift(true), psrldq: byteShift(false),
-  pshufd: shuffled(pshufd), pshuflw: shuffled(pshuflw), pshufhw: shuffled(pshufhw),
+  psrlw: shift('i16x8', 16, 'shr_u'),
+  psrld: shift('i32x4', 32, 'shr_u'),
+  psrlq: shift('i64x2', 64, 'shr_u'),
+  psraw: shift('i16x8', 16, 'shr_s'),
+  psrad: shift('i32x4', 32, 'shr_s'),
+  psllw: shift('i16x8', 16, 'shl'),
+  pslld: shift('i32x4', 32, 'shl'),
+  psllq: shift('i64x2', 64, 'shl'),
+  pslldq: byteShift(true),
+  psrldq: byteShift(false),
+  pshufd: shuffled(pshufd),
+  pshuflw: shuffled(pshuflw),
+  pshufhw: shuffled(pshufhw),
   // the four words of an MMX register are the low ones of a v128
-  pshufw: shuffled(pshuflw), shufps: shuffled(shufps), shufpd: shuffled(shufpd),
-  blendps: shuffled(blend(4)), blendpd: shuffled(blend(8)), pblendw: shuffled(blend(2)),
-  palignr, insertps, ptest, phminposuw, mpsadbw, pmovmskb,
-  pblendvb: variableBlend(SHR_BYTE, 8), blendvps: variableBlend(SHR_DWORD, 32), blendvpd: variableBlend(SHR_QUAD, 64),
-  movmskps: movmsk(BITMASK_WORDS4), movmskpd: movmsk(BITMASK_QUADS),
-  pinsrw_mmx: insert(REPLACE_WORD, 3, true), pinsrw: insert(REPLACE_WORD, 7, false),
-  pinsrb: insert(REPLACE_BYTE, 15, false), pinsrd: insert(REPLACE_DWORD, 3, false),
-  pextrw: extractToG, pextrw_41: extract(WORD_LANE_U, 7), pextrb: extract(BYTE_LANE_U, 15), pextrd: extract(DWORD_LANE, 3),
+  pshufw: shuffled(pshuflw),
+  shufps: shuffled(shufps),
+  shufpd: shuffled(shufpd),
+  blendps: shuffled(blend(4)),
+  blendpd: shuffled(blend(8)),
+  pblendw: shuffled(blend(2)),
+  palignr,
+  insertps,
+  ptest,
+  phminposuw,
+  mpsadbw,
+  pmovmskb,
+  pblendvb: variableBlend(SHR_BYTE, 8),
+  blendvps: variableBlend(SHR_DWORD, 32),
+  blendvpd: variableBlend(SHR_QUAD, 64),
+  movmskps: movmsk(BITMASK_WORDS4),
+  movmskpd: movmsk(BITMASK_QUADS),
+  pinsrw_mmx: insert(REPLACE_WORD, 3, true),
+  pinsrw: insert(REPLACE_WORD, 7, false),
+  pinsrb: insert(REPLACE_BYTE, 15, false),
+  pinsrd: insert(REPLACE_DWORD, 3, false),
+  pextrw: extractToG,
+  pextrw_41: extract(WORD_LANE_U, 7),
+  pextrb: extract(BYTE_LANE_U, 15),
+  pextrd: extract(DWORD_LANE, 3),
 };

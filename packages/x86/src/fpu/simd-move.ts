@@ -11,8 +11,20 @@ import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
 import { DS, EDI, ENV, EXC, G, HF_EM, HF_OSFXSR, HF_SSE_FAST, HF_TS } from '../state.ts';
 import { SSE_FAST_MASK, SSE_FAST_VALUE } from './mxcsr.ts';
 import {
-  alignedAddress, enterMmx, low32, low64, mm, mm64, mmxReady, setMm64, sseMmxReady, sseReady, storeAddress,
-  xmmSourceUnaligned, zeroExtend32, zeroExtend64,
+  alignedAddress,
+  enterMmx,
+  low32,
+  low64,
+  mm,
+  mm64,
+  mmxReady,
+  setMm64,
+  sseMmxReady,
+  sseReady,
+  storeAddress,
+  xmmSourceUnaligned,
+  zeroExtend32,
+  zeroExtend64,
 } from './simd-operands.ts';
 import { byteLanes } from './vector-ops.ts';
 
@@ -119,25 +131,31 @@ const movsdStore: Handler = (t, i) => {
   else t.setXmm(i.rm, t.b.emit(REPLACE64, t.xmm(i.rm), v));
 };
 /** MOVLPS/PD, MOVHPS/PD with memory; MOVHLPS, MOVLHPS with a register (the other half of it). */
-const loadHalf = (half: 0 | 1): Handler => (t, i) => {
-  if (!sseReady(t)) return;
-  const v = t.isMem ? load64(t) : half === 0 ? high64(t, t.xmm(i.rm)) : low64(t, t.xmm(i.rm));
-  t.setXmm(i.reg, t.b.emit(REPLACE64, t.xmm(i.reg), v, -1, half));
-};
-const storeHalf = (half: 0 | 1): Handler => (t, i) => {
-  if (!sseReady(t)) return;
-  const v = t.xmm(i.reg);
-  t.b.store('st64', storeAddress(t, 8), half === 0 ? low64(t, v) : high64(t, v));
-};
+const loadHalf =
+  (half: 0 | 1): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const v = t.isMem ? load64(t) : half === 0 ? high64(t, t.xmm(i.rm)) : low64(t, t.xmm(i.rm));
+    t.setXmm(i.reg, t.b.emit(REPLACE64, t.xmm(i.reg), v, -1, half));
+  };
+const storeHalf =
+  (half: 0 | 1): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const v = t.xmm(i.reg);
+    t.b.store('st64', storeAddress(t, 8), half === 0 ? low64(t, v) : high64(t, v));
+  };
 
 const movddup: Handler = (t, i) => {
   if (sseReady(t)) t.setXmm(i.reg, t.b.emit(SPLAT64, t.isMem ? load64(t) : low64(t, t.xmm(i.rm))));
 };
-const duplicate = (lanes: Uint8Array): Handler => (t, i) => {
-  if (!sseReady(t)) return;
-  const v = t.isMem ? t.b.load('ld128', alignedAddress(t, ACCESS_READ)) : t.xmm(i.rm);
-  t.setXmm(i.reg, t.b.shuffle(v, v, lanes));
-};
+const duplicate =
+  (lanes: Uint8Array): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const v = t.isMem ? t.b.load('ld128', alignedAddress(t, ACCESS_READ)) : t.xmm(i.rm);
+    t.setXmm(i.reg, t.b.shuffle(v, v, lanes));
+  };
 
 // --- masked stores ----------------------------------------------------------------------------------------------------
 /** Bytes chosen by a mask, one by one: no fault for the ones left out. */
@@ -145,7 +163,12 @@ const maskmov: Handler = (t, i) => {
   const isMmx = i.row.method0 === OP_P;
   if (isMmx ? !mmxReady(t) : !sseReady(t)) return;
   const bytes = isMmx ? 8 : 16;
-  const address = t.linear(i.override < 0 ? DS : i.override, i.asize === 1 ? t.reg(EDI, 1) : t.reg(EDI, 2), bytes, ACCESS_WRITE);
+  const address = t.linear(
+    i.override < 0 ? DS : i.override,
+    i.asize === 1 ? t.reg(EDI, 1) : t.reg(EDI, 2),
+    bytes,
+    ACCESS_WRITE,
+  );
   t.envStore(ENV.SCRATCH, isMmx ? mm(t, i.reg) : t.xmm(i.reg));
   t.envStore(ENV.SCRATCH + 16, isMmx ? mm(t, i.rm) : t.xmm(i.rm));
   t.call('maskmov', address, t.b.i32(bytes));
@@ -204,12 +227,35 @@ const movnti: Handler = (t, i) => {
 };
 
 export const SIMD_MOVE_HANDLERS: HandlerTable = {
-  load_aligned: loadAligned, load_unaligned: loadUnaligned, store_aligned: storeAligned, store_unaligned: storeUnaligned,
-  movd_load: movdLoad, movd_store: movdStore, movq_mmx_load: movqMmxLoad, movq_mmx_store: movqMmxStore,
-  movq_load: movqLoad, movq_store: movqStore, movq2dq, movdq2q,
-  movss_load: movssLoad, movss_store: movssStore, movsd_load: movsdLoad, movsd_store: movsdStore,
-  load_low: loadHalf(0), load_high: loadHalf(1), store_low: storeHalf(0), store_high: storeHalf(1),
-  movddup, movsldup: duplicate(byteLanes(4, 0, 0, 2, 2)), movshdup: duplicate(byteLanes(4, 1, 1, 3, 3)),
-  maskmov, emms, ldmxcsr, stmxcsr, fxsave, fxrstor, movnti,
+  load_aligned: loadAligned,
+  load_unaligned: loadUnaligned,
+  store_aligned: storeAligned,
+  store_unaligned: storeUnaligned,
+  movd_load: movdLoad,
+  movd_store: movdStore,
+  movq_mmx_load: movqMmxLoad,
+  movq_mmx_store: movqMmxStore,
+  movq_load: movqLoad,
+  movq_store: movqStore,
+  movq2dq,
+  movdq2q,
+  movss_load: movssLoad,
+  movss_store: movssStore,
+  movsd_load: movsdLoad,
+  movsd_store: movsdStore,
+  load_low: loadHalf(0),
+  load_high: loadHalf(1),
+  store_low: storeHalf(0),
+  store_high: storeHalf(1),
+  movddup,
+  movsldup: duplicate(byteLanes(4, 0, 0, 2, 2)),
+  movshdup: duplicate(byteLanes(4, 1, 1, 3, 3)),
+  maskmov,
+  emms,
+  ldmxcsr,
+  stmxcsr,
+  fxsave,
+  fxrstor,
+  movnti,
   sse_nothing: nothing,
 };

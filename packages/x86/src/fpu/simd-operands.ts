@@ -31,9 +31,19 @@ export const FPREG_STRIDE = 16;
 
 export const zero = (t: Translator): Value => t.b.v128(ZERO);
 /** The low lane; the value itself that an earlier operation of the block put there. */
-export const low64 = (t: Translator, v: Value): Value => lowLane(t, v, REPLACE64, SPLAT64, REPLACE_F64, BITS_F64, LANE64);
-export const low32 = (t: Translator, v: Value): Value => lowLane(t, v, REPLACE32, SPLAT32, REPLACE_F32, BITS_F32, LANE32);
-function lowLane(t: Translator, v: Value, replace: number, splat: number, replaceFloat: number, bits: number, extract: number): Value {
+export const low64 = (t: Translator, v: Value): Value =>
+  lowLane(t, v, REPLACE64, SPLAT64, REPLACE_F64, BITS_F64, LANE64);
+export const low32 = (t: Translator, v: Value): Value =>
+  lowLane(t, v, REPLACE32, SPLAT32, REPLACE_F32, BITS_F32, LANE32);
+function lowLane(
+  t: Translator,
+  v: Value,
+  replace: number,
+  splat: number,
+  replaceFloat: number,
+  bits: number,
+  extract: number,
+): Value {
   const { b } = t;
   const { op, imm } = b.block;
   if (op[v] === replace && imm[v] === 0) return b.block.b[v]!;

@@ -27,7 +27,15 @@ describe.each(TIERS)('MMX and SSE, %s tier', (tier) => {
   it('16-byte operands must be aligned, unaligned forms need not', () => {
     m.reset();
     m.setXmm(0, PATTERN);
-    for (const [code, vector] of [['0F2803', 13], ['0F1003', 3], ['660F6F03', 13], ['F30F6F03', 3], ['0F5803', 13], ['660FE703', 13], ['F20F5803', 3]] as const) {
+    for (const [code, vector] of [
+      ['0F2803', 13],
+      ['0F1003', 3],
+      ['660F6F03', 13],
+      ['F30F6F03', 3],
+      ['0F5803', 13],
+      ['660FE703', 13],
+      ['F20F5803', 3],
+    ] as const) {
       m.cpu.setReg(EBX, DATA + 8);
       const stop = m.run(code);
       expect([stop.vector, stop.eip], code).toEqual([vector, vector === 13 ? CODE : CODE + code.length / 2 + 1]);
@@ -53,7 +61,13 @@ describe.each(TIERS)('MMX and SSE, %s tier', (tier) => {
   });
 
   it('without CR4.OSFXSR SSE is undefined, MMX is not', () => {
-    for (const [code, vector] of [['0F58C1', 6], ['660FEFC0', 6], ['0F2AC0', 6], ['0FEFC0', 3], ['0FE0C1', 3]] as const) {
+    for (const [code, vector] of [
+      ['0F58C1', 6],
+      ['660FEFC0', 6],
+      ['0F2AC0', 6],
+      ['0FEFC0', 3],
+      ['0FE0C1', 3],
+    ] as const) {
       m.reset();
       m.cpu.setCrRaw(4, m.cpu.cr(4) & ~CR4_OSFXSR);
       m.cpu.updateHflags();
@@ -78,7 +92,11 @@ describe.each(TIERS)('MMX and SSE, %s tier', (tier) => {
     m.setXmm(0, '00000000000000003ff0000000000000');
     m.setXmm(1, '00000000000000004008000000000000');
     m.run('F20F5EC1 F20F58C1'); // divsd xmm0, xmm1; addsd xmm0, xmm1
-    expect([m.xmm(0), m.mxcsr, m.cpu.hflags & HF_SSE_FAST]).toEqual(['0000000000000000400aaaaaaaaaaaab', 0x1fa0, HF_SSE_FAST]);
+    expect([m.xmm(0), m.mxcsr, m.cpu.hflags & HF_SSE_FAST]).toEqual([
+      '0000000000000000400aaaaaaaaaaaab',
+      0x1fa0,
+      HF_SSE_FAST,
+    ]);
   });
 
   it('MASKMOVDQU writes only chosen bytes and faults only for those', () => {
@@ -133,7 +151,7 @@ describe.each(TIERS)('MMX and SSE, %s tier', (tier) => {
     expect(m.xmm(0)).toBe('030201000f0e0d0c0b0a090807060504');
   });
 
-  it('AESENC, AESDEC and PCLMULQDQ give the SDM\'s examples', () => {
+  it("AESENC, AESDEC and PCLMULQDQ give the SDM's examples", () => {
     m.reset();
     // Intel, "Advanced Encryption Standard (AES) New Instructions Set", section "AESENC" and "AESDEC" examples
     m.setXmm(1, '7b5b54657374566563746f725d53475d');

@@ -19,17 +19,28 @@ const implicitLength = (v: Uint8Array, at: number, type: number, count: number):
 const explicitLength = (register: number, count: number): number => Math.min(Math.abs(register | 0), count);
 
 /** Is element i of string b (valid or not) a match, before polarity? `a` has `la` valid elements. */
-function matches(v: Uint8Array, a: number, c: number, imm: number, count: number, la: number, lb: number, i: number): boolean {
+function matches(
+  v: Uint8Array,
+  a: number,
+  c: number,
+  imm: number,
+  count: number,
+  la: number,
+  lb: number,
+  i: number,
+): boolean {
   const type = imm & 3;
   switch ((imm >> 2) & 3) {
     case 0: // equal any
       if (i >= lb) return false;
       for (let j = 0; j < la; j++) if (element(v, a, type, j) === element(v, c, type, i)) return true;
       return false;
-    case 1: { // ranges: pairs of bounds
+    case 1: {
+      // ranges: pairs of bounds
       if (i >= lb) return false;
       const x = element(v, c, type, i);
-      for (let j = 0; j + 1 < la; j += 2) if (element(v, a, type, j) <= x && x <= element(v, a, type, j + 1)) return true;
+      for (let j = 0; j + 1 < la; j += 2)
+        if (element(v, a, type, j) <= x && x <= element(v, a, type, j + 1)) return true;
       return false;
     }
     case 2: // equal each
@@ -46,7 +57,16 @@ function matches(v: Uint8Array, a: number, c: number, imm: number, count: number
 /**
  * Operands of 16 bytes at `a` (first) and `c` (second). Writes the mask form at `out`. Result: EFLAGS bits, index << 16.
  */
-export function compareStrings(v: Uint8Array, a: number, c: number, out: number, imm: number, explicit: boolean, eax: number, edx: number): number {
+export function compareStrings(
+  v: Uint8Array,
+  a: number,
+  c: number,
+  out: number,
+  imm: number,
+  explicit: boolean,
+  eax: number,
+  edx: number,
+): number {
   const count = (imm & 1) !== 0 ? 8 : 16;
   const la = explicit ? explicitLength(eax, count) : implicitLength(v, a, imm & 3, count);
   const lb = explicit ? explicitLength(edx, count) : implicitLength(v, c, imm & 3, count);
@@ -66,6 +86,10 @@ export function compareStrings(v: Uint8Array, a: number, c: number, out: number,
     const width = 16 / count;
     for (let n = 0; n < 16; n++) if (((bits >> Math.floor(n / width)) & 1) !== 0) v[out + n] = 0xff;
   }
-  const flags = (bits !== 0 ? FLAG_CF : 0) | (lb < count ? FLAG_ZF : 0) | (la < count ? FLAG_SF : 0) | ((bits & 1) !== 0 ? FLAG_OF : 0);
+  const flags =
+    (bits !== 0 ? FLAG_CF : 0) |
+    (lb < count ? FLAG_ZF : 0) |
+    (la < count ? FLAG_SF : 0) |
+    ((bits & 1) !== 0 ? FLAG_OF : 0);
   return flags | (index << 16);
 }

@@ -10,8 +10,33 @@
 import type { X86Cpu } from '../cpu.ts';
 import { CS, ENV, FLAGS_ARITH, FLAG_CF, FLAG_PF, FLAG_ZF, HF_TOP, HF_TOP_SHIFT } from '../state.ts';
 import {
-  COMMIT_COMI, COMMIT_COMPARE, COMMIT_MOVE, COMMIT_PREM, COMMIT_PUSH, COMMIT_STORE, COMMIT_TRIG, COMMIT_TWO, COMMIT_XCHG, DST_SHIFT, FOP_SHIFT, FSW_C1, FSW_C2, FSW_CC,
-  FSW_SF, NO_SEGMENT, POPS_SHIFT, SEGMENT_SHIFT, SIZE_SHIFT, X87_DE, X87_FLAGS, X87_IE, X87_OE, X87_UE, X87_ZE, withErrorSummary, withX87Flags,
+  COMMIT_COMI,
+  COMMIT_COMPARE,
+  COMMIT_MOVE,
+  COMMIT_PREM,
+  COMMIT_PUSH,
+  COMMIT_STORE,
+  COMMIT_TRIG,
+  COMMIT_TWO,
+  COMMIT_XCHG,
+  DST_SHIFT,
+  FOP_SHIFT,
+  FSW_C1,
+  FSW_C2,
+  FSW_CC,
+  FSW_SF,
+  NO_SEGMENT,
+  POPS_SHIFT,
+  SEGMENT_SHIFT,
+  SIZE_SHIFT,
+  X87_DE,
+  X87_FLAGS,
+  X87_IE,
+  X87_OE,
+  X87_UE,
+  X87_ZE,
+  withErrorSummary,
+  withX87Flags,
 } from './x87-bits.ts';
 
 const RESULT = ENV.SCRATCH + 32;
@@ -60,7 +85,7 @@ function storeIndefinite(cpu: X86Cpu, size: number, fop: number): void {
     return;
   }
   e8.fill(0, RESULT, RESULT + size);
-  const real = ((fop >> 8) === 1 || (fop >> 8) === 5) && ((fop >> 3) & 7) !== 1; // D9, DD but not FISTTP m64
+  const real = (fop >> 8 === 1 || fop >> 8 === 5) && ((fop >> 3) & 7) !== 1; // D9, DD but not FISTTP m64
   e8[RESULT + size - 1] = real ? 0xff : 0x80;
   if (real) e8[RESULT + size - 2] = size === 4 ? 0xc0 : 0xf8;
 }
@@ -78,7 +103,8 @@ function place87(cpu: X86Cpu, kind: number, flags: number, descriptor: number, a
   const stackFault = (flags & FSW_SF) !== 0;
   const top = topOfCpu(cpu);
   switch (kind) {
-    case COMMIT_COMPARE: break;
+    case COMMIT_COMPARE:
+      break;
     case COMMIT_COMI:
       cpu.setEflags((flags >> 8) & (FLAG_CF | FLAG_PF | FLAG_ZF), FLAGS_ARITH);
       break;
@@ -121,28 +147,31 @@ function clearedBits(kind: number, stopped: boolean, stackFault: boolean): numbe
   return kind === COMMIT_TRIG || kind === COMMIT_TWO ? FSW_C1 | FSW_C2 : FSW_C1;
 }
 
-export const x87Commit = (cpu: X86Cpu) => (flags: number, descriptor: number, address: number): number => {
-  const fcw = cpu.ei32[ENV.FPUC >> 2]!;
-  const kind = descriptor & 15;
-  const unmasked = flags & ~fcw & X87_FLAGS;
-  const stopped = (unmasked & (X87_IE | X87_DE | X87_ZE)) !== 0 || (kind === COMMIT_STORE && (unmasked & (X87_OE | X87_UE)) !== 0);
-  if (!stopped) place87(cpu, kind, flags, descriptor, address);
+export const x87Commit =
+  (cpu: X86Cpu) =>
+  (flags: number, descriptor: number, address: number): number => {
+    const fcw = cpu.ei32[ENV.FPUC >> 2]!;
+    const kind = descriptor & 15;
+    const unmasked = flags & ~fcw & X87_FLAGS;
+    const stopped =
+      (unmasked & (X87_IE | X87_DE | X87_ZE)) !== 0 || (kind === COMMIT_STORE && (unmasked & (X87_OE | X87_UE)) !== 0);
+    if (!stopped) place87(cpu, kind, flags, descriptor, address);
 
-  const kept = cpu.ei32[ENV.FPUS >> 2]! & ~clearedBits(kind, stopped, (flags & FSW_SF) !== 0);
-  let added = flags & (X87_FLAGS | FSW_SF | FSW_CC);
-  if (kind === COMMIT_COMI || (stopped && kind === COMMIT_COMPARE)) added &= ~FSW_CC;
-  const fsw = withErrorSummary(kept | added, fcw);
-  cpu.ei32[ENV.FPUS >> 2] = fsw;
-  cpu.hflags = withX87Flags(cpu.hflags, fsw, fcw);
+    const kept = cpu.ei32[ENV.FPUS >> 2]! & ~clearedBits(kind, stopped, (flags & FSW_SF) !== 0);
+    let added = flags & (X87_FLAGS | FSW_SF | FSW_CC);
+    if (kind === COMMIT_COMI || (stopped && kind === COMMIT_COMPARE)) added &= ~FSW_CC;
+    const fsw = withErrorSummary(kept | added, fcw);
+    cpu.ei32[ENV.FPUS >> 2] = fsw;
+    cpu.hflags = withX87Flags(cpu.hflags, fsw, fcw);
 
-  cpu.setEnv32(ENV.FIP, cpu.currentEip());
-  if (unmasked === 0) return 0;
-  cpu.setEnv32(ENV.FCS, cpu.segSelector(CS));
-  cpu.setEnv32(ENV.FOP, (descriptor >> FOP_SHIFT) & 0x7ff);
-  const segment = (descriptor >>> SEGMENT_SHIFT) & 7;
-  if (segment !== NO_SEGMENT) {
-    cpu.setEnv32(ENV.FDP, (address - cpu.segBase(segment)) >>> 0);
-    cpu.setEnv32(ENV.FDS, cpu.segSelector(segment));
-  }
-  return 0;
-};
+    cpu.setEnv32(ENV.FIP, cpu.currentEip());
+    if (unmasked === 0) return 0;
+    cpu.setEnv32(ENV.FCS, cpu.segSelector(CS));
+    cpu.setEnv32(ENV.FOP, (descriptor >> FOP_SHIFT) & 0x7ff);
+    const segment = (descriptor >>> SEGMENT_SHIFT) & 7;
+    if (segment !== NO_SEGMENT) {
+      cpu.setEnv32(ENV.FDP, (address - cpu.segBase(segment)) >>> 0);
+      cpu.setEnv32(ENV.FDS, cpu.segSelector(segment));
+    }
+    return 0;
+  };

@@ -5,14 +5,53 @@
 import type { Value } from '@emkit/ir';
 import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
-import { EAX, ENV, EXC, FLAG_CF, FLAG_PF, FLAG_ZF, G, HF_FPU_ES, HF_FPU_UNMASKED, HF_MP, HF_TOP, HF_TS } from '../state.ts';
+import {
+  EAX,
+  ENV,
+  EXC,
+  FLAG_CF,
+  FLAG_PF,
+  FLAG_ZF,
+  G,
+  HF_FPU_ES,
+  HF_FPU_UNMASKED,
+  HF_MP,
+  HF_TOP,
+  HF_TS,
+} from '../state.ts';
 import { pendingError } from './simd-operands.ts';
 import {
-  COMMIT_COMI, COMMIT_COMPARE, FCW_INIT, FCW_ONE, FCW_WRITABLE, FSW_B, FSW_C1, FSW_CC, FSW_ES, FSW_SF, FSW_TOP_SHIFT,
-  FSW_UNORDERED, STACK_UNDERFLOW, X87_FLAGS,
+  COMMIT_COMI,
+  COMMIT_COMPARE,
+  FCW_INIT,
+  FCW_ONE,
+  FCW_WRITABLE,
+  FSW_B,
+  FSW_C1,
+  FSW_CC,
+  FSW_ES,
+  FSW_SF,
+  FSW_TOP_SHIFT,
+  FSW_UNORDERED,
+  STACK_UNDERFLOW,
+  X87_FLAGS,
 } from './x87-bits.ts';
 import {
-  X87_OPERAND, allMasked, bailUnmasked, commitByHelper, empty, fcw, moveTop, needsHelper, pop, setTag, st, store16, topOf, updateStatus, x87Ready,
+  X87_OPERAND,
+  allMasked,
+  bailUnmasked,
+  commitByHelper,
+  empty,
+  fcw,
+  moveTop,
+  needsHelper,
+  pop,
+  setTag,
+  st,
+  store16,
+  topOf,
+  updateStatus,
+  x87Ready,
 } from './x87-stack.ts';
 
 // --- comparisons ------------------------------------------------------------------------------------------------------
@@ -34,33 +73,41 @@ function finishCompare(t: Translator, fault: Value, pops: number, toEflags: bool
   } else updateStatus(t, flags, FSW_CC);
   pop(t, pops);
 }
-const compareRegister = (quiet: number, pops: number, toEflags = false): Handler => (t, i) => {
-  if (!x87Ready(t)) return;
-  const { b } = t;
-  // FCOMPP and FUCOMPP name no register: ST(1)
-  const other = pops === 2 ? 1 : i.rm;
-  finishCompare(t, b.or(empty(t, 0), empty(t, other)), pops, toEflags, () => t.callw('f80_cmp', b.envAddr(st(t, 0)), b.envAddr(st(t, other)), b.i32(quiet)));
-};
-const compareReal = (bytes: 4 | 8, pops: number): Handler => (t) => {
-  if (!x87Ready(t)) return;
-  const { b } = t;
-  const v = b.load(bytes === 4 ? 'ld32' : 'ld64', t.memory(bytes, ACCESS_READ));
-  finishCompare(t, empty(t, 0), pops, false, () => {
-    t.envStore(X87_OPERAND, v);
-    return t.callw(`f80_cmp_m${bytes * 8}`, b.envAddr(st(t, 0)), b.envAddr(X87_OPERAND));
-  });
-};
-const compareInteger = (bytes: 2 | 4, pops: number): Handler => (t) => {
-  if (!x87Ready(t)) return;
-  const { b } = t;
-  const v = b.load(bytes === 2 ? 'ld16s' : 'ld32', t.memory(bytes, ACCESS_READ));
-  finishCompare(t, empty(t, 0), pops, false, () => {
-    t.envStore(X87_OPERAND, v);
-    const integer = b.envAddr(X87_OPERAND + 16);
-    t.callw('f80_from_i32', integer, b.envAddr(X87_OPERAND));
-    return t.callw('f80_cmp', b.envAddr(st(t, 0)), integer, b.i32(0));
-  });
-};
+const compareRegister =
+  (quiet: number, pops: number, toEflags = false): Handler =>
+  (t, i) => {
+    if (!x87Ready(t)) return;
+    const { b } = t;
+    // FCOMPP and FUCOMPP name no register: ST(1)
+    const other = pops === 2 ? 1 : i.rm;
+    finishCompare(t, b.or(empty(t, 0), empty(t, other)), pops, toEflags, () =>
+      t.callw('f80_cmp', b.envAddr(st(t, 0)), b.envAddr(st(t, other)), b.i32(quiet)),
+    );
+  };
+const compareReal =
+  (bytes: 4 | 8, pops: number): Handler =>
+  (t) => {
+    if (!x87Ready(t)) return;
+    const { b } = t;
+    const v = b.load(bytes === 4 ? 'ld32' : 'ld64', t.memory(bytes, ACCESS_READ));
+    finishCompare(t, empty(t, 0), pops, false, () => {
+      t.envStore(X87_OPERAND, v);
+      return t.callw(`f80_cmp_m${bytes * 8}`, b.envAddr(st(t, 0)), b.envAddr(X87_OPERAND));
+    });
+  };
+const compareInteger =
+  (bytes: 2 | 4, pops: number): Handler =>
+  (t) => {
+    if (!x87Ready(t)) return;
+    const { b } = t;
+    const v = b.load(bytes === 2 ? 'ld16s' : 'ld32', t.memory(bytes, ACCESS_READ));
+    finishCompare(t, empty(t, 0), pops, false, () => {
+      t.envStore(X87_OPERAND, v);
+      const integer = b.envAddr(X87_OPERAND + 16);
+      t.callw('f80_from_i32', integer, b.envAddr(X87_OPERAND));
+      return t.callw('f80_cmp', b.envAddr(st(t, 0)), integer, b.i32(0));
+    });
+  };
 const ftst: Handler = (t) => {
   if (!x87Ready(t)) return;
   const { b } = t;
@@ -75,17 +122,21 @@ const fxam: Handler = (t) => {
 };
 
 // --- stack and no-ops ---------------------------------------------------------------------------------------------------
-const rotate = (by: number): Handler => (t) => {
-  if (!x87Ready(t)) return;
-  updateStatus(t, t.b.i32(0));
-  moveTop(t, by);
-};
-const ffree = (pops: number): Handler => (t, i) => {
-  if (!x87Ready(t)) return;
-  setTag(t, i.rm, 1);
-  t.envStore(ENV.FIP, t.b.i32(t.eip));
-  if (pops !== 0) pop(t, pops);
-};
+const rotate =
+  (by: number): Handler =>
+  (t) => {
+    if (!x87Ready(t)) return;
+    updateStatus(t, t.b.i32(0));
+    moveTop(t, by);
+  };
+const ffree =
+  (pops: number): Handler =>
+  (t, i) => {
+    if (!x87Ready(t)) return;
+    setTag(t, i.rm, 1);
+    t.envStore(ENV.FIP, t.b.i32(t.eip));
+    if (pops !== 0) pop(t, pops);
+  };
 const fnop: Handler = (t) => void x87Ready(t);
 /** FNENI, FNDISI, FNSETPM: meaningful on the 8087 and 80287 only. */
 const obsolete: Handler = (t) => void x87Ready(t, false);
@@ -119,9 +170,18 @@ const fldcw: Handler = (t) => {
   t.envStore(ENV.FPUC, word);
   const status = t.envLoad(ENV.FPUS);
   const pending = b.ne(b.and(b.and(status, b.not(word)), b.i32(X87_FLAGS)), b.i32(0));
-  t.envStore(ENV.FPUS, b.or(b.and(status, b.i32(~(FSW_ES | FSW_B))), b.select(pending, b.i32(FSW_ES | FSW_B), b.i32(0))));
+  t.envStore(
+    ENV.FPUS,
+    b.or(b.and(status, b.i32(~(FSW_ES | FSW_B))), b.select(pending, b.i32(FSW_ES | FSW_B), b.i32(0))),
+  );
   const base = b.i32(t.flags & ~(HF_FPU_ES | HF_FPU_UNMASKED));
-  b.set(G.HFLAGS, b.or(base, b.or(b.select(pending, b.i32(HF_FPU_ES), b.i32(0)), b.select(unmasked, b.i32(HF_FPU_UNMASKED), b.i32(0)))));
+  b.set(
+    G.HFLAGS,
+    b.or(
+      base,
+      b.or(b.select(pending, b.i32(HF_FPU_ES), b.i32(0)), b.select(unmasked, b.i32(HF_FPU_UNMASKED), b.i32(0))),
+    ),
+  );
   t.exitNext();
 };
 
@@ -158,19 +218,50 @@ const fnsave: Handler = (t) => {
   t.call('fnsave', address, layout(t));
   t.setFlags(initialFlags(t));
 };
-const reload = (helper: string, registers: number): Handler => (t) => {
-  if (!x87Ready(t)) return;
-  const address = t.memory(environmentBytes(t) + registers, ACCESS_READ);
-  t.call(helper, address, layout(t));
-  t.exitNext();
-};
+const reload =
+  (helper: string, registers: number): Handler =>
+  (t) => {
+    if (!x87Ready(t)) return;
+    const address = t.memory(environmentBytes(t) + registers, ACCESS_READ);
+    t.call(helper, address, layout(t));
+    t.exitNext();
+  };
 
 export const X87_CONTROL_HANDLERS: HandlerTable = {
-  fcom_sti: compareRegister(0, 0), fcomp_sti: compareRegister(0, 1), fcompp: compareRegister(0, 2),
-  fucom: compareRegister(1, 0), fucomp: compareRegister(1, 1), fucompp: compareRegister(1, 2),
-  fcomi: compareRegister(0, 0, true), fcomip: compareRegister(0, 1, true), fucomi: compareRegister(1, 0, true), fucomip: compareRegister(1, 1, true),
-  fcom_m32: compareReal(4, 0), fcomp_m32: compareReal(4, 1), fcom_m64: compareReal(8, 0), fcomp_m64: compareReal(8, 1),
-  ficom_m16: compareInteger(2, 0), ficomp_m16: compareInteger(2, 1), ficom_m32: compareInteger(4, 0), ficomp_m32: compareInteger(4, 1),
-  ftst, fxam, fdecstp: rotate(-1), fincstp: rotate(1), ffree: ffree(0), ffreep: ffree(1), fnop, fneni: obsolete, fwait,
-  fnstsw, fnstcw, fldcw, fnclex, fninit, fnstenv, fnsave, fldenv: reload('fldenv', 0), frstor: reload('frstor', 80),
+  fcom_sti: compareRegister(0, 0),
+  fcomp_sti: compareRegister(0, 1),
+  fcompp: compareRegister(0, 2),
+  fucom: compareRegister(1, 0),
+  fucomp: compareRegister(1, 1),
+  fucompp: compareRegister(1, 2),
+  fcomi: compareRegister(0, 0, true),
+  fcomip: compareRegister(0, 1, true),
+  fucomi: compareRegister(1, 0, true),
+  fucomip: compareRegister(1, 1, true),
+  fcom_m32: compareReal(4, 0),
+  fcomp_m32: compareReal(4, 1),
+  fcom_m64: compareReal(8, 0),
+  fcomp_m64: compareReal(8, 1),
+  ficom_m16: compareInteger(2, 0),
+  ficomp_m16: compareInteger(2, 1),
+  ficom_m32: compareInteger(4, 0),
+  ficomp_m32: compareInteger(4, 1),
+  ftst,
+  fxam,
+  fdecstp: rotate(-1),
+  fincstp: rotate(1),
+  ffree: ffree(0),
+  ffreep: ffree(1),
+  fnop,
+  fneni: obsolete,
+  fwait,
+  fnstsw,
+  fnstcw,
+  fldcw,
+  fnclex,
+  fninit,
+  fnstenv,
+  fnsave,
+  fldenv: reload('fldenv', 0),
+  frstor: reload('frstor', 80),
 };

@@ -17,7 +17,20 @@ import { CC_EFLAGS } from '../flags.ts';
 import { ENV, EXC, HF_EM, HF_FPU_ES, HF_FPU_UNMASKED, HF_TOP, HF_TOP_SHIFT, HF_TS } from '../state.ts';
 import { FPREG_STRIDE, pendingError } from './simd-operands.ts';
 import {
-  COMMIT_COMI, COMMIT_PUSH, COMMIT_REG, COMMIT_TRIG, DST_SHIFT, FOP_SHIFT, FSW_C1, FSW_C2, NO_SEGMENT, POPS_SHIFT, SEGMENT_SHIFT, SIZE_SHIFT, STACK_OVERFLOW, STACK_UNDERFLOW,
+  COMMIT_COMI,
+  COMMIT_PUSH,
+  COMMIT_REG,
+  COMMIT_TRIG,
+  DST_SHIFT,
+  FOP_SHIFT,
+  FSW_C1,
+  FSW_C2,
+  NO_SEGMENT,
+  POPS_SHIFT,
+  SEGMENT_SHIFT,
+  SIZE_SHIFT,
+  STACK_OVERFLOW,
+  STACK_UNDERFLOW,
   X87_FLAGS,
 } from './x87-bits.ts';
 
@@ -54,8 +67,10 @@ export const store16 = (t: Translator, offset: number, v: Value): void => void t
 export const empty = (t: Translator, i: number): Value => t.b.emit(ENVLD_8U, -1, -1, -1, ENV.FPTAGS + physical(t, i));
 /** 1 when a push would overflow. */
 export const full = (t: Translator): Value => t.b.xor(empty(t, -1), t.b.i32(1));
-export const setTag = (t: Translator, i: number, isEmpty: 0 | 1): void => void t.b.emit(ENVST_8, t.b.i32(isEmpty), -1, -1, ENV.FPTAGS + physical(t, i));
-export const moveTop = (t: Translator, by: number): void => t.setFlags((t.flags & ~HF_TOP) | (((topOf(t) + by) & 7) << HF_TOP_SHIFT));
+export const setTag = (t: Translator, i: number, isEmpty: 0 | 1): void =>
+  void t.b.emit(ENVST_8, t.b.i32(isEmpty), -1, -1, ENV.FPTAGS + physical(t, i));
+export const moveTop = (t: Translator, by: number): void =>
+  t.setFlags((t.flags & ~HF_TOP) | (((topOf(t) + by) & 7) << HF_TOP_SHIFT));
 
 export function pop(t: Translator, count: number): void {
   for (let n = 0; n < count; n++) {
@@ -82,11 +97,25 @@ export function updateStatus(t: Translator, flags: Value, clear: number = FSW_C1
 }
 
 /** Let `x87_commit` finish the instruction; `address` is that of its memory operand. */
-export function commitByHelper(t: Translator, kind: number, flags: Value, dst: number, pops: number, address: Value = -1, size = 0): void {
+export function commitByHelper(
+  t: Translator,
+  kind: number,
+  flags: Value,
+  dst: number,
+  pops: number,
+  address: Value = -1,
+  size = 0,
+): void {
   const { b, insn } = t;
   const fop = ((insn.opcode & 7) << 8) | (insn.modrm & 0xff);
   const segment = address < 0 && !t.isMem ? NO_SEGMENT : insn.segment;
-  const descriptor = kind | (physical(t, dst) << DST_SHIFT) | (pops << POPS_SHIFT) | (size << SIZE_SHIFT) | (fop << FOP_SHIFT) | (segment << SEGMENT_SHIFT);
+  const descriptor =
+    kind |
+    (physical(t, dst) << DST_SHIFT) |
+    (pops << POPS_SHIFT) |
+    (size << SIZE_SHIFT) |
+    (fop << FOP_SHIFT) |
+    (segment << SEGMENT_SHIFT);
   const operand = address >= 0 || !t.isMem ? address : t.memoryAt(0);
   t.call('x87_commit', flags, b.i32(descriptor), operand < 0 ? b.i32(0) : operand);
   if (kind === COMMIT_COMI) t.beginFlags(CC_EFLAGS);
@@ -131,7 +160,14 @@ export interface StatusRule {
 const PLAIN: StatusRule = { kind: COMMIT_REG, clear: FSW_C1 };
 
 /** ST(dst) = result, then pops. `fault`: an operand is empty. */
-export function toRegister(t: Translator, dst: number, pops: number, fault: Value, compute: Compute, rule: StatusRule = PLAIN): void {
+export function toRegister(
+  t: Translator,
+  dst: number,
+  pops: number,
+  fault: Value,
+  compute: Compute,
+  rule: StatusRule = PLAIN,
+): void {
   const { b } = t;
   const faultFlags = rule.faultFlags ?? b.i32(STACK_UNDERFLOW);
   if (needsHelper(t)) {

@@ -42,7 +42,7 @@ describe.each(TIERS)('x87, %s tier', (tier) => {
     m.words(0x37b, 0, 0x1f80); // ZE unmasked
     const stop = m.run('D9E8 D9EE DEF9 DFE0 D9E8'); // fld1 fldz fdivp fnstsw ax; fld1
     expect([stop.vector, stop.eip]).toEqual([16, CODE + 8]);
-    expect(m.cpu.reg(EAX) & 0xffff).toBe(0xb084 | (m.top << 11 & 0x3800));
+    expect(m.cpu.reg(EAX) & 0xffff).toBe(0xb084 | ((m.top << 11) & 0x3800));
     expect([m.st(0), m.st(1), m.top]).toEqual(['00000000000000000000', ONE, 6]); // FDIVP did not pop
     expect(m.cpu.env32(ENV.FIP)).toBe(CODE + 4);
   });
@@ -71,11 +71,17 @@ describe.each(TIERS)('x87, %s tier', (tier) => {
     expect([m.peek32(DATA), m.top, m.fsw & 0xff]).toEqual([0x3eaaaaab, 0, 0xa0]);
   });
 
-  it('a masked underflow of a store gives the format\'s indefinite, also while another exception is unmasked', () => {
+  it("a masked underflow of a store gives the format's indefinite, also while another exception is unmasked", () => {
     for (const fcw of [0x37f, 0x37b]) {
       for (const [code, bytes] of [
-        ['D913', [0, 0, 0xc0, 0xff]], ['DD13', [0, 0, 0, 0, 0, 0, 0xf8, 0xff]], ['DB13', [0, 0, 0, 0x80]], ['DF13', [0, 0x80]],
-        ['DF3B', [0, 0, 0, 0, 0, 0, 0, 0x80]], ['DD0B', [0, 0, 0, 0, 0, 0, 0, 0x80]], ['DB3B', [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff]], ['DF33', [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff]],
+        ['D913', [0, 0, 0xc0, 0xff]],
+        ['DD13', [0, 0, 0, 0, 0, 0, 0xf8, 0xff]],
+        ['DB13', [0, 0, 0, 0x80]],
+        ['DF13', [0, 0x80]],
+        ['DF3B', [0, 0, 0, 0, 0, 0, 0, 0x80]],
+        ['DD0B', [0, 0, 0, 0, 0, 0, 0, 0x80]],
+        ['DB3B', [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff]],
+        ['DF33', [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff]],
       ] as const) {
         m.reset();
         m.words(fcw, 0, 0x1f80);
@@ -184,7 +190,13 @@ describe('x87 availability', () => {
   it('#NM with TS or EM; WAIT only with TS and MP', () => {
     const m = new FpuBench('cold');
     const CR0 = m.cpu.cr(0);
-    for (const [bits, code, vector] of [[8, 'D9E8', 7], [4, 'D9E8', 7], [8 | 2, '9B', 7], [8, '9B', 3], [4, '9B', 3]] as const) {
+    for (const [bits, code, vector] of [
+      [8, 'D9E8', 7],
+      [4, 'D9E8', 7],
+      [8 | 2, '9B', 7],
+      [8, '9B', 3],
+      [4, '9B', 3],
+    ] as const) {
       m.reset();
       m.cpu.setCrRaw(0, (CR0 & ~14) | bits);
       m.cpu.updateHflags();

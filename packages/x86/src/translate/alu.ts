@@ -92,7 +92,8 @@ const mov: Handler = (t) => t.write(0, t.read(1));
 const movsx: Handler = (t) => t.write(0, t.signed(t.read(1), t.size(1)));
 const lea: Handler = (t) => t.write(0, t.ea());
 /** Bytes reversed within the operand. */
-const reversed = (t: Translator, v: Value, size: number): Value => (size === 2 ? t.b.bswap(v) : t.b.shr(t.b.bswap(v), t.b.i32(16)));
+const reversed = (t: Translator, v: Value, size: number): Value =>
+  size === 2 ? t.b.bswap(v) : t.b.shr(t.b.bswap(v), t.b.i32(16));
 const movbe: Handler = (t, i) => t.write(0, reversed(t, t.read(1), i.size));
 /** 16-bit BSWAP is undefined; real CPUs clear the register. */
 const bswap: Handler = (t, i) => t.write(0, i.size === 2 ? t.b.bswap(t.read(0)) : t.b.i32(0));
@@ -186,6 +187,37 @@ const sahf: Handler = (t) => {
 const salc: Handler = (t) => t.setReg(EAX, 0, t.b.neg(t.carry()));
 
 export const ALU_HANDLERS: HandlerTable = {
-  alu, cmp, test, inc, dec, neg, not, mov, movzx: mov, movsx, movbe, lea, bswap, xchg, xchg_rax: xchg, cmpxchg, cmpxchg8b, xadd, cmov, setcc,
-  cbw, cwd, xlat, clc, stc, cmc, cld, std, lahf, sahf, salc, nop: () => undefined, nop_rm: () => undefined,
+  alu,
+  cmp,
+  test,
+  inc,
+  dec,
+  neg,
+  not,
+  mov,
+  movzx: mov,
+  movsx,
+  movbe,
+  lea,
+  bswap,
+  xchg,
+  xchg_rax: xchg,
+  cmpxchg,
+  cmpxchg8b,
+  xadd,
+  cmov,
+  setcc,
+  cbw,
+  cwd,
+  xlat,
+  clc,
+  stc,
+  cmc,
+  cld,
+  std,
+  lahf,
+  sahf,
+  salc,
+  nop: () => undefined,
+  nop_rm: () => undefined,
 };

@@ -7,7 +7,15 @@ import { BlockTranslator } from './block.ts';
 import type { TranslateResult } from '@emkit/ir';
 
 const FLAT = HF_CS32 | HF_SS32 | HF_PE;
-const result: TranslateResult = { bytes: 0, insns: 0, exitFlags: 0, exitCcOp: 0, callReturn: 0, volatileOffsets: [], fault: false };
+const result: TranslateResult = {
+  bytes: 0,
+  insns: 0,
+  exitFlags: 0,
+  exitCcOp: 0,
+  callReturn: 0,
+  volatileOffsets: [],
+  fault: false,
+};
 
 interface Options {
   readonly flags?: number;
@@ -26,12 +34,26 @@ function translate(code: string, o: Options = {}): string[] {
   const offset = 4096 - inPage;
   u8.set(bytes.slice(0, inPage), offset);
   u8.set(bytes.slice(inPage), 4096);
-  new BlockTranslator(ALL_FEATURES).translate(b, {
-    eip: 0x1000, csBase: 0, flags: o.flags ?? FLAT, maxInsns: o.maxInsns ?? 64, endEip: o.endEip ?? -1, hot: false, entryCcOp: -1, volatileCode: false,
-    code: { u8, offset, available: inPage, nextPage: () => (o.nextMapped === false ? -1 : 4096) },
-  }, result);
+  new BlockTranslator(ALL_FEATURES).translate(
+    b,
+    {
+      eip: 0x1000,
+      csBase: 0,
+      flags: o.flags ?? FLAT,
+      maxInsns: o.maxInsns ?? 64,
+      endEip: o.endEip ?? -1,
+      hot: false,
+      entryCcOp: -1,
+      volatileCode: false,
+      code: { u8, offset, available: inPage, nextPage: () => (o.nextMapped === false ? -1 : 4096) },
+    },
+    result,
+  );
   if (result.fault) return [];
-  return print(b.finish(), GLOBALS_32).trim().split('\n').map((l) => l.trim());
+  return print(b.finish(), GLOBALS_32)
+    .trim()
+    .split('\n')
+    .map((l) => l.trim());
 }
 const count = (lines: readonly string[], pattern: RegExp): number => lines.filter((l) => pattern.test(l)).length;
 

@@ -7,7 +7,15 @@
  * Not here: instruction meanings (the handler files), fetching through the MMU (`CodeSource`).
  */
 import type { CodeSource, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
-import { DECODE_32, DECODE_OK, DECODE_TOO_LONG, DECODE_TRUNCATED, DECODE_VEX, MAX_INSN_LENGTH, decode } from '../decode/decoder.ts';
+import {
+  DECODE_32,
+  DECODE_OK,
+  DECODE_TOO_LONG,
+  DECODE_TRUNCATED,
+  DECODE_VEX,
+  MAX_INSN_LENGTH,
+  decode,
+} from '../decode/decoder.ts';
 import { decodeFeatures } from '../decode/features.ts';
 import { Insn } from '../decode/insn.ts';
 import { OPCODES } from '../decode/table.ts';
@@ -17,7 +25,9 @@ import { HANDLERS } from './handlers.ts';
 import { Translator } from './translator.ts';
 
 /** Rows whose instruction, when repeated, is a block of its own. */
-const STRING_ROW = Uint8Array.from(OPCODES.rows, (r) => (/^(MOVS|STOS|LODS|CMPS|SCAS|INS|OUTS)$/.test(r.mnemonic) && r.operands.length === 2 && !r.hasModrm ? 1 : 0));
+const STRING_ROW = Uint8Array.from(OPCODES.rows, (r) =>
+  /^(MOVS|STOS|LODS|CMPS|SCAS|INS|OUTS)$/.test(r.mnemonic) && r.operands.length === 2 && !r.hasModrm ? 1 : 0,
+);
 
 /** Translates for one CPU model; keeps the scratch that a code cache's builder needs. */
 export class BlockTranslator {

@@ -6,7 +6,10 @@ import { EDX } from '../state.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 
 /** The instruction proper, after the checks of VEX.128. */
-const vex = (handler: Handler): Handler => (t, i) => (i.vexL === 0 ? handler(t, i) : t.undefined());
+const vex =
+  (handler: Handler): Handler =>
+  (t, i) =>
+    i.vexL === 0 ? handler(t, i) : t.undefined();
 
 const andn = vex((t) => {
   const { b } = t;
@@ -59,10 +62,11 @@ const bextr = vex((t) => {
   t.write(0, r);
   t.setLogic(2, r);
 });
-const deposit = (name: string): Handler => vex((t) => {
-  const mask = t.read(2);
-  t.write(0, t.callPure(name, t.read(1), mask));
-});
+const deposit = (name: string): Handler =>
+  vex((t) => {
+    const mask = t.read(2);
+    t.write(0, t.callPure(name, t.read(1), mask));
+  });
 const mulx = vex((t, i) => {
   const { b } = t;
   const product = b.mul(b.extU(b.get(EDX)), b.extU(t.read(2)));
@@ -91,5 +95,20 @@ const adox: Handler = (t) => t.setCarryOverflow(-1, addCarry(t, t.overflow()));
 const crc32: Handler = (t) => t.write(0, t.callPure('crc32', t.read(0), t.read(1), t.b.i32(8 << t.size(1))));
 
 export const BMI_HANDLERS: HandlerTable = {
-  andn, blsr, blsmsk, blsi, bzhi, bextr, pdep: deposit('pdep'), pext: deposit('pext'), mulx, shlx, sarx, shrx, rorx, adcx, adox, crc32,
+  andn,
+  blsr,
+  blsmsk,
+  blsi,
+  bzhi,
+  bextr,
+  pdep: deposit('pdep'),
+  pext: deposit('pext'),
+  mulx,
+  shlx,
+  sarx,
+  shrx,
+  rorx,
+  adcx,
+  adox,
+  crc32,
 };

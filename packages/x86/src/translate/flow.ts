@@ -67,19 +67,29 @@ const loop: Handler = (t, i) => {
 const jcxz: Handler = (t, i) => branch(t, i, t.b.eqz(t.reg(ECX, i.asize)));
 
 // --- far --------------------------------------------------------------------------------------------------------
-const farDirect = (helper: string): Handler => (t, i) => {
-  const { b } = t;
-  t.finishWith(helper, [b.i32(i.imm2), b.i32(i.size === 1 ? i.imm & 0xffff : i.imm), b.i32(1 << i.size), b.i32(t.next)]);
-};
-const farMemory = (helper: string): Handler => (t, i) => {
-  const { b } = t;
-  const n = 1 << i.size;
-  const address = t.memory(n + 2, ACCESS_READ);
-  const offset = t.load(i.size, address);
-  const selector = t.load(1, t.memoryAt(n));
-  t.finishWith(helper, [selector, offset, b.i32(n), b.i32(t.next)]);
-};
-const retFar: Handler = (t, i) => t.finishWith('far_ret', [t.b.i32(1 << i.size), t.b.i32(i.row.imm1 === 0 ? 0 : i.imm)]);
+const farDirect =
+  (helper: string): Handler =>
+  (t, i) => {
+    const { b } = t;
+    t.finishWith(helper, [
+      b.i32(i.imm2),
+      b.i32(i.size === 1 ? i.imm & 0xffff : i.imm),
+      b.i32(1 << i.size),
+      b.i32(t.next),
+    ]);
+  };
+const farMemory =
+  (helper: string): Handler =>
+  (t, i) => {
+    const { b } = t;
+    const n = 1 << i.size;
+    const address = t.memory(n + 2, ACCESS_READ);
+    const offset = t.load(i.size, address);
+    const selector = t.load(1, t.memoryAt(n));
+    t.finishWith(helper, [selector, offset, b.i32(n), b.i32(t.next)]);
+  };
+const retFar: Handler = (t, i) =>
+  t.finishWith('far_ret', [t.b.i32(1 << i.size), t.b.i32(i.row.imm1 === 0 ? 0 : i.imm)]);
 const iret: Handler = (t, i) => t.finishWith('iret', [t.b.i32(1 << i.size), t.b.i32(t.next)], 1);
 
 // --- interrupts -------------------------------------------------------------------------------------------------
@@ -105,7 +115,23 @@ const bound: Handler = (t, i) => {
 };
 
 export const FLOW_HANDLERS: HandlerTable = {
-  jmp, jcc, call, jmp_ind: jmpInd, call_ind: callInd, ret, loop, jcxz,
-  jmp_far: farDirect('far_jmp'), call_far: farDirect('far_call'), jmp_far_mem: farMemory('far_jmp'), call_far_mem: farMemory('far_call'),
-  ret_far: retFar, iret, int, int3, int1, into, bound,
+  jmp,
+  jcc,
+  call,
+  jmp_ind: jmpInd,
+  call_ind: callInd,
+  ret,
+  loop,
+  jcxz,
+  jmp_far: farDirect('far_jmp'),
+  call_far: farDirect('far_call'),
+  jmp_far_mem: farMemory('far_jmp'),
+  call_far_mem: farMemory('far_call'),
+  ret_far: retFar,
+  iret,
+  int,
+  int3,
+  int1,
+  into,
+  bound,
 };

@@ -14,7 +14,15 @@ import { SYSTEM_HANDLERS } from './system.ts';
 import type { Handler, HandlerTable } from './translator.ts';
 
 const PARTS: readonly HandlerTable[] = [
-  ALU_HANDLERS, SHIFT_HANDLERS, BMI_HANDLERS, MULDIV_HANDLERS, STACK_HANDLERS, FLOW_HANDLERS, STRING_HANDLERS, SYSTEM_HANDLERS, FPU_HANDLERS,
+  ALU_HANDLERS,
+  SHIFT_HANDLERS,
+  BMI_HANDLERS,
+  MULDIV_HANDLERS,
+  STACK_HANDLERS,
+  FLOW_HANDLERS,
+  STRING_HANDLERS,
+  SYSTEM_HANDLERS,
+  FPU_HANDLERS,
 ];
 
 function merge(): Map<string, Handler> {

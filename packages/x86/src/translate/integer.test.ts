@@ -1,7 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import { CODE, DATA, STACK_TOP, flatMachine, hexBytes, realMachine, runCode } from '../../test/flat-machine.ts';
 import type { IrMachine } from '../../test/ir-machine.ts';
-import { CS, DS, EAX, EBP, EBX, ECX, EDX, ENV, ES, ESI, ESP, EXC, FLAG_AC, FLAG_CF, FLAG_IF, FLAG_TF, FS, HF_INHIBIT_IRQ, SS } from '../state.ts';
+import {
+  CS,
+  DS,
+  EAX,
+  EBP,
+  EBX,
+  ECX,
+  EDX,
+  ENV,
+  ES,
+  ESI,
+  ESP,
+  EXC,
+  FLAG_AC,
+  FLAG_CF,
+  FLAG_IF,
+  FLAG_TF,
+  FS,
+  HF_INHIBIT_IRQ,
+  SS,
+} from '../state.ts';
 
 const run = (m: IrMachine, code: string): number => runCode(m, hexBytes(code)).vector;
 const put32 = (m: IrMachine, at: number, v: number): void => m.write32(at, v, 0);
@@ -153,13 +173,15 @@ describe('checks', () => {
 
   it('privileged instructions are #GP(0) at CPL 3, protected-only ones #UD in real mode', () => {
     const user = flatMachine(3);
-    for (const code of ['f4', '0f 20 c0', '0f 22 c0', '0f 06', '0f 01 10', '0f 08', '0f 30', '0f 32', 'fa', 'fb', 'ec']) expect([code, run(user, code)]).toEqual([code, EXC.GP]);
+    for (const code of ['f4', '0f 20 c0', '0f 22 c0', '0f 06', '0f 01 10', '0f 08', '0f 30', '0f 32', 'fa', 'fb', 'ec'])
+      expect([code, run(user, code)]).toEqual([code, EXC.GP]);
     expect(run(user, '0f 20 c8')).toBe(EXC.UD);
     expect(run(user, '8e c8')).toBe(EXC.UD);
     expect(run(user, '8c f0')).toBe(EXC.UD);
     const real = realMachine();
     real.deliver = false;
-    for (const code of ['0f 00 d0', '0f 00 e0', '0f 02 c0', '0f 03 c0', '63 c0']) expect([code, run(real, code)]).toEqual([code, EXC.UD]);
+    for (const code of ['0f 00 d0', '0f 00 e0', '0f 02 c0', '0f 03 c0', '63 c0'])
+      expect([code, run(real, code)]).toEqual([code, EXC.UD]);
   });
 });
 
@@ -169,7 +191,9 @@ describe('one-instruction modes', () => {
     // IVT[1]: a handler that counts and returns
     m.write16(4, 0x3000, 0);
     m.write16(6, 0, 0);
-    hexBytes('36 ff 06 00 50 cf').forEach((v, k) => { m.u8[m.host(0x3000 + k)] = v; });
+    hexBytes('36 ff 06 00 50 cf').forEach((v, k) => {
+      m.u8[m.host(0x3000 + k)] = v;
+    });
     m.write16(0x5000, 0, 0);
     // pushf; or word [bp], 100h; popf; inc ax; inc ax; jmp +0; pushf; and word [bp], feffh; popf
     m.cpu.setReg(EBP, STACK_TOP - 2);
@@ -224,7 +248,13 @@ describe('memory operands', () => {
     const m = flatMachine();
     put32(m, DATA, 5);
     put32(m, DATA + 4, 6);
-    [[EAX, 5], [EDX, 6], [EBX, 7], [ECX, 8], [ESI, DATA]].forEach(([r, v]) => m.cpu.setReg(r, v));
+    [
+      [EAX, 5],
+      [EDX, 6],
+      [EBX, 7],
+      [ECX, 8],
+      [ESI, DATA],
+    ].forEach(([r, v]) => m.cpu.setReg(r, v));
     m.cpu.setEflags(FLAG_CF, 0x8d5);
     run(m, 'f0 0f c7 0e');
     expect([m.read32(DATA, 0), m.read32(DATA + 4, 0), m.cpu.eflags() & 0x8d5]).toEqual([7, 8, 0x41]);

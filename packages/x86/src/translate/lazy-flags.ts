@@ -8,7 +8,19 @@
  */
 import type { IrBuilder, Value } from '@emkit/ir';
 import {
-  CC_EFLAGS, KIND_ADC, KIND_ADD, KIND_DEC, KIND_GIVEN, KIND_INC, KIND_LOGIC, KIND_MUL, KIND_SAR, KIND_SBB, KIND_SHL, KIND_SUB, ccOp,
+  CC_EFLAGS,
+  KIND_ADC,
+  KIND_ADD,
+  KIND_DEC,
+  KIND_GIVEN,
+  KIND_INC,
+  KIND_LOGIC,
+  KIND_MUL,
+  KIND_SAR,
+  KIND_SBB,
+  KIND_SHL,
+  KIND_SUB,
+  ccOp,
 } from '../flags.ts';
 import { FLAGS_ARITH, FLAG_AF, FLAG_CF, FLAG_OF, FLAG_ZF, G } from '../state.ts';
 import { Narrow } from './narrow.ts';
@@ -43,7 +55,9 @@ export class LazyFlags extends Narrow {
     this.#carry = -1;
   }
   /** A script helper may have changed the flags. */
-  forgetFlags(): void { this.beginFlags(UNKNOWN); }
+  forgetFlags(): void {
+    this.beginFlags(UNKNOWN);
+  }
 
   // --- setting ----------------------------------------------------------------------------------------------------
   #set(op: number, dst: Value, src: Value): void {
@@ -55,7 +69,9 @@ export class LazyFlags extends Narrow {
     this.#left = -1;
     this.#carry = -1;
   }
-  setAdd(size: number, result: Value, right: Value): void { this.#set(ccOp(KIND_ADD, size), result, right); }
+  setAdd(size: number, result: Value, right: Value): void {
+    this.#set(ccOp(KIND_ADD, size), result, right);
+  }
   setAdc(size: number, result: Value, right: Value, carryIn: Value): void {
     this.#set(ccOp(KIND_ADC, size), result, right);
     this.b.set(G.CC_SRC2, carryIn);
@@ -70,17 +86,27 @@ export class LazyFlags extends Narrow {
     this.#set(ccOp(KIND_SBB, size), result, right);
     this.b.set(G.CC_SRC2, borrowIn);
   }
-  setLogic(size: number, result: Value): void { this.#set(ccOp(KIND_LOGIC, size), result, -1); }
-  setInc(size: number, result: Value): void { this.#setKeepingCarry(KIND_INC, size, result); }
-  setDec(size: number, result: Value): void { this.#setKeepingCarry(KIND_DEC, size, result); }
+  setLogic(size: number, result: Value): void {
+    this.#set(ccOp(KIND_LOGIC, size), result, -1);
+  }
+  setInc(size: number, result: Value): void {
+    this.#setKeepingCarry(KIND_INC, size, result);
+  }
+  setDec(size: number, result: Value): void {
+    this.#setKeepingCarry(KIND_DEC, size, result);
+  }
   #setKeepingCarry(kind: number, size: number, result: Value): void {
     const carry = this.carry();
     this.#set(ccOp(kind, size), result, carry);
     this.#carry = carry;
   }
   /** Shift left; `before` = the value shifted by count - 1. */
-  setShl(size: number, result: Value, before: Value): void { this.#set(ccOp(KIND_SHL, size), result, before); }
-  setSar(size: number, result: Value, before: Value): void { this.#set(ccOp(KIND_SAR, size), result, before); }
+  setShl(size: number, result: Value, before: Value): void {
+    this.#set(ccOp(KIND_SHL, size), result, before);
+  }
+  setSar(size: number, result: Value, before: Value): void {
+    this.#set(ccOp(KIND_SAR, size), result, before);
+  }
   setMul(size: number, low: Value, overflow: Value): void {
     this.#set(ccOp(KIND_MUL, size), low, overflow);
     this.#carry = overflow;
@@ -92,14 +118,18 @@ export class LazyFlags extends Narrow {
     this.#carry = carry;
   }
   /** ZF SF PF from dst; CF, AF, OF at their EFLAGS positions in `bits`. */
-  setBits(size: number, dst: Value, bits: Value): void { this.#set(ccOp(KIND_GIVEN, size), dst, bits); }
+  setBits(size: number, dst: Value, bits: Value): void {
+    this.#set(ccOp(KIND_GIVEN, size), dst, bits);
+  }
   /** ZF alone (0/1), the rest stays. */
   setZero(zero: Value): void {
     const { b } = this;
     this.setEflags(b.or(b.and(this.allFlags(), b.i32(~FLAG_ZF)), b.shl(zero, b.i32(6))));
   }
   /** All six from EFLAGS bits (others must be clear). */
-  setEflags(bits: Value): void { this.#set(CC_EFLAGS, -1, bits); }
+  setEflags(bits: Value): void {
+    this.#set(CC_EFLAGS, -1, bits);
+  }
   /** The operation of `set` where count != 0, else the flags stay: after this CC_OP is not known. */
   setUnless(countIsZero: Value, op: number, dst: Value, src: Value): void {
     const { b } = this;
@@ -131,10 +161,18 @@ export class LazyFlags extends Narrow {
   }
 
   // --- reading: each flag as 0/1 ----------------------------------------------------------------------------------
-  get #kind(): number { return (this.ccOp - 1) >> 2; }
-  get #size(): number { return (this.ccOp - 1) & 3; }
-  #dst(): Value { return this.b.get(G.CC_DST); }
-  #src(): Value { return this.b.get(G.CC_SRC); }
+  get #kind(): number {
+    return (this.ccOp - 1) >> 2;
+  }
+  get #size(): number {
+    return (this.ccOp - 1) & 3;
+  }
+  #dst(): Value {
+    return this.b.get(G.CC_DST);
+  }
+  #src(): Value {
+    return this.b.get(G.CC_SRC);
+  }
   /** Bit n of v as 0/1. */
   #bit(v: Value, n: number): Value {
     const { b } = this;
@@ -164,21 +202,26 @@ export class LazyFlags extends Narrow {
     if (this.ccOp === CC_EFLAGS) return this.#bit(src, 0);
     const bits = 8 << this.#size;
     switch (this.#kind) {
-      case KIND_ADD: return b.ltU(this.cut(this.#dst(), bits), this.cut(src, bits));
+      case KIND_ADD:
+        return b.ltU(this.cut(this.#dst(), bits), this.cut(src, bits));
       case KIND_ADC: {
         const d = this.cut(this.#dst(), bits);
         const s = this.cut(src, bits);
         return b.or(b.ltU(d, s), b.and(b.get(G.CC_SRC2), b.eq(d, s)));
       }
-      case KIND_SUB: return b.ltU(this.cut(this.#first(), bits), this.#left >= 0 ? this.#right : this.cut(src, bits));
+      case KIND_SUB:
+        return b.ltU(this.cut(this.#first(), bits), this.#left >= 0 ? this.#right : this.cut(src, bits));
       case KIND_SBB: {
         const a = this.cut(this.#first(), bits);
         const s = this.cut(src, bits);
         return b.or(b.ltU(a, s), b.and(b.get(G.CC_SRC2), b.eq(a, s)));
       }
-      case KIND_LOGIC: return b.i32(0);
-      case KIND_SHL: return this.#bit(src, bits - 1);
-      default: return this.#bit(src, 0);
+      case KIND_LOGIC:
+        return b.i32(0);
+      case KIND_SHL:
+        return this.#bit(src, bits - 1);
+      default:
+        return this.#bit(src, 0);
     }
   }
   zero(): Value {
@@ -207,17 +250,27 @@ export class LazyFlags extends Narrow {
     const top = (8 << this.#size) - 1;
     const dst = this.#dst();
     switch (this.#kind) {
-      case KIND_ADD: case KIND_ADC: return this.#bit(b.and(b.xor(dst, this.#first()), b.xor(dst, src)), top);
-      case KIND_SUB: case KIND_SBB: {
+      case KIND_ADD:
+      case KIND_ADC:
+        return this.#bit(b.and(b.xor(dst, this.#first()), b.xor(dst, src)), top);
+      case KIND_SUB:
+      case KIND_SBB: {
         const a = this.#first();
         return this.#bit(b.and(b.xor(a, src), b.xor(a, dst)), top);
       }
-      case KIND_INC: return b.eq(this.cut(dst, top + 1), b.i32(top === 31 ? -0x80000000 : 1 << top));
-      case KIND_DEC: return b.eq(this.cut(dst, top + 1), b.i32(top === 31 ? 0x7fffffff : (1 << top) - 1));
-      case KIND_LOGIC: return b.i32(0);
-      case KIND_SHL: case KIND_SAR: return this.#bit(b.xor(dst, src), top);
-      case KIND_MUL: return this.#bit(src, 0);
-      default: return this.#bit(src, 11);
+      case KIND_INC:
+        return b.eq(this.cut(dst, top + 1), b.i32(top === 31 ? -0x80000000 : 1 << top));
+      case KIND_DEC:
+        return b.eq(this.cut(dst, top + 1), b.i32(top === 31 ? 0x7fffffff : (1 << top) - 1));
+      case KIND_LOGIC:
+        return b.i32(0);
+      case KIND_SHL:
+      case KIND_SAR:
+        return this.#bit(b.xor(dst, src), top);
+      case KIND_MUL:
+        return this.#bit(src, 0);
+      default:
+        return this.#bit(src, 11);
     }
   }
   /** AF in its EFLAGS position. */
@@ -228,15 +281,25 @@ export class LazyFlags extends Narrow {
     if (this.ccOp === CC_EFLAGS) return b.and(this.#src(), mask);
     const dst = this.#dst();
     switch (this.#kind) {
-      case KIND_ADD: case KIND_ADC: case KIND_SUB: case KIND_SBB: return b.and(b.xor(b.xor(dst, this.#src()), this.#first()), mask);
-      case KIND_INC: return b.shl(b.eqz(b.and(dst, b.i32(15))), b.i32(4));
-      case KIND_DEC: return b.shl(b.eq(b.and(dst, b.i32(15)), b.i32(15)), b.i32(4));
-      case KIND_GIVEN: return b.and(this.#src(), mask);
-      default: return b.i32(0);
+      case KIND_ADD:
+      case KIND_ADC:
+      case KIND_SUB:
+      case KIND_SBB:
+        return b.and(b.xor(b.xor(dst, this.#src()), this.#first()), mask);
+      case KIND_INC:
+        return b.shl(b.eqz(b.and(dst, b.i32(15))), b.i32(4));
+      case KIND_DEC:
+        return b.shl(b.eq(b.and(dst, b.i32(15)), b.i32(15)), b.i32(4));
+      case KIND_GIVEN:
+        return b.and(this.#src(), mask);
+      default:
+        return b.i32(0);
     }
   }
   /** AF as 0/1. */
-  adjust(): Value { return this.#bit(this.#adjust(), 4); }
+  adjust(): Value {
+    return this.#bit(this.#adjust(), 4);
+  }
 
   /** The six flags at their EFLAGS positions. */
   allFlags(): Value {
@@ -287,19 +350,29 @@ export class LazyFlags extends Narrow {
   #flagCondition(code: number): Value {
     const { b } = this;
     switch (code) {
-      case COND_O: return this.overflow();
-      case COND_B: return this.carry();
-      case COND_E: return this.zero();
-      case COND_BE: return b.or(this.carry(), this.zero());
-      case COND_S: return this.sign();
-      case COND_P: return this.parity();
-      case COND_L: return b.xor(this.sign(), this.overflow());
-      default: return b.or(this.zero(), b.xor(this.sign(), this.overflow()));
+      case COND_O:
+        return this.overflow();
+      case COND_B:
+        return this.carry();
+      case COND_E:
+        return this.zero();
+      case COND_BE:
+        return b.or(this.carry(), this.zero());
+      case COND_S:
+        return this.sign();
+      case COND_P:
+        return this.parity();
+      case COND_L:
+        return b.xor(this.sign(), this.overflow());
+      default:
+        return b.or(this.zero(), b.xor(this.sign(), this.overflow()));
     }
   }
 
   // --- CC_OP not known: evaluateFlags of flags.ts as straight-line ops ---------------------------------------------
-  #isEflags(): Value { return this.b.eqz(this.b.get(G.CC_OP)); }
+  #isEflags(): Value {
+    return this.b.eqz(this.b.get(G.CC_OP));
+  }
   #dynamicKind(): Value {
     const { b } = this;
     return b.sar(b.sub(b.get(G.CC_OP), b.i32(1)), b.i32(2));
@@ -310,14 +383,20 @@ export class LazyFlags extends Narrow {
     const size = b.and(b.sub(b.get(G.CC_OP), b.i32(1)), b.i32(3));
     return b.and(b.shr(b.i32(0x1018), b.shl(size, b.i32(3))), b.i32(0xff));
   }
-  #x(): Value { return this.b.shl(this.#dst(), this.#shift()); }
-  #y(): Value { return this.b.shl(this.#src(), this.#shift()); }
+  #x(): Value {
+    return this.b.shl(this.#dst(), this.#shift());
+  }
+  #y(): Value {
+    return this.b.shl(this.#src(), this.#shift());
+  }
   /** Carry in of ADC and SBB, else 0. */
   #carryIn(): Value {
     const { b } = this;
     return b.and(b.get(G.CC_SRC2), b.and(this.#dynamicKind(), b.i32(1)));
   }
-  #isAdd(): Value { return this.b.ltU(this.#dynamicKind(), this.b.i32(KIND_SUB)); }
+  #isAdd(): Value {
+    return this.b.ltU(this.#dynamicKind(), this.b.i32(KIND_SUB));
+  }
   #dynamicCarry(): Value {
     const { b } = this;
     const kind = this.#dynamicKind();
@@ -326,7 +405,11 @@ export class LazyFlags extends Narrow {
     const c = this.#carryIn();
     const total = b.select(this.#isAdd(), x, b.add(b.add(x, y), b.shl(c, this.#shift())));
     const arithmetic = b.or(b.ltU(total, y), b.and(c, b.eq(total, y)));
-    const other = b.select(b.eq(kind, b.i32(KIND_SHL)), b.shr(y, b.i32(31)), b.and(b.ne(kind, b.i32(KIND_LOGIC)), this.#src()));
+    const other = b.select(
+      b.eq(kind, b.i32(KIND_SHL)),
+      b.shr(y, b.i32(31)),
+      b.and(b.ne(kind, b.i32(KIND_LOGIC)), this.#src()),
+    );
     return b.select(b.ltU(kind, b.i32(KIND_LOGIC)), arithmetic, other);
   }
   #dynamicFirst(x: Value, y: Value, shift: Value): Value {

@@ -7,7 +7,24 @@ import { V128, opId } from '@emkit/ir';
 import type { LoadKind, StoreKind, Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
-  CS, ENV, ESP, EXC, FS, G, HF_ADDSEG, HF_ALIGN, HF_FGCHECK, HF_PE, HF_SEGCHECK, HF_SS32, HF_VM, SEG_BASE, SEG_FLAGS, SEG_LIMIT, SEG_STRIDE, SS,
+  CS,
+  ENV,
+  ESP,
+  EXC,
+  FS,
+  G,
+  HF_ADDSEG,
+  HF_ALIGN,
+  HF_FGCHECK,
+  HF_PE,
+  HF_SEGCHECK,
+  HF_SS32,
+  HF_VM,
+  SEG_BASE,
+  SEG_FLAGS,
+  SEG_LIMIT,
+  SEG_STRIDE,
+  SS,
 } from '../state.ts';
 import { LazyFlags } from './lazy-flags.ts';
 
@@ -60,7 +77,9 @@ export class MachineState extends LazyFlags {
     this.forgetFlags();
   }
   /** Protected mode proper: not real, not virtual-8086. */
-  get protectedMode(): boolean { return (this.flags & (HF_PE | HF_VM)) === HF_PE; }
+  get protectedMode(): boolean {
+    return (this.flags & (HF_PE | HF_VM)) === HF_PE;
+  }
 
   // --- general registers ------------------------------------------------------------------------------------------
   reg(r: number, size: number): Value {
@@ -99,8 +118,12 @@ export class MachineState extends LazyFlags {
     this.#partBits[r] = bits;
   }
 
-  xmm(n: number): Value { return this.b.get(G.XMM0 + n); }
-  setXmm(n: number, v: Value): void { this.b.set(G.XMM0 + n, v); }
+  xmm(n: number): Value {
+    return this.b.get(G.XMM0 + n);
+  }
+  setXmm(n: number, v: Value): void {
+    this.b.set(G.XMM0 + n, v);
+  }
 
   // --- addresses --------------------------------------------------------------------------------------------------
   /** Effective address of the memory operand: offset in its segment, cut to the address size. */
@@ -138,7 +161,8 @@ export class MachineState extends LazyFlags {
     const { b } = this;
     if ((this.flags & (seg >= FS ? HF_FGCHECK : HF_SEGCHECK)) !== 0) this.#checkSegment(seg, offset, bytes, access);
     const lin = this.addBase(seg, offset);
-    if ((this.flags & HF_ALIGN) !== 0 && bytes > 1 && (bytes & (bytes - 1)) === 0) b.raiseIf(b.and(lin, b.i32(bytes - 1)), EXC.AC, 0);
+    if ((this.flags & HF_ALIGN) !== 0 && bytes > 1 && (bytes & (bytes - 1)) === 0)
+      b.raiseIf(b.and(lin, b.i32(bytes - 1)), EXC.AC, 0);
     return lin;
   }
   addBase(seg: number, offset: Value): Value {
@@ -152,8 +176,12 @@ export class MachineState extends LazyFlags {
     }
     return b.add(base, offset);
   }
-  segLimit(seg: number): Value { return this.envLoad(ENV.SEG + seg * SEG_STRIDE + SEG_LIMIT); }
-  segSelector(seg: number): Value { return this.b.emit(ENVLD_16U, -1, -1, -1, ENV.SEG + seg * SEG_STRIDE); }
+  segLimit(seg: number): Value {
+    return this.envLoad(ENV.SEG + seg * SEG_STRIDE + SEG_LIMIT);
+  }
+  segSelector(seg: number): Value {
+    return this.b.emit(ENVLD_16U, -1, -1, -1, ENV.SEG + seg * SEG_STRIDE);
+  }
 
   /** SDM Vol. 3A §5.3 "Limit Checking", §5.5 "Type Checking"; a null or absent segment has P = 0 in its cache. */
   #checkSegment(seg: number, offset: Value, bytes: number, access: number): void {
@@ -170,17 +198,22 @@ export class MachineState extends LazyFlags {
       const down = b.or(b.or(b.ltU(upper, last), b.ltU(last, offset)), b.leU(offset, limit));
       bad = b.select(b.eq(b.and(type, b.i32(0xc00)), b.i32(0x400)), down, bad);
       // present, and: writes need a writable data segment, reads a segment that is not execute-only
-      const wrongType = access === ACCESS_READ
-        ? b.or(b.eqz(b.and(type, b.i32(0x8000))), b.eq(b.and(type, b.i32(0xa00)), b.i32(0x800)))
-        : b.ne(b.and(type, b.i32(0x8a00)), b.i32(0x8200));
+      const wrongType =
+        access === ACCESS_READ
+          ? b.or(b.eqz(b.and(type, b.i32(0x8000))), b.eq(b.and(type, b.i32(0xa00)), b.i32(0x800)))
+          : b.ne(b.and(type, b.i32(0x8a00)), b.i32(0x8200));
       bad = b.or(bad, wrongType);
     }
     b.raiseIf(bad, seg === SS ? EXC.SS : EXC.GP, 0);
   }
 
   // --- memory -----------------------------------------------------------------------------------------------------
-  load(size: number, address: Value, rmw = false): Value { return this.b.load(LOADS[size]!, address, rmw ? MEM_RMW_FLAG : 0); }
-  store(size: number, address: Value, v: Value): void { this.b.store(STORES[size]!, address, v); }
+  load(size: number, address: Value, rmw = false): Value {
+    return this.b.load(LOADS[size]!, address, rmw ? MEM_RMW_FLAG : 0);
+  }
+  store(size: number, address: Value, v: Value): void {
+    this.b.store(STORES[size]!, address, v);
+  }
 
   // --- stack ------------------------------------------------------------------------------------------------------
   /** Stack offset `delta` bytes from ESP, cut to the stack's address size. */
@@ -193,7 +226,9 @@ export class MachineState extends LazyFlags {
     return this.linear(SS, this.stackOffset(delta), 1 << size, access);
   }
   /** Set ESP (or SP) = v. */
-  setSp(v: Value): void { this.setReg(ESP, (this.flags & HF_SS32) !== 0 ? 2 : 1, v); }
+  setSp(v: Value): void {
+    this.setReg(ESP, (this.flags & HF_SS32) !== 0 ? 2 : 1, v);
+  }
   /** Store a value of `size` on the stack and move ESP: the last memory act of the instruction. */
   push(size: number, v: Value): void {
     const offset = this.stackOffset(-(1 << size));
@@ -201,16 +236,24 @@ export class MachineState extends LazyFlags {
     this.setSp(offset);
   }
   /** Value on top of the stack; ESP is moved by the caller with `dropStack`. */
-  top(size: number): Value { return this.load(size, this.stackAddress(0, size, ACCESS_READ)); }
-  dropStack(bytes: number): void { this.setSp(this.stackOffset(bytes)); }
+  top(size: number): Value {
+    return this.load(size, this.stackAddress(0, size, ACCESS_READ));
+  }
+  dropStack(bytes: number): void {
+    this.setSp(this.stackOffset(bytes));
+  }
 
   // --- env --------------------------------------------------------------------------------------------------------
-  envLoad(offset: number): Value { return this.b.emit(ENVLD_I32, -1, -1, -1, offset); }
+  envLoad(offset: number): Value {
+    return this.b.emit(ENVLD_I32, -1, -1, -1, offset);
+  }
   envStore(offset: number, v: Value): void {
     const type = this.b.typeOf(v);
     this.b.emit(type === V128 ? ENVST_V128 : type === 1 ? ENVST_I64 : ENVST_I32, v, -1, -1, offset);
   }
-  envStore16(offset: number, v: Value): void { this.b.emit(ENVST_16, v, -1, -1, offset); }
+  envStore16(offset: number, v: Value): void {
+    this.b.emit(ENVST_16, v, -1, -1, offset);
+  }
   /** Block flags from here on. */
   setFlags(flags: number): void {
     if (flags === this.flags) return;

@@ -148,26 +148,30 @@ function needsAdjust(t: Translator, al: Value): Value {
   const { b } = t;
   return b.or(b.ltU(b.i32(9), b.and(al, b.i32(15))), t.adjust());
 }
-const decimal = (subtract: boolean): Handler => (t) => {
-  const { b } = t;
-  const al = t.reg(EAX, 0);
-  const adjust = needsAdjust(t, al);
-  const highAdjust = b.or(b.ltU(b.i32(0x99), al), t.carry());
-  const amount = b.or(b.select(adjust, b.i32(6), b.i32(0)), b.select(highAdjust, b.i32(0x60), b.i32(0)));
-  const r = subtract ? b.sub(al, amount) : b.add(al, amount);
-  const carry = subtract ? b.or(highAdjust, b.and(adjust, b.ltU(al, b.i32(6)))) : highAdjust;
-  t.setReg(EAX, 0, r);
-  t.setBits(0, r, b.or(carry, b.shl(adjust, b.i32(4))));
-};
-const ascii = (subtract: boolean): Handler => (t) => {
-  const { b } = t;
-  const ax = t.reg(EAX, 1);
-  const adjust = needsAdjust(t, b.and(ax, b.i32(0xff)));
-  const amount = b.select(adjust, b.i32(0x106), b.i32(0));
-  const r = b.and(subtract ? b.sub(ax, amount) : b.add(ax, amount), b.i32(0xff0f));
-  t.setReg(EAX, 1, r);
-  t.setBits(0, r, b.or(adjust, b.shl(adjust, b.i32(4))));
-};
+const decimal =
+  (subtract: boolean): Handler =>
+  (t) => {
+    const { b } = t;
+    const al = t.reg(EAX, 0);
+    const adjust = needsAdjust(t, al);
+    const highAdjust = b.or(b.ltU(b.i32(0x99), al), t.carry());
+    const amount = b.or(b.select(adjust, b.i32(6), b.i32(0)), b.select(highAdjust, b.i32(0x60), b.i32(0)));
+    const r = subtract ? b.sub(al, amount) : b.add(al, amount);
+    const carry = subtract ? b.or(highAdjust, b.and(adjust, b.ltU(al, b.i32(6)))) : highAdjust;
+    t.setReg(EAX, 0, r);
+    t.setBits(0, r, b.or(carry, b.shl(adjust, b.i32(4))));
+  };
+const ascii =
+  (subtract: boolean): Handler =>
+  (t) => {
+    const { b } = t;
+    const ax = t.reg(EAX, 1);
+    const adjust = needsAdjust(t, b.and(ax, b.i32(0xff)));
+    const amount = b.select(adjust, b.i32(0x106), b.i32(0));
+    const r = b.and(subtract ? b.sub(ax, amount) : b.add(ax, amount), b.i32(0xff0f));
+    t.setReg(EAX, 1, r);
+    t.setBits(0, r, b.or(adjust, b.shl(adjust, b.i32(4))));
+  };
 const aam: Handler = (t, i) => {
   const { b } = t;
   const base = i.imm & 0xff;
@@ -189,5 +193,16 @@ const aad: Handler = (t, i) => {
 };
 
 export const MULDIV_HANDLERS: HandlerTable = {
-  mul, imul, imul2, imul3, div, idiv, daa: decimal(false), das: decimal(true), aaa: ascii(false), aas: ascii(true), aam, aad,
+  mul,
+  imul,
+  imul2,
+  imul3,
+  div,
+  idiv,
+  daa: decimal(false),
+  das: decimal(true),
+  aaa: ascii(false),
+  aas: ascii(true),
+  aam,
+  aad,
 };

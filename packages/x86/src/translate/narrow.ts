@@ -16,7 +16,8 @@ const BOUNDED = new Uint8Array(1024);
 for (const name of ['ld8u', 'envld_8u', 'envldx_8u']) BOUNDED[opId(name)] = 8;
 for (const name of ['ld16u', 'envld_16u', 'envldx_16u']) BOUNDED[opId(name)] = 16;
 for (const name of ['clz', 'ctz', 'popcnt']) BOUNDED[opId(`i32_${name}`)] = 6;
-for (const name of ['eqz', 'eq', 'ne', 'lt_s', 'lt_u', 'gt_s', 'gt_u', 'le_s', 'le_u', 'ge_s', 'ge_u']) BOUNDED[opId(`i32_${name}`)] = 1;
+for (const name of ['eqz', 'eq', 'ne', 'lt_s', 'lt_u', 'gt_s', 'gt_u', 'le_s', 'le_u', 'ge_s', 'ge_u'])
+  BOUNDED[opId(`i32_${name}`)] = 1;
 
 /** Operands looked through when asking how wide a value is. */
 const DEPTH = 3;
@@ -34,7 +35,9 @@ export class Narrow {
     return this.b.and(v, this.b.i32(bits === 8 ? 0xff : 0xffff));
   }
   /** True when v is known to be below 2^bits. */
-  fits(v: Value, bits: number): boolean { return this.#fits(v, bits, DEPTH); }
+  fits(v: Value, bits: number): boolean {
+    return this.#fits(v, bits, DEPTH);
+  }
 
   #fits(v: Value, bits: number, depth: number): boolean {
     const { block } = this.b;
@@ -48,10 +51,13 @@ export class Narrow {
       return depth > 0 && (this.#fits(block.a[v]!, bits, depth - 1) || this.#fits(m, bits, depth - 1));
     }
     if (depth === 0) return false;
-    if (op === OR || op === XOR || op === SELECT) return this.#fits(block.a[v]!, bits, depth - 1) && this.#fits(block.b[v]!, bits, depth - 1);
+    if (op === OR || op === XOR || op === SELECT)
+      return this.#fits(block.a[v]!, bits, depth - 1) && this.#fits(block.b[v]!, bits, depth - 1);
     if (op === SHR_U) {
       const k = block.b[v]!;
-      return (block.op[k] === I32_CONST && (block.imm[k]! & 31) >= 32 - bits) || this.#fits(block.a[v]!, bits, depth - 1);
+      return (
+        (block.op[k] === I32_CONST && (block.imm[k]! & 31) >= 32 - bits) || this.#fits(block.a[v]!, bits, depth - 1)
+      );
     }
     return false;
   }

@@ -33,25 +33,40 @@ function prepare(m: IrMachine, seed: number, si: number, di: number, count: numb
   cpu.setEflags(down ? FLAG_DF : 0, 0x8d5 | FLAG_DF);
 }
 const state = (m: IrMachine): unknown => [
-  ...[EAX, ECX, ESI, EDI].map((r) => m.cpu.reg(r)), m.cpu.eflags(), [...m.u8.subarray(m.host(DATA), m.host(DATA) + 3 * PAGE)].join(''),
+  ...[EAX, ECX, ESI, EDI].map((r) => m.cpu.reg(r)),
+  m.cpu.eflags(),
+  [...m.u8.subarray(m.host(DATA), m.host(DATA) + 3 * PAGE)].join(''),
 ];
 
 describe('repeated string instructions', () => {
-  const position = fc.oneof(fc.nat(3 * PAGE - 64), fc.constantFrom(PAGE - 1, PAGE - 2, PAGE - 3, 2 * PAGE, 2 * PAGE - 5));
+  const position = fc.oneof(
+    fc.nat(3 * PAGE - 64),
+    fc.constantFrom(PAGE - 1, PAGE - 2, PAGE - 3, 2 * PAGE, 2 * PAGE - 5),
+  );
   it('do what the single instruction does count times: overlaps, directions, page crossings, 16-bit addresses', () => {
     const a = flatMachine();
     const b = flatMachine();
-    fc.assert(fc.property(
-      fc.constantFrom(...FORMS), fc.constantFrom(...PREFIXES), fc.integer({ min: 1, max: 4 }), position, fc.integer({ min: -12, max: 12 }), fc.nat(60), fc.boolean(), fc.boolean(),
-      (form, prefix, seed, si, distance, count, down, address16) => {
-        const start = Math.min(Math.max(si, 300), 3 * PAGE - 300);
-        for (const m of [a, b]) prepare(m, seed, start, start + distance, count, down);
-        const stop = runCode(a, hexBytes(`${address16 ? '67 ' : ''}${prefix} ${form}`));
-        byLoop(b, form, prefix, address16);
-        expect(stop.vector).toBe(-1);
-        expect(state(a)).toEqual(state(b));
-      },
-    ), { seed: 6, numRuns: 500 });
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...FORMS),
+        fc.constantFrom(...PREFIXES),
+        fc.integer({ min: 1, max: 4 }),
+        position,
+        fc.integer({ min: -12, max: 12 }),
+        fc.nat(60),
+        fc.boolean(),
+        fc.boolean(),
+        (form, prefix, seed, si, distance, count, down, address16) => {
+          const start = Math.min(Math.max(si, 300), 3 * PAGE - 300);
+          for (const m of [a, b]) prepare(m, seed, start, start + distance, count, down);
+          const stop = runCode(a, hexBytes(`${address16 ? '67 ' : ''}${prefix} ${form}`));
+          byLoop(b, form, prefix, address16);
+          expect(stop.vector).toBe(-1);
+          expect(state(a)).toEqual(state(b));
+        },
+      ),
+      { seed: 6, numRuns: 500 },
+    );
   });
 
   it('move more than one call is allowed to, and far apart', () => {

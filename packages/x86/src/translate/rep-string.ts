@@ -10,7 +10,22 @@
 import type { X86Cpu } from '../cpu.ts';
 import { KIND_SUB, ccOp } from '../flags.ts';
 import {
-  EAX, ECX, EDI, ENV, ES, ESI, EXC, FLAG_DF, FS, HF_ALIGN, HF_FGCHECK, HF_PE, HF_SEGCHECK, HF_TF, HF_VM, SS,
+  EAX,
+  ECX,
+  EDI,
+  ENV,
+  ES,
+  ESI,
+  EXC,
+  FLAG_DF,
+  FS,
+  HF_ALIGN,
+  HF_FGCHECK,
+  HF_PE,
+  HF_SEGCHECK,
+  HF_TF,
+  HF_VM,
+  SS,
 } from '../state.ts';
 import { REP_ADDRESS_32, REP_SEGMENT_SHIFT, REP_SIZE, REP_UNTIL_EQUAL } from './rep-bits.ts';
 
@@ -48,7 +63,9 @@ class RepString {
     this.budget = (cpu.hflags & HF_TF) !== 0 ? 1 : REP_BUDGET >> this.size;
   }
 
-  get(r: number): number { return (this.cpu.reg(r) & this.mask) >>> 0; }
+  get(r: number): number {
+    return (this.cpu.reg(r) & this.mask) >>> 0;
+  }
   set(r: number, v: number): void {
     if (this.mask === 0xffff) this.cpu.setReg16(r, v);
     else this.cpu.setReg(r, v);
@@ -240,7 +257,8 @@ class RepString {
       return;
     }
     for (let k = 0; k < this.bytes; k++) u8[to + k] = v >>> (8 * k);
-    for (let done = this.bytes; done < length; done *= 2) u8.copyWithin(to + done, to, to + Math.min(done, length - done));
+    for (let done = this.bytes; done < length; done *= 2)
+      u8.copyWithin(to + done, to, to + Math.min(done, length - done));
   }
 
   lods(nextEip: number): number {
@@ -307,13 +325,15 @@ class RepString {
 }
 
 type RepHelper = (cpu: X86Cpu) => (bits: number, nextEip: number) => number;
-const helper = (body: (r: RepString, nextEip: number, bits: number) => number): RepHelper => (cpu) => {
-  const r = new RepString(cpu);
-  return (bits, nextEip) => {
-    r.begin(bits);
-    return body(r, nextEip, bits);
+const helper =
+  (body: (r: RepString, nextEip: number, bits: number) => number): RepHelper =>
+  (cpu) => {
+    const r = new RepString(cpu);
+    return (bits, nextEip) => {
+      r.begin(bits);
+      return body(r, nextEip, bits);
+    };
   };
-};
 
 export const REP_HELPERS: Readonly<Record<string, RepHelper>> = {
   rep_movs: helper((r, next) => r.movs(next)),
@@ -322,4 +342,3 @@ export const REP_HELPERS: Readonly<Record<string, RepHelper>> = {
   rep_cmps: helper((r, next, bits) => r.compare(next, false, (bits & REP_UNTIL_EQUAL) !== 0)),
   rep_scas: helper((r, next, bits) => r.compare(next, true, (bits & REP_UNTIL_EQUAL) !== 0)),
 };
-

@@ -189,5 +189,14 @@ const popcnt: Handler = (t) => {
 };
 
 export const SHIFT_HANDLERS: HandlerTable = {
-  shift, rotate, rotate_carry: rotateCarry, shift_double: shiftDouble, bit: bitTest, bsf, bsr, tzcnt, lzcnt, popcnt,
+  shift,
+  rotate,
+  rotate_carry: rotateCarry,
+  shift_double: shiftDouble,
+  bit: bitTest,
+  bsf,
+  bsr,
+  tzcnt,
+  lzcnt,
+  popcnt,
 };

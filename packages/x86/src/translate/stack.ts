@@ -3,7 +3,23 @@
  * SDM Vol. 2B "PUSH", "POP", "PUSHA", "POPA", "PUSHF", "POPF"; Vol. 2A "ENTER", "LEAVE".
  */
 import type { Value } from '@emkit/ir';
-import { EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_RF, FLAG_VM, G, HF_IOPL_OK, HF_SS32, HF_VM, SS } from '../state.ts';
+import {
+  EAX,
+  EBP,
+  EBX,
+  ECX,
+  EDI,
+  EDX,
+  ESI,
+  ESP,
+  FLAG_RF,
+  FLAG_VM,
+  G,
+  HF_IOPL_OK,
+  HF_SS32,
+  HF_VM,
+  SS,
+} from '../state.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable } from './translator.ts';
 
@@ -38,7 +54,8 @@ const pusha: Handler = (t, i) => {
 const popa: Handler = (t, i) => {
   const n = 1 << i.size;
   const values: Value[] = [];
-  for (let k = 0; k < 8; k++) values.push(ALL[7 - k] === ESP ? -1 : t.load(i.size, t.stackAddress(k * n, i.size, ACCESS_READ)));
+  for (let k = 0; k < 8; k++)
+    values.push(ALL[7 - k] === ESP ? -1 : t.load(i.size, t.stackAddress(k * n, i.size, ACCESS_READ)));
   t.dropStack(8 * n);
   for (let k = 0; k < 8; k++) if (values[k]! >= 0) t.setReg(ALL[7 - k]!, i.size, values[k]!);
 };
@@ -102,5 +119,15 @@ const popSeg: Handler = (t, i) => {
   t.exitNext(0, seg === SS, seg !== SS);
 };
 export const STACK_HANDLERS: HandlerTable = {
-  push, pop, pop_rm: popRm, pusha, popa, enter, leave, pushf, popf, push_seg: pushSeg, pop_seg: popSeg,
+  push,
+  pop,
+  pop_rm: popRm,
+  pusha,
+  popa,
+  enter,
+  leave,
+  pushf,
+  popf,
+  push_seg: pushSeg,
+  pop_seg: popSeg,
 };

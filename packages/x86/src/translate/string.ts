@@ -12,7 +12,11 @@ import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 
 function repeated(t: Translator, i: Insn, name: string, size: number): void {
-  const bits = size | (i.asize === 2 ? REP_ADDRESS_32 : 0) | (i.segment << REP_SEGMENT_SHIFT) | (i.rep === REP_NE ? REP_UNTIL_EQUAL : 0);
+  const bits =
+    size |
+    (i.asize === 2 ? REP_ADDRESS_32 : 0) |
+    (i.segment << REP_SEGMENT_SHIFT) |
+    (i.rep === REP_NE ? REP_UNTIL_EQUAL : 0);
   t.finishWith(name, [t.b.i32(bits), t.b.i32(t.next)], 1);
 }
 
@@ -23,8 +27,10 @@ function step(t: Translator, size: number): Value {
   return b.sub(b.i32(1 << size), b.shr(down, b.i32(9 - size)));
 }
 const advance = (t: Translator, r: number, by: Value): void => t.setReg(r, t.insn.asize, t.b.add(t.b.get(r), by));
-const source = (t: Translator, i: Insn, size: number): Value => t.load(size, t.linear(i.segment, t.reg(ESI, i.asize), 1 << size, ACCESS_READ));
-const destination = (t: Translator, i: Insn, size: number, access: number): Value => t.linear(ES, t.reg(EDI, i.asize), 1 << size, access);
+const source = (t: Translator, i: Insn, size: number): Value =>
+  t.load(size, t.linear(i.segment, t.reg(ESI, i.asize), 1 << size, ACCESS_READ));
+const destination = (t: Translator, i: Insn, size: number, access: number): Value =>
+  t.linear(ES, t.reg(EDI, i.asize), 1 << size, access);
 
 const movs: Handler = (t, i) => {
   const size = t.size(0);
@@ -67,10 +73,12 @@ const scas: Handler = (t, i) => {
   t.setSub(size, t.b.sub(x, y), x, y);
 };
 /** INS, OUTS: always the system part's helper (permission, devices). */
-const inOut = (kind: number, operand: number): Handler => (t, i) => {
-  const { b } = t;
-  const bits = (i.asize === 2 ? 1 : 0) | (i.rep !== REP_NONE ? 2 : 0) | (i.segment << 4);
-  t.finishWith('ins_outs', [b.i32(kind), b.i32(1 << t.size(operand)), b.i32(bits), b.i32(t.next)], 1);
-};
+const inOut =
+  (kind: number, operand: number): Handler =>
+  (t, i) => {
+    const { b } = t;
+    const bits = (i.asize === 2 ? 1 : 0) | (i.rep !== REP_NONE ? 2 : 0) | (i.segment << 4);
+    t.finishWith('ins_outs', [b.i32(kind), b.i32(1 << t.size(operand)), b.i32(bits), b.i32(t.next)], 1);
+  };
 
 export const STRING_HANDLERS: HandlerTable = { movs, stos, lods, cmps, scas, ins: inOut(0, 0), outs: inOut(1, 1) };

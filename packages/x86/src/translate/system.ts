@@ -10,9 +10,15 @@ import type { Handler, HandlerTable, Translator } from './translator.ts';
 import type { Value } from '@emkit/ir';
 
 /** #GP(0) unless CPL is 0. */
-const privileged = (handler: Handler): Handler => (t, i) => (t.cpl === 0 ? handler(t, i) : t.protectionFault());
+const privileged =
+  (handler: Handler): Handler =>
+  (t, i) =>
+    t.cpl === 0 ? handler(t, i) : t.protectionFault();
 /** #UD in real and virtual-8086 mode. */
-const protectedOnly = (handler: Handler): Handler => (t, i) => (t.protectedMode ? handler(t, i) : t.undefined());
+const protectedOnly =
+  (handler: Handler): Handler =>
+  (t, i) =>
+    t.protectedMode ? handler(t, i) : t.undefined();
 
 // --- segment registers ------------------------------------------------------------------------------------------
 const movToSeg: Handler = (t, i) => {
@@ -44,25 +50,32 @@ const loadFar: Handler = (t, i) => {
 };
 
 // --- descriptor tables and selectors ----------------------------------------------------------------------------
-const sldt = protectedOnly((t, i) => storeWord(t, i.size, t.b.and(t.envLoad(ENV.LDTR + SEG_SELECTOR), t.b.i32(0xffff))));
+const sldt = protectedOnly((t, i) =>
+  storeWord(t, i.size, t.b.and(t.envLoad(ENV.LDTR + SEG_SELECTOR), t.b.i32(0xffff))),
+);
 const str = protectedOnly((t, i) => storeWord(t, i.size, t.b.and(t.envLoad(ENV.TR + SEG_SELECTOR), t.b.i32(0xffff))));
-const loadSystemSegment = (helper: string): Handler => protectedOnly(privileged((t) => {
-  t.call(helper, t.read(0));
-  t.exitNext();
-}));
+const loadSystemSegment = (helper: string): Handler =>
+  protectedOnly(
+    privileged((t) => {
+      t.call(helper, t.read(0));
+      t.exitNext();
+    }),
+  );
 /** VERR, VERW: ZF by the helper, as EFLAGS bits. */
-const verify = (helper: string): Handler => protectedOnly((t) => {
-  t.call(helper, t.read(0));
-  t.beginFlags(CC_EFLAGS);
-});
+const verify = (helper: string): Handler =>
+  protectedOnly((t) => {
+    t.call(helper, t.read(0));
+    t.beginFlags(CC_EFLAGS);
+  });
 /** LAR, LSL: the destination is written only when ZF came out set. */
-const describe = (helper: string): Handler => protectedOnly((t, i) => {
-  const { b } = t;
-  const selector = i.mod === 3 ? t.reg(i.rm, 1) : t.read(1);
-  const v = t.call(helper, selector, b.i32(1 << i.size));
-  t.beginFlags(CC_EFLAGS);
-  t.write(0, b.select(t.zero(), v, t.read(0)));
-});
+const describe = (helper: string): Handler =>
+  protectedOnly((t, i) => {
+    const { b } = t;
+    const selector = i.mod === 3 ? t.reg(i.rm, 1) : t.read(1);
+    const v = t.call(helper, selector, b.i32(1 << i.size));
+    t.beginFlags(CC_EFLAGS);
+    t.write(0, b.select(t.zero(), v, t.read(0)));
+  });
 const arpl = protectedOnly((t) => {
   const { b } = t;
   const x = t.readRmw(0);
@@ -71,17 +84,20 @@ const arpl = protectedOnly((t) => {
   t.write(0, b.select(raise, b.or(b.and(x, b.i32(0xfffc)), rpl), x));
   t.setZero(raise);
 });
-const storeTable = (base: number, limit: number): Handler => (t) => {
-  const address = t.memory(6, ACCESS_WRITE);
-  t.store(1, address, t.envLoad(limit));
-  t.store(2, t.memoryAt(2), t.envLoad(base));
-};
-const loadTable = (helper: string): Handler => privileged((t, i) => {
-  const { b } = t;
-  const limit = t.load(1, t.memory(6, ACCESS_READ));
-  const base = t.load(2, t.memoryAt(2));
-  t.callKeep(helper, limit, i.size === 1 ? b.and(base, b.i32(0xffffff)) : base);
-});
+const storeTable =
+  (base: number, limit: number): Handler =>
+  (t) => {
+    const address = t.memory(6, ACCESS_WRITE);
+    t.store(1, address, t.envLoad(limit));
+    t.store(2, t.memoryAt(2), t.envLoad(base));
+  };
+const loadTable = (helper: string): Handler =>
+  privileged((t, i) => {
+    const { b } = t;
+    const limit = t.load(1, t.memory(6, ACCESS_READ));
+    const base = t.load(2, t.memoryAt(2));
+    t.callKeep(helper, limit, i.size === 1 ? b.and(base, b.i32(0xffffff)) : base);
+  });
 
 // --- control and debug registers, MSRs --------------------------------------------------------------------------
 const hasControlRegister = (n: number): boolean => n === 0 || (n >= 2 && n <= 4);
@@ -109,17 +125,20 @@ const lmsw = privileged((t) => {
   t.exitNext(1);
 });
 /** Helper without arguments at CPL 0 that may change block flags or translations. */
-const privilegedHelper = (name: string): Handler => privileged((t) => {
-  t.call(name);
-  t.exitNext(1);
-});
+const privilegedHelper = (name: string): Handler =>
+  privileged((t) => {
+    t.call(name);
+    t.exitNext(1);
+  });
 const invlpg = privileged((t, i) => {
   t.call('invlpg', t.addBase(i.segment, t.ea()));
   t.exitNext();
 });
-const plainHelper = (name: string): Handler => (t) => {
-  t.callKeep(name);
-};
+const plainHelper =
+  (name: string): Handler =>
+  (t) => {
+    t.callKeep(name);
+  };
 const clflush: Handler = (t) => {
   t.load(0, t.memory(1, ACCESS_READ));
 };
@@ -151,7 +170,8 @@ const sti: Handler = (t) => {
   t.exitNext(1, true);
 };
 const hlt = privileged((t) => t.finishWith('hlt', [t.b.i32(t.next)], 1));
-const portOf = (t: Translator, operand: number): Value => (t.insn.row.imm1 !== 0 ? t.b.i32(t.insn.imm & 0xff) : t.read(operand));
+const portOf = (t: Translator, operand: number): Value =>
+  t.insn.row.imm1 !== 0 ? t.b.i32(t.insn.imm & 0xff) : t.read(operand);
 const portIn: Handler = (t) => {
   const size = t.size(0);
   t.setReg(EAX, size, t.callKeep('port_in', portOf(t, 1), t.b.i32(1 << size)));
@@ -166,15 +186,46 @@ const portOut: Handler = (t) => {
 const ud: Handler = (t) => t.undefined();
 
 export const SYSTEM_HANDLERS: HandlerTable = {
-  mov_to_seg: movToSeg, mov_from_seg: movFromSeg, load_far: loadFar,
-  sldt, str, lldt: loadSystemSegment('lldt'), ltr: loadSystemSegment('ltr'), verr: verify('verr'), verw: verify('verw'),
-  lar: describe('lar'), lsl: describe('lsl'), arpl,
-  sgdt: storeTable(ENV.GDT_BASE, ENV.GDT_LIMIT), sidt: storeTable(ENV.IDT_BASE, ENV.IDT_LIMIT), lgdt: loadTable('lgdt'), lidt: loadTable('lidt'),
-  mov_from_cr: movFromCr, mov_to_cr: movToCr, mov_from_dr: movFromDr, mov_to_dr: movToDr, smsw, lmsw,
-  clts: privilegedHelper('clts'), wbinvd: privileged(plainHelper('wbinvd')), rdmsr: privileged(plainHelper('rdmsr')), wrmsr: privilegedHelper('wrmsr'),
-  invlpg, rdtsc: plainHelper('rdtsc'), rdtscp: plainHelper('rdtscp'), rdpmc: plainHelper('rdpmc'), cpuid: plainHelper('cpuid'),
-  monitor: privileged(plainHelper('monitor')), mwait: privileged((t) => t.finishWith('mwait', [t.b.i32(t.next)], 1)),
-  sysenter: (t) => t.finishWith('sysenter', []), sysexit: (t) => t.finishWith('sysexit', []),
-  clflush, cli, sti, hlt, in: portIn, out: portOut, ud,
+  mov_to_seg: movToSeg,
+  mov_from_seg: movFromSeg,
+  load_far: loadFar,
+  sldt,
+  str,
+  lldt: loadSystemSegment('lldt'),
+  ltr: loadSystemSegment('ltr'),
+  verr: verify('verr'),
+  verw: verify('verw'),
+  lar: describe('lar'),
+  lsl: describe('lsl'),
+  arpl,
+  sgdt: storeTable(ENV.GDT_BASE, ENV.GDT_LIMIT),
+  sidt: storeTable(ENV.IDT_BASE, ENV.IDT_LIMIT),
+  lgdt: loadTable('lgdt'),
+  lidt: loadTable('lidt'),
+  mov_from_cr: movFromCr,
+  mov_to_cr: movToCr,
+  mov_from_dr: movFromDr,
+  mov_to_dr: movToDr,
+  smsw,
+  lmsw,
+  clts: privilegedHelper('clts'),
+  wbinvd: privileged(plainHelper('wbinvd')),
+  rdmsr: privileged(plainHelper('rdmsr')),
+  wrmsr: privilegedHelper('wrmsr'),
+  invlpg,
+  rdtsc: plainHelper('rdtsc'),
+  rdtscp: plainHelper('rdtscp'),
+  rdpmc: plainHelper('rdpmc'),
+  cpuid: plainHelper('cpuid'),
+  monitor: privileged(plainHelper('monitor')),
+  mwait: privileged((t) => t.finishWith('mwait', [t.b.i32(t.next)], 1)),
+  sysenter: (t) => t.finishWith('sysenter', []),
+  sysexit: (t) => t.finishWith('sysexit', []),
+  clflush,
+  cli,
+  sti,
+  hlt,
+  in: portIn,
+  out: portOut,
+  ud,
 };
-

@@ -35,7 +35,23 @@
 import type { Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
-  OP_B, OP_CONST, OP_E, OP_FIXED, OP_G, OP_I, OP_J, OP_M, OP_O, OP_R, OP_S, OP_SEG, OP_SI, OP_Z, SZ_V, SZ_Y, SZ_Z,
+  OP_B,
+  OP_CONST,
+  OP_E,
+  OP_FIXED,
+  OP_G,
+  OP_I,
+  OP_J,
+  OP_M,
+  OP_O,
+  OP_R,
+  OP_S,
+  OP_SEG,
+  OP_SI,
+  OP_Z,
+  SZ_V,
+  SZ_Y,
+  SZ_Z,
 } from '../decode/row.ts';
 import { helperIndex } from '../helpers.ts';
 import { CS, ENV, EXC, FLAG_RF, G, HF_CPL, HF_DEBUG, HF_INHIBIT_IRQ, HF_RF, HF_SEGCHECK, HF_TF } from '../state.ts';
@@ -93,12 +109,22 @@ export class Translator extends MachineState {
     }
   }
 
-  get special(): boolean { return this.#special; }
-  get stopped(): boolean { return this.#stop; }
+  get special(): boolean {
+    return this.#special;
+  }
+  get stopped(): boolean {
+    return this.#stop;
+  }
   /** End the block after this instruction. */
-  stop(): void { this.#stop = true; }
-  has(feature: number): boolean { return this.features[feature] === 1; }
-  get cpl(): number { return this.flags & HF_CPL; }
+  stop(): void {
+    this.#stop = true;
+  }
+  has(feature: number): boolean {
+    return this.features[feature] === 1;
+  }
+  get cpl(): number {
+    return this.flags & HF_CPL;
+  }
 
   // --- operands ---------------------------------------------------------------------------------------------------
   /** log2 bytes of operand n. */
@@ -109,47 +135,80 @@ export class Translator extends MachineState {
     if (s === SZ_Z) return this.insn.size > 2 ? 2 : this.insn.size;
     return s === SZ_Y ? 2 : this.insn.size;
   }
-  get isMem(): boolean { return this.insn.mod !== 3 && this.insn.modrm >= 0; }
+  get isMem(): boolean {
+    return this.insn.mod !== 3 && this.insn.modrm >= 0;
+  }
 
-  read(n: number): Value { return this.#read(n, ACCESS_READ); }
-  readRmw(n: number): Value { return this.#read(n, ACCESS_RMW); }
+  read(n: number): Value {
+    return this.#read(n, ACCESS_READ);
+  }
+  readRmw(n: number): Value {
+    return this.#read(n, ACCESS_RMW);
+  }
   #read(n: number, access: number): Value {
     const i = this.insn;
     const size = this.size(n);
     switch (i.row.operands[n]!.method) {
-      case OP_E: case OP_R:
+      case OP_E:
+      case OP_R:
         if (i.mod === 3) return this.reg(i.rm, size);
         return this.load(size, this.memory(1 << size, access), access === ACCESS_RMW);
-      case OP_M: return this.load(size, this.memory(1 << size, access), access === ACCESS_RMW);
-      case OP_G: return this.reg(i.reg, size);
-      case OP_Z: return this.reg(i.opcode & 7, size);
-      case OP_B: return this.reg(i.vexV & 7, size);
-      case OP_I: return this.volatileCode && size === 2 && i.size === 2 ? this.#immediateFromCode(i) : this.b.i32(i.imm);
+      case OP_M:
+        return this.load(size, this.memory(1 << size, access), access === ACCESS_RMW);
+      case OP_G:
+        return this.reg(i.reg, size);
+      case OP_Z:
+        return this.reg(i.opcode & 7, size);
+      case OP_B:
+        return this.reg(i.vexV & 7, size);
+      case OP_I:
+        return this.volatileCode && size === 2 && i.size === 2 ? this.#immediateFromCode(i) : this.b.i32(i.imm);
       // an immediate narrower than the operation comes out in the operation's width
-      case OP_SI: return this.b.i32(this.size(0) === 1 ? i.imm & 0xffff : i.imm);
-      case OP_J: return this.b.i32(i.imm);
-      case OP_FIXED: return this.reg(i.row.operands[n]!.fixed, size);
-      case OP_CONST: return this.b.i32(i.row.operands[n]!.fixed);
-      case OP_O: return this.load(size, this.memory(1 << size, access), access === ACCESS_RMW);
-      case OP_SEG: return this.segSelector(i.row.operands[n]!.fixed);
-      case OP_S: return this.segSelector(i.reg);
-      default: throw new Error(`${i.row.text}: operand ${n} has no generic read`);
+      case OP_SI:
+        return this.b.i32(this.size(0) === 1 ? i.imm & 0xffff : i.imm);
+      case OP_J:
+        return this.b.i32(i.imm);
+      case OP_FIXED:
+        return this.reg(i.row.operands[n]!.fixed, size);
+      case OP_CONST:
+        return this.b.i32(i.row.operands[n]!.fixed);
+      case OP_O:
+        return this.load(size, this.memory(1 << size, access), access === ACCESS_RMW);
+      case OP_SEG:
+        return this.segSelector(i.row.operands[n]!.fixed);
+      case OP_S:
+        return this.segSelector(i.reg);
+      default:
+        throw new Error(`${i.row.text}: operand ${n} has no generic read`);
     }
   }
   write(n: number, v: Value): void {
     const i = this.insn;
     const size = this.size(n);
     switch (i.row.operands[n]!.method) {
-      case OP_E: case OP_R:
+      case OP_E:
+      case OP_R:
         if (i.mod === 3) this.setReg(i.rm, size, v);
         else this.store(size, this.memory(1 << size, ACCESS_WRITE), v);
         break;
-      case OP_M: case OP_O: this.store(size, this.memory(1 << size, ACCESS_WRITE), v); break;
-      case OP_G: this.setReg(i.reg, size, v); break;
-      case OP_Z: this.setReg(i.opcode & 7, size, v); break;
-      case OP_B: this.setReg(i.vexV & 7, size, v); break;
-      case OP_FIXED: this.setReg(i.row.operands[n]!.fixed, size, v); break;
-      default: throw new Error(`${i.row.text}: operand ${n} has no generic write`);
+      case OP_M:
+      case OP_O:
+        this.store(size, this.memory(1 << size, ACCESS_WRITE), v);
+        break;
+      case OP_G:
+        this.setReg(i.reg, size, v);
+        break;
+      case OP_Z:
+        this.setReg(i.opcode & 7, size, v);
+        break;
+      case OP_B:
+        this.setReg(i.vexV & 7, size, v);
+        break;
+      case OP_FIXED:
+        this.setReg(i.row.operands[n]!.fixed, size, v);
+        break;
+      default:
+        throw new Error(`${i.row.text}: operand ${n} has no generic write`);
     }
   }
 
@@ -168,16 +227,26 @@ export class Translator extends MachineState {
     return v;
   }
   /** Script helper that computes from its arguments alone: no state changes, what is known of the flags stays. */
-  callPure(name: string, ...args: Value[]): Value { return this.b.callj(helperIndex(name), ...args); }
-  callw(name: string, ...args: Value[]): Value { return this.b.callw(wasmHelperIndex(name), ...args); }
-  raiseIf(cond: Value, vector: number, error = -1): void { this.b.raiseIf(cond, vector, error); }
+  callPure(name: string, ...args: Value[]): Value {
+    return this.b.callj(helperIndex(name), ...args);
+  }
+  callw(name: string, ...args: Value[]): Value {
+    return this.b.callw(wasmHelperIndex(name), ...args);
+  }
+  raiseIf(cond: Value, vector: number, error = -1): void {
+    this.b.raiseIf(cond, vector, error);
+  }
   /** Exception at this instruction, always; ends the block. */
   raise(vector: number, error = -1): void {
     this.b.callj(helperIndex('raise'), this.b.i32(vector), this.b.i32(error));
     this.b.exit(0);
   }
-  undefined(): void { this.raise(EXC.UD); }
-  protectionFault(): void { this.raise(EXC.GP, 0); }
+  undefined(): void {
+    this.raise(EXC.UD);
+  }
+  protectionFault(): void {
+    this.raise(EXC.GP, 0);
+  }
 
   // --- ends of blocks ---------------------------------------------------------------------------------------------
   /** Ends the interrupt shadow and RF. To be called before the helper that finishes an instruction. */

@@ -1,0 +1,84 @@
+/**
+ * Debian's own kernel and initrd by the emkit command: the whole installer up to its language menu, refusals of damaged
+ * or oversized files, and what the log says against the list of differences that docs/dmesg-diff.md explains.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { BUNDLE, ensureBundle } from '../bundle.mjs';
+import { startSession, type Session } from './session.ts';
+
+const FETCH = fileURLToPath(new URL('../../fetch-kernel/fetch-kernel.mjs', import.meta.url));
+const BOOT_MS = 180_000;
+const folder = mkdtempSync(join(tmpdir(), 'emkit-debian-'));
+let files: { kernel: string; initrd: string; initramfs: string };
+let session: Session | undefined;
+
+beforeAll(() => {
+  ensureBundle({ show() {}, done() {} });
+  files = JSON.parse(
+    execFileSync(process.execPath, [FETCH, '--full'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+  );
+});
+afterEach(() => session?.kill());
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const emkit = (...args: string[]): Session =>
+  (session = startSession(process.execPath, [BUNDLE, ...args], { prompt: '/ # ' }));
+
+describe('the Debian installer', () => {
+  it('reaches its language menu on the serial console', async () => {
+    const s = emkit('-m', '512', '-kernel', files.kernel, '-initrd', files.initrd, '-append', 'console=ttyS0');
+    await s.expect('Select a language', BOOT_MS);
+    s.type('\x01x');
+    expect(await s.exit).toBe(0);
+  });
+  it('gives a shell with rdinit=/bin/sh', async () => {
+    const s = emkit('-m', '512', '-kernel', files.kernel, '-initrd', files.initrd, '-append', 'console=ttyS0 rdinit=/bin/sh');
+    await s.expect('# ', BOOT_MS);
+    expect(await s.run('echo $((6 * 7))')).toContain('42');
+    s.type('\x01x');
+    expect(await s.exit).toBe(0);
+  });
+});
+
+describe.each(['qemu32', 'pentium3', 'max'])('-cpu %s', (cpu) => {
+  it('boots without a line of alarm, and keeps time', async () => {
+    const s = emkit('-m', '256', '-cpu', cpu, '-kernel', files.kernel, '-initrd', files.initramfs, '-append', 'console=ttyS0');
+    await s.expect('/ # ', BOOT_MS);
+    const log = await s.run('dmesg');
+    expect(log).not.toMatch(/WARNING:|Oops|BUG:|Call Trace|[Uu]nexpected|Spurious|hung|unstable|[Uu]nstable|blocked for/);
+    // The guest's clock was set from the RTC, which shows the host's time.
+    const seconds = Number((await s.run('date +%s')).trim());
+    expect(Math.abs(seconds - Date.now() / 1000)).toBeLessThan(60);
+    // A line longer than the FIFO's threshold wakes an idle guest although no timer is near.
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect(await s.run('echo one two three four five six seven', 20_000)).toBe('one two three four five six seven');
+    s.type('poweroff\r');
+    expect(await s.exit).toBe(0);
+  });
+});
+
+describe('what is refused', () => {
+  it.each([
+    ['a truncated kernel', () => ['-kernel', cut(files.kernel, 3_000_000)], 'Linux kernel is truncated'],
+    ['setup code alone', () => ['-kernel', cut(files.kernel, 600)], 'Linux kernel is truncated'],
+    ['an initrd larger than RAM', () => ['-kernel', files.kernel, '-initrd', files.initrd, '-m', '48'], 'does not fit in RAM'],
+    ['more memory than can be', () => ['-kernel', files.kernel, '-m', '99T'], 'cannot set up guest memory'],
+    ['an unknown option', () => ['-kernel', files.kernel, '-frobnicate'], 'invalid option'],
+  ])('%s', async (_, args, message) => {
+    const s = emkit(...args());
+    expect(await s.exit).toBe(1);
+    expect(s.errors).toContain(message);
+    expect(s.errors).not.toMatch(/\n\s+at /);
+  });
+});
+
+function cut(path: string, length: number): string {
+  const file = join(folder, `cut-${length}`);
+  writeFileSync(file, readFileSync(path).subarray(0, length));
+  return file;
+}
