@@ -88,10 +88,14 @@ describe('logs', () => {
   });
   it('in_asm, op, out_asm, cpu and exec each say something', async () => {
     const log = join(folder, 'all.log');
-    const loop = [0xb9, 0x40, 0x42, 0x0f, 0x00, 0x49, 0x75, 0xfd]; // mov ecx, 1000000; dec ecx; jnz
-    await run('-kernel', guest(loop, debugExit(0), HALT), '-device', 'isa-debug-exit', '-d', 'in_asm,op,out_asm,cpu,exec', '-D', log);
-    const text = readFileSync(log, 'latin1');
-    for (const piece of ['IN:', 'OP:', 'OUT:', 'EAX=', 'Trace 0:']) expect(text).toContain(piece);
+    const loop = (n: number): number[] => [0xb9, n & 0xff, (n >> 8) & 0xff, n >> 16, 0, 0x49, 0x75, 0xfd]; // mov ecx, n; dec ecx; jnz
+    const logOf = async (items: string, n: number): Promise<string> => {
+      await run('-kernel', guest(loop(n), debugExit(0), HALT), '-device', 'isa-debug-exit', '-d', items, '-D', log);
+      return readFileSync(log, 'latin1');
+    };
+    const traced = await logOf('in_asm,op,cpu,exec', 100);
+    for (const piece of ['IN:', 'OP:', 'EAX=', 'Trace 0:']) expect(traced).toContain(piece);
+    expect(await logOf('out_asm', 1_000_000)).toContain('OUT:');
   });
   it('-S waits for a debugger; C-a x still quits', async () => {
     const s = emkit('-S', '-kernel', guest(print('ran'), HALT));

@@ -15,7 +15,7 @@ import {
   type PropertySpecs,
   type SystemBus,
 } from '@emkit/qdev';
-import { armTimer, changeTimer, currentCount, startTimer } from './apic-timer.ts';
+import { armTimer, changeTimer, startTimer } from './apic-timer.ts';
 import {
   deliverableVector,
   isDestination,
@@ -26,6 +26,7 @@ import {
   RESET_BASE,
   resetLocalApic,
 } from './local-apic-state.ts';
+import { isReadOnly, readRegister } from './local-apic-registers.ts';
 import type { InterruptTarget } from './message.ts';
 import {
   ApicReg,
@@ -51,7 +52,6 @@ import {
   Shorthand,
   SVR_ENABLE,
   SVR_MASK,
-  VERSION,
 } from './registers.ts';
 import { clearVector, hasVector, highestVector, setVector } from './vector-set.ts';
 
@@ -247,48 +247,11 @@ export class LocalApic extends Device implements InterruptTarget {
   }
 
   #read(reg: number): number {
-    const s = this.state;
-    if (reg >= ApicReg.ISR && reg < ApicReg.ESR) {
-      const words = reg < ApicReg.TMR ? s.isr : reg < ApicReg.IRR ? s.tmr : s.irr;
-      return words[reg & 7] as number;
-    }
-    if (reg >= ApicReg.LVT_TIMER && reg <= ApicReg.LVT_ERROR) return s.lvt[reg - ApicReg.LVT_TIMER] as number;
-    switch (reg) {
-      case ApicReg.ID:
-        return (s.apicId << 24) >>> 0;
-      case ApicReg.VERSION:
-        return VERSION;
-      case ApicReg.TPR:
-        return s.tpr;
-      case ApicReg.APR:
-      case ApicReg.PPR:
-        return this.processorPriority;
-      case ApicReg.LDR:
-        return s.ldr;
-      case ApicReg.DFR:
-        return s.dfr;
-      case ApicReg.SVR:
-        return s.svr;
-      case ApicReg.ESR:
-        return s.esr;
-      case ApicReg.ICR_LOW:
-        return s.icrLow;
-      case ApicReg.ICR_HIGH:
-        return s.icrHigh;
-      case ApicReg.TIMER_INITIAL:
-        return s.timer.initial;
-      case ApicReg.TIMER_CURRENT:
-        return currentCount(s.timer, this.env.clock);
-      case ApicReg.TIMER_DIVIDE:
-        return s.timer.divide;
-      case ApicReg.EOI:
-      case ApicReg.RRD:
-        return 0;
-      default:
-        this.trace('read-reserved', reg);
-        this.#error(ESR_ILLEGAL_REGISTER);
-        return 0;
-    }
+    const value = readRegister(this.state, reg, this.env.clock);
+    if (value >= 0) return value;
+    this.trace('read-reserved', reg);
+    this.#error(ESR_ILLEGAL_REGISTER);
+    return 0;
   }
 
   #write(reg: number, value: number): void {
@@ -464,17 +427,6 @@ export class LocalApic extends Device implements InterruptTarget {
 
 function isExtIntOn(entry: number, line: number): boolean {
   return line !== 0 && (entry & LVT_MASKED) === 0 && ((entry >> 8) & 7) === DeliveryMode.EXTINT;
-}
-
-function isReadOnly(reg: number): boolean {
-  return (
-    (reg >= ApicReg.ISR && reg < ApicReg.ESR) ||
-    reg === ApicReg.VERSION ||
-    reg === ApicReg.APR ||
-    reg === ApicReg.PPR ||
-    reg === ApicReg.RRD ||
-    reg === ApicReg.TIMER_CURRENT
-  );
 }
 
 export const LOCAL_APIC = defineDevice({

@@ -5,6 +5,7 @@
  */
 import { I64, MEM_RMW, OPS, V128, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
+import { CAN_LEAVE, ENV_PLAIN, INS, IS_CALLJ, IS_REPLACE_LANE, K, KIND, OUT } from './cold-kinds.ts';
 import { COLD, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
 import { ENV_BASE, TARGET_HISTORY, TEMP_BASE, TEMP_COUNT, TEMP_STRIDE } from './layout.ts';
 
@@ -14,63 +15,9 @@ const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
 const I32_ADD = opId('i32_add');
 const SHUFFLE = opId('i8x16_shuffle');
-const INSN_START = opId('insn_start');
 const BAIL_IF = opId('bail_if');
 const BR = opId('br');
 const JMP = opId('jmp');
-
-/** Small integers for the switch below. */
-const K = {
-  SKIP: 0,
-  PURE: 1,
-  GET: 2,
-  SET: 3,
-  ENVLD: 4,
-  ENVST: 5,
-  LOAD: 6,
-  STORE: 7,
-  GUARD: 8,
-  CALL: 9,
-  INSN: 10,
-  TERM: 11,
-} as const;
-const kindOf = (o: (typeof OPS)[number]): number => {
-  switch (o.effect) {
-    case 'pure':
-      return K.PURE;
-    case 'get':
-      return K.GET;
-    case 'set':
-      return K.SET;
-    case 'envld':
-      return K.ENVLD;
-    case 'envst':
-      return K.ENVST;
-    case 'load':
-      return K.LOAD;
-    case 'store':
-      return K.STORE;
-    case 'guard':
-      return K.GUARD;
-    case 'callw':
-    case 'callj':
-      return K.CALL;
-    case 'term':
-      return K.TERM;
-    default:
-      return o.id === INSN_START ? K.INSN : K.SKIP;
-  }
-};
-const KIND = Uint8Array.from(OPS, kindOf);
-const INS = Uint8Array.from(OPS, (o) => o.ins.length);
-const OUT = Uint8Array.from(OPS, (o) => o.out);
-const IS_CALLJ = Uint8Array.from(OPS, (o) => (o.effect === 'callj' ? 1 : 0));
-const CAN_LEAVE = Uint8Array.from(OPS, (o) => (['load', 'store', 'guard', 'callj', 'term'].includes(o.effect) ? 1 : 0));
-/** Byte and word env ops have opcodes of their own; the others are slot moves. */
-const ENV_PLAIN = Uint8Array.from(OPS, (o) =>
-  (o.effect === 'envld' || o.effect === 'envst') && COLD_RR[o.id] < 0 ? 1 : 0,
-);
-const IS_REPLACE_LANE = Uint8Array.from(OPS, (o) => (o.name.includes('replace_lane') ? 1 : 0));
 
 export class ColdEncoder {
   readonly #u16: Uint16Array;

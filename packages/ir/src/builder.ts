@@ -10,6 +10,22 @@
  * instruction's start. Exempt: several stores of one instruction (they are repeated), and a `callj` as last act.
  */
 import { IrBlock } from './block.ts';
+import {
+  CALLJ,
+  CALLW,
+  EXT_S,
+  EXT_U,
+  GET,
+  LOAD,
+  P,
+  SELECT,
+  SET,
+  STORE,
+  WRAP,
+  type LoadKind,
+  type StoreKind,
+} from './builder-tables.ts';
+import { MAY_LEAVE, removeDead } from './dead-code.ts';
 import { FOLD1, FOLD2, identity } from './fold.ts';
 import { OPS, opId } from './ops.ts';
 import { I64 } from './types.ts';
@@ -19,7 +35,6 @@ const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');
 const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
-const NOP = opId('nop');
 const INSN_START = opId('insn_start');
 const JMP = opId('jmp');
 const BR = opId('br');
@@ -31,103 +46,10 @@ const BAIL_IF = opId('bail_if');
 const ADD32 = opId('i32_add');
 const SUB32 = opId('i32_sub');
 const SHUFFLE = opId('i8x16_shuffle');
-const GET: readonly number[] = [opId('get_i32'), opId('get_i64'), -1, -1, opId('get_v128')];
-const SET: readonly number[] = [opId('set_i32'), opId('set_i64'), -1, -1, opId('set_v128')];
-const CALLW: readonly number[] = [0, 1, 2, 3, 4, 5, 6].map((n) => opId(`callw${n}`));
-const CALLJ: readonly number[] = [0, 1, 2, 3, 4].map((n) => opId(`callj${n}`));
-
-/** Ids of an op that exists for i32 and i64. */
-const pair = (n: string): readonly [number, number] => [opId(`i32_${n}`), opId(`i64_${n}`)];
-const P = {
-  add: pair('add'),
-  sub: pair('sub'),
-  mul: pair('mul'),
-  and: pair('and'),
-  or: pair('or'),
-  xor: pair('xor'),
-  shl: pair('shl'),
-  shr: pair('shr_u'),
-  sar: pair('shr_s'),
-  rotl: pair('rotl'),
-  rotr: pair('rotr'),
-  divS: pair('div_s'),
-  divU: pair('div_u'),
-  remS: pair('rem_s'),
-  remU: pair('rem_u'),
-  eq: pair('eq'),
-  ne: pair('ne'),
-  ltS: pair('lt_s'),
-  ltU: pair('lt_u'),
-  gtS: pair('gt_s'),
-  gtU: pair('gt_u'),
-  leS: pair('le_s'),
-  leU: pair('le_u'),
-  geS: pair('ge_s'),
-  geU: pair('ge_u'),
-  eqz: pair('eqz'),
-  clz: pair('clz'),
-  ctz: pair('ctz'),
-  popcnt: pair('popcnt'),
-  bswap: pair('bswap'),
-  ext8s: pair('extend8_s'),
-  ext16s: pair('extend16_s'),
-} as const;
-const SELECT: readonly number[] = ['i32_select', 'i64_select', 'f32_select', 'f64_select', 'v128_select'].map(opId);
-const WRAP = opId('i32_wrap_i64');
-const EXT_S = opId('i64_extend_i32_s');
-const EXT_U = opId('i64_extend_i32_u');
-
-export type LoadKind = 'ld8u' | 'ld8s' | 'ld16u' | 'ld16s' | 'ld32' | 'ld64' | 'ld128';
-export type StoreKind = 'st8' | 'st16' | 'st32' | 'st64' | 'st128';
-const memIds = (n: string): readonly [number, number] => [opId(n), opId(`${n}_a64`)];
-const LOAD: Readonly<Record<LoadKind, readonly [number, number]>> = {
-  ld8u: memIds('ld8u'),
-  ld8s: memIds('ld8s'),
-  ld16u: memIds('ld16u'),
-  ld16s: memIds('ld16s'),
-  ld32: memIds('ld32'),
-  ld64: memIds('ld64'),
-  ld128: memIds('ld128'),
-};
-const STORE: Readonly<Record<StoreKind, readonly [number, number]>> = {
-  st8: memIds('st8'),
-  st16: memIds('st16'),
-  st32: memIds('st32'),
-  st64: memIds('st64'),
-  st128: memIds('st128'),
-};
-
 /** The op table again, as typed arrays for the paths that run for every op. */
-const INS = Uint8Array.from(OPS, (o) => o.ins.length);
 const OUT = Uint8Array.from(OPS, (o) => o.out);
 const IS_PURE = Uint8Array.from(OPS, (o) => (o.effect === 'pure' ? 1 : 0));
 const COMMUTATIVE = Uint8Array.from(OPS, (o) => (o.commutative ? 1 : 0));
-/** What dead-code removal does with an op. */
-const KEEP = 0;
-const DROP_IF_UNUSED = 1;
-const GETS = 2;
-const SETS = 3;
-const LEAVES = 4;
-const SWEEP = Uint8Array.from(OPS, (o) => {
-  switch (o.effect) {
-    case 'pure':
-    case 'envld':
-      return DROP_IF_UNUSED;
-    case 'get':
-      return GETS;
-    case 'set':
-      return SETS;
-    case 'load':
-    case 'store':
-    case 'guard':
-    case 'callj':
-    case 'term':
-      return LEAVES;
-    default:
-      return KEEP;
-  }
-});
-
 const CSE_BITS = 9;
 const CSE_SIZE = 1 << CSE_BITS;
 
@@ -214,7 +136,7 @@ export class IrBuilder {
   /** Any op of the table by id (see `opId`): operands, then imm. Pure ops are folded and shared. */
   emit(op: number, a: Value = -1, b: Value = -1, c: Value = -1, imm = 0): Value {
     if (IS_PURE[op] !== 0) return this.#pure(op, a, b, c, imm, 0);
-    if (SWEEP[op] === LEAVES) this.#leave();
+    if (MAY_LEAVE[op] !== 0) this.#leave();
     return this.block.push(op, a, b, c, imm, 0);
   }
   shuffle(a: Value, b: Value, lanes: Uint8Array): Value {
@@ -462,46 +384,8 @@ export class IrBuilder {
   finish(): IrBlock {
     if (!this.#terminated) throw new Error('block has no terminator');
     const { block } = this;
-    const { op, a, imm } = block;
-    const over = this.#overwritten;
-    over.fill(0);
     if (this.#live.length < block.count) this.#live = new Uint8Array(block.op.length);
-    const live = this.#live;
-    live.fill(0, 0, block.count);
-    for (let i = block.count - 1; i >= 0; i--) {
-      const o = op[i]!;
-      switch (SWEEP[o]) {
-        case DROP_IF_UNUSED:
-          if (live[i] === 0) {
-            op[i] = NOP;
-            continue;
-          }
-          break;
-        case GETS:
-          if (live[i] === 0) {
-            op[i] = NOP;
-            continue;
-          }
-          over[imm[i]!] = 0;
-          break;
-        case SETS:
-          if (over[imm[i]!] !== 0) {
-            op[i] = NOP;
-            a[i] = -1;
-            continue;
-          }
-          over[imm[i]!] = 1;
-          break;
-        case LEAVES:
-          over.fill(0);
-          break;
-        default:
-      }
-      const n = INS[o]!;
-      if (n > 0) live[a[i]!] = 1;
-      if (n > 1) live[block.b[i]!] = 1;
-      if (n > 2) for (let k = 2; k < n; k++) live[block.operand(i, k)] = 1;
-    }
+    removeDead(block, this.#live, this.#overwritten);
     return block;
   }
 

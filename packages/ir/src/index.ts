@@ -4,7 +4,7 @@ export { JUMP_CALL, JUMP_PLAIN, JUMP_RET, MEM_RMW, MEM_SUPERVISOR, OPS, opId, op
 export type { Effect, OpDef } from './ops.ts';
 export { IrBlock } from './block.ts';
 export { IrBuilder } from './builder.ts';
-export type { LoadKind, StoreKind } from './builder.ts';
+export type { LoadKind, StoreKind } from './builder-tables.ts';
 export { verify } from './verify.ts';
 export { parse, print } from './text.ts';
 export type { CodeSource, TranslateRequest, TranslateResult } from './frontend.ts';

@@ -8,26 +8,15 @@
 import { MemoryRegion } from '@emkit/memory';
 import {
   defineDevice,
-  defineVmState,
   Device,
   type DeviceInit,
-  type DeviceTimer,
-  field,
   type Irq,
   type IsaBus,
   property,
   type PropertySpecs,
 } from '@emkit/qdev';
 import { FIFO_SIZE, OUTPUT_BUFFER_SIZE } from './limits.ts';
-import {
-  clearFifo,
-  hasErrors,
-  makeReceiveFifo,
-  popFifo,
-  pushFifo,
-  type ReceiveFifoState,
-  takeErrors,
-} from './receive-fifo.ts';
+import { clearFifo, hasErrors, popFifo, pushFifo, takeErrors } from './receive-fifo.ts';
 import {
   FCR_CLEAR_RX,
   FCR_ENABLE,
@@ -51,7 +40,6 @@ import {
   LSR_BI,
   LSR_CHARACTER_ERRORS,
   LSR_DR,
-  LSR_ERRORS,
   LSR_FIFO_ERROR,
   LSR_OE,
   LSR_TEMT,
@@ -75,6 +63,7 @@ import {
   REGISTER_COUNT,
   TRIGGER_LEVELS,
 } from './registers.ts';
+import { IDLE_MODEM_LINES, makeSerial, SERIAL_VMSTATE, type SerialState } from './serial-state.ts';
 
 /** The host's end of the line. None of its methods may throw or block. */
 export interface SerialBackend {
@@ -99,56 +88,9 @@ const BIT_NS_PER_DIVISOR = (16 * 1e9) / 1_843_200;
 /** PC16550D "FIFO interrupt mode operation": the timeout is four character times. */
 const TIMEOUT_CHARACTERS = 4;
 const LINE_FEED = 0x0a;
-const IDLE_MODEM_LINES = MSR_CTS | MSR_DSR | MSR_DCD;
-
-interface SerialState {
-  divisor: number;
-  ier: number;
-  lcr: number;
-  mcr: number;
-  msr: number;
-  scr: number;
-  /** FCR as far as it is programmed: enable bit and trigger. */
-  fcr: number;
-  /** LSR bits 1 to 4. */
-  errors: number;
-  rx: ReceiveFifoState;
-  /** The THRE interrupt is pending: reading IIR takes it back. */
-  thrEmptyPending: boolean;
-  timeoutPending: boolean;
-  timeout: DeviceTimer;
-}
-
-const VMSTATE = defineVmState<SerialState>({
-  name: '16550A',
-  version: 1,
-  fields: [
-    field.u16('divisor'),
-    field.u8('ier', { max: IER_MASK }),
-    field.u8('lcr'),
-    field.u8('mcr', { max: MCR_MASK }),
-    field.u8('msr'),
-    field.u8('scr'),
-    field.u8('fcr'),
-    field.u8('errors', { max: LSR_ERRORS }),
-    field.struct('rx', [
-      field.buffer('data', FIFO_SIZE),
-      field.buffer('errors', FIFO_SIZE, { max: LSR_CHARACTER_ERRORS }),
-      field.u8('head', { max: FIFO_SIZE - 1 }),
-      field.u8('count', { max: FIFO_SIZE }),
-    ]),
-    field.bool('thrEmptyPending'),
-    field.bool('timeoutPending'),
-    field.timer('timeout'),
-  ],
-  check: (s) => {
-    if ((s.fcr & FCR_ENABLE) === 0 && s.rx.count > 1) return 'more than one character without FIFO';
-    return s.timeoutPending && s.rx.count === 0 ? 'character timeout without a character' : null;
-  },
-});
 
 export class Serial extends Device {
-  override readonly vmstate = VMSTATE;
+  override readonly vmstate = SERIAL_VMSTATE;
   override readonly state: SerialState;
   readonly #region: MemoryRegion;
   readonly #iobase: number;
@@ -164,20 +106,7 @@ export class Serial extends Device {
     this.#iobase = init.props.iobase;
     this.#irqNumber = init.props.irq;
     this.#chardev = init.props.chardev;
-    this.state = {
-      divisor: 12,
-      ier: 0,
-      lcr: 0,
-      mcr: 0,
-      msr: IDLE_MODEM_LINES,
-      scr: 0,
-      fcr: 0,
-      errors: 0,
-      rx: makeReceiveFifo(),
-      thrEmptyPending: false,
-      timeoutPending: false,
-      timeout: this.env.clock.createTimer(() => this.#onTimeout()),
-    };
+    this.state = makeSerial(this.env.clock.createTimer(() => this.#onTimeout()));
     this.#region = MemoryRegion.io('serial', REGISTER_COUNT, {
       read: (offset) => this.#read(offset),
       write: (offset, value) => this.#write(offset, value),

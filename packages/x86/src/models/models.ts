@@ -40,7 +40,7 @@ import {
 import type { CacheInfo, CpuModel } from './model.ts';
 
 const I486 = F_FPU | F_VME | F_PSE;
-const PENTIUM = I486 | F_DE | F_TSC | F_MSR | F_MCE | F_CX8 | F_MMX;
+const PENTIUM = I486 | F_DE | F_TSC | F_MSR | F_MCE | F_CX8 | F_APIC | F_MMX;
 const PENTIUM2 = PENTIUM | F_PAE | F_SEP | F_MTRR | F_PGE | F_MCA | F_CMOV | F_PAT | F_PSE36 | F_FXSR;
 const PENTIUM3 = PENTIUM2 | F_SSE;
 const QEMU32 =

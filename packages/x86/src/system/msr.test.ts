@@ -25,7 +25,7 @@ describe('MSRs', () => {
     expect(read(b, 0x179)).toEqual([0x10a, 0]);
   });
   it('unknown ones, and those of absent features, are #GP(0)', () => {
-    const b = new Bench('pentium');
+    const b = new Bench('pentium,-apic');
     for (const msr of [0xc0000080, 0x174, 0x277, 0x200, 0x179, 0x1234, 0xffffffff, 0x1b]) {
       expect(read(b, msr)).toEqual(GP0);
       expect(write(b, msr, 0)).toEqual(GP0);

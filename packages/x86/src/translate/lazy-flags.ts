@@ -23,6 +23,7 @@ import {
   ccOp,
 } from '../flags.ts';
 import { FLAGS_ARITH, FLAG_AF, FLAG_CF, FLAG_OF, FLAG_ZF, G } from '../state.ts';
+import { alignedDst, dynamicAdjust, dynamicCarry, dynamicOverflow, isEflags } from './dynamic-flags.ts';
 import { Narrow } from './narrow.ts';
 
 /** Condition codes, bits 1-3 of the opcode's low nibble (bit 0 negates). SDM Vol. 1 Appendix B. */
@@ -197,7 +198,7 @@ export class LazyFlags extends Narrow {
   }
   #computeCarry(): Value {
     const { b } = this;
-    if (this.ccOp < 0) return this.#dynamicCarry();
+    if (this.ccOp < 0) return dynamicCarry(b);
     const src = this.#src();
     if (this.ccOp === CC_EFLAGS) return this.#bit(src, 0);
     const bits = 8 << this.#size;
@@ -226,13 +227,13 @@ export class LazyFlags extends Narrow {
   }
   zero(): Value {
     const { b } = this;
-    if (this.ccOp < 0) return b.select(this.#isEflags(), this.#bit(this.#src(), 6), b.eqz(this.#x()));
+    if (this.ccOp < 0) return b.select(isEflags(b), this.#bit(this.#src(), 6), b.eqz(alignedDst(b)));
     if (this.ccOp === CC_EFLAGS) return this.#bit(this.#src(), 6);
     return this.#left >= 0 ? b.eq(this.#left, this.#right) : b.eqz(this.cut(this.#dst(), 8 << this.#size));
   }
   sign(): Value {
     const { b } = this;
-    if (this.ccOp < 0) return b.select(this.#isEflags(), this.#bit(this.#src(), 7), this.#bit(this.#x(), 31));
+    if (this.ccOp < 0) return b.select(isEflags(b), this.#bit(this.#src(), 7), this.#bit(alignedDst(b), 31));
     if (this.ccOp === CC_EFLAGS) return this.#bit(this.#src(), 7);
     return this.#bit(this.#dst(), (8 << this.#size) - 1);
   }
@@ -240,11 +241,11 @@ export class LazyFlags extends Narrow {
     const { b } = this;
     if (this.ccOp === CC_EFLAGS) return this.#bit(this.#src(), 2);
     const even = b.eqz(b.and(b.popcnt(b.and(this.#dst(), b.i32(0xff))), b.i32(1)));
-    return this.ccOp < 0 ? b.select(this.#isEflags(), this.#bit(this.#src(), 2), even) : even;
+    return this.ccOp < 0 ? b.select(isEflags(b), this.#bit(this.#src(), 2), even) : even;
   }
   overflow(): Value {
     const { b } = this;
-    if (this.ccOp < 0) return this.#dynamicOverflow();
+    if (this.ccOp < 0) return dynamicOverflow(b);
     const src = this.#src();
     if (this.ccOp === CC_EFLAGS) return this.#bit(src, 11);
     const top = (8 << this.#size) - 1;
@@ -277,7 +278,7 @@ export class LazyFlags extends Narrow {
   #adjust(): Value {
     const { b } = this;
     const mask = b.i32(FLAG_AF);
-    if (this.ccOp < 0) return this.#dynamicAdjust();
+    if (this.ccOp < 0) return dynamicAdjust(b);
     if (this.ccOp === CC_EFLAGS) return b.and(this.#src(), mask);
     const dst = this.#dst();
     switch (this.#kind) {
@@ -367,86 +368,5 @@ export class LazyFlags extends Narrow {
       default:
         return b.or(this.zero(), b.xor(this.sign(), this.overflow()));
     }
-  }
-
-  // --- CC_OP not known: evaluateFlags of flags.ts as straight-line ops ---------------------------------------------
-  #isEflags(): Value {
-    return this.b.eqz(this.b.get(G.CC_OP));
-  }
-  #dynamicKind(): Value {
-    const { b } = this;
-    return b.sar(b.sub(b.get(G.CC_OP), b.i32(1)), b.i32(2));
-  }
-  /** How far to shift left so that the operation's top bit is bit 31: 24, 16, 0 by log2 of the size. */
-  #shift(): Value {
-    const { b } = this;
-    const size = b.and(b.sub(b.get(G.CC_OP), b.i32(1)), b.i32(3));
-    return b.and(b.shr(b.i32(0x1018), b.shl(size, b.i32(3))), b.i32(0xff));
-  }
-  #x(): Value {
-    return this.b.shl(this.#dst(), this.#shift());
-  }
-  #y(): Value {
-    return this.b.shl(this.#src(), this.#shift());
-  }
-  /** Carry in of ADC and SBB, else 0. */
-  #carryIn(): Value {
-    const { b } = this;
-    return b.and(b.get(G.CC_SRC2), b.and(this.#dynamicKind(), b.i32(1)));
-  }
-  #isAdd(): Value {
-    return this.b.ltU(this.#dynamicKind(), this.b.i32(KIND_SUB));
-  }
-  #dynamicCarry(): Value {
-    const { b } = this;
-    const kind = this.#dynamicKind();
-    const x = this.#x();
-    const y = this.#y();
-    const c = this.#carryIn();
-    const total = b.select(this.#isAdd(), x, b.add(b.add(x, y), b.shl(c, this.#shift())));
-    const arithmetic = b.or(b.ltU(total, y), b.and(c, b.eq(total, y)));
-    const other = b.select(
-      b.eq(kind, b.i32(KIND_SHL)),
-      b.shr(y, b.i32(31)),
-      b.and(b.ne(kind, b.i32(KIND_LOGIC)), this.#src()),
-    );
-    return b.select(b.ltU(kind, b.i32(KIND_LOGIC)), arithmetic, other);
-  }
-  #dynamicFirst(x: Value, y: Value, shift: Value): Value {
-    const { b } = this;
-    const c = b.shl(this.#carryIn(), shift);
-    return b.select(this.#isAdd(), b.sub(b.sub(x, y), c), b.add(b.add(x, y), c));
-  }
-  #dynamicOverflow(): Value {
-    const { b } = this;
-    const kind = this.#dynamicKind();
-    const x = this.#x();
-    const y = this.#y();
-    const a = this.#dynamicFirst(x, y, this.#shift());
-    const arithmetic = b.shr(b.and(b.xor(a, x), b.xor(b.select(this.#isAdd(), x, a), y)), b.i32(31));
-    const min = b.i32(-0x80000000);
-    // DEC overflows when result + 1 is the most negative value
-    const step = b.select(b.eq(kind, b.i32(KIND_DEC)), b.shl(b.i32(1), this.#shift()), b.i32(0));
-    const incDec = b.eq(b.add(x, step), min);
-    const given = b.and(b.shr(this.#src(), b.select(b.eq(kind, b.i32(KIND_MUL)), b.i32(0), b.i32(11))), b.i32(1));
-    const shifted = b.shr(b.xor(x, y), b.i32(31));
-    let v = b.select(b.ltU(kind, b.i32(KIND_MUL)), shifted, given); // EFLAGS is kind -1: given
-    v = b.select(b.ltU(kind, b.i32(KIND_SHL)), incDec, v);
-    v = b.select(b.ltU(kind, b.i32(KIND_INC)), b.i32(0), v);
-    return b.select(b.ltU(kind, b.i32(KIND_LOGIC)), arithmetic, v);
-  }
-  #dynamicAdjust(): Value {
-    const { b } = this;
-    const kind = this.#dynamicKind();
-    const dst = this.#dst();
-    const src = this.#src();
-    const a = this.#dynamicFirst(dst, src, b.i32(0));
-    const nibble = b.and(dst, b.i32(15));
-    const incDec = b.shl(b.eq(nibble, b.select(b.eq(kind, b.i32(KIND_DEC)), b.i32(15), b.i32(0))), b.i32(4));
-    let v = b.select(b.ltU(kind, b.i32(KIND_GIVEN)), b.i32(0), src);
-    v = b.select(b.ltU(kind, b.i32(KIND_SHL)), incDec, v);
-    v = b.select(b.ltU(kind, b.i32(KIND_INC)), b.i32(0), v);
-    v = b.select(b.ltU(kind, b.i32(KIND_LOGIC)), b.xor(b.xor(dst, src), a), v);
-    return b.and(v, b.i32(FLAG_AF));
   }
 }
