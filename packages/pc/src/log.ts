@@ -5,6 +5,7 @@ import { disassemble, GLOBALS_32, HF_CS32 } from '@emkit/x86';
 import type { Board } from './board.ts';
 import { formatCpu } from './format-cpu.ts';
 import type { LogOptions } from './options.ts';
+import { wasmText } from './wasm-text.ts';
 
 const hex8 = (v: number): string => (v >>> 0).toString(16).padStart(8, '0');
 
@@ -31,7 +32,7 @@ export function createTrace(log: LogOptions | undefined, board: () => Board | un
       ? {
           outAsm: (pc, module) =>
             void (
-              wanted(pc) && log.write(`OUT: [size=${module.length}] region at 0x${hex8(pc)}\n${hexDump(module)}\n`)
+              wanted(pc) && log.write(`OUT: [size=${module.length}] region at 0x${hex8(pc)}\n${wasmText(module)}\n`)
             ),
         }
       : {}),
@@ -58,12 +59,5 @@ function listing(bytes: Uint8Array, pc: number, linear: number, bits: 16 | 32): 
     out += `0x${hex8(linear + at)}:  ${raw.padEnd(24)} ${insn.text}\n`;
     at += insn.length;
   }
-  return out;
-}
-
-function hexDump(bytes: Uint8Array): string {
-  let out = '';
-  for (let at = 0; at < bytes.length; at += 16)
-    out += `  ${hex8(at)}: ${[...bytes.subarray(at, at + 16)].map((b) => b.toString(16).padStart(2, '0')).join(' ')}\n`;
   return out;
 }

@@ -1,3 +1,4 @@
+/// <reference types="node" />
 /**
  * Times the system paths that system calls and page faults take. Run: npx tsx --conditions=@emkit/source
  * packages/x86/bench/system-bench.ts. The host here is a flat RAM without TLB: what is measured is the CPU part.
