@@ -1,6 +1,9 @@
 /**
  * The local APIC's timer: its count is computed from the clock, one deadline is armed. SDM Vol. 3A "APIC Timer".
  * Modes one-shot and periodic; not TSC-deadline. After a long pause one interrupt is delivered, not all missed ones.
+ *
+ * Time goes on between two reads of the clock, as far as the host likes when it is busy: an expiry that is past when it is
+ * armed is armed all the same, and fires at once. A guest without a tick has only this interrupt to wake up by.
  */
 import type { DeviceClock, DeviceTimer } from '@emkit/qdev';
 import { APIC_TIMER_HZ, MIN_TIMER_PERIOD_NS } from './limits.ts';
@@ -22,45 +25,50 @@ export function divisor(divide: number): number {
   return 1 << ((((divide & 3) | ((divide >> 1) & 4)) + 1) & 7);
 }
 
-/** Remaining ticks. */
-export function currentCount(t: ApicTimerState, clock: DeviceClock): number {
+/** Ticks that remain at the time `now`. */
+export function currentCount(t: ApicTimerState, now: number): number {
   if (t.initial === 0) return 0;
-  const ticks = Math.floor(Math.max(clock.now() - t.start, 0) / (divisor(t.divide) * NS_PER_TICK));
+  const ticks = Math.floor(Math.max(now - t.start, 0) / (divisor(t.divide) * NS_PER_TICK));
   if (t.isPeriodic) return t.initial - (ticks % t.initial);
   return Math.max(t.initial - ticks, 0);
+}
+
+/** Has the armed expiry come, but not been served yet? */
+export function isDue(t: ApicTimerState, clock: DeviceClock): boolean {
+  return t.deadline.deadline >= 0 && t.deadline.deadline <= clock.now();
 }
 
 /** A write of the initial count starts the timer; 0 stops it. */
 export function startTimer(t: ApicTimerState, initial: number, clock: DeviceClock): void {
   t.initial = initial;
   t.start = clock.now();
-  armTimer(t, clock);
+  if (initial === 0) t.deadline.del();
+  else t.deadline.mod(t.start + periodNs(t));
 }
 
 /** Changes divider or mode while the count goes on from where it is. */
 export function changeTimer(t: ApicTimerState, divide: number, isPeriodic: boolean, clock: DeviceClock): void {
   const now = clock.now();
-  const left = currentCount(t, clock);
+  const left = currentCount(t, now);
   t.divide = divide;
   t.isPeriodic = isPeriodic;
   t.start = now - (t.initial - left) * divisor(divide) * NS_PER_TICK;
-  if (t.initial !== 0) armTimer(t, clock);
+  if (isPeriodic) armNextPeriod(t, now);
+  else if (left !== 0) t.deadline.mod(t.start + periodNs(t));
 }
 
-/** Arms the next expiry after now. */
-export function armTimer(t: ApicTimerState, clock: DeviceClock): void {
-  const period = t.initial * divisor(t.divide) * NS_PER_TICK;
-  if (period === 0) {
-    t.deadline.del();
-    return;
-  }
-  const now = clock.now();
-  if (now < t.start + period) {
-    t.deadline.mod(t.start + period);
-  } else if (t.isPeriodic) {
-    const from = period < MIN_TIMER_PERIOD_NS ? now + MIN_TIMER_PERIOD_NS : now;
-    t.deadline.mod(t.start + (Math.floor((from - t.start) / period) + 1) * period);
-  } else {
-    t.deadline.del();
-  }
+/** After an expiry: a periodic timer goes on. */
+export function continueTimer(t: ApicTimerState, clock: DeviceClock): void {
+  if (t.isPeriodic) armNextPeriod(t, clock.now());
+}
+
+function armNextPeriod(t: ApicTimerState, now: number): void {
+  const period = periodNs(t);
+  if (period === 0) return;
+  const from = period < MIN_TIMER_PERIOD_NS ? now + MIN_TIMER_PERIOD_NS : now;
+  t.deadline.mod(t.start + (Math.floor(Math.max(from - t.start, 0) / period) + 1) * period);
+}
+
+function periodNs(t: ApicTimerState): number {
+  return t.initial * divisor(t.divide) * NS_PER_TICK;
 }

@@ -39,7 +39,7 @@ export function readRegister(s: LocalApicState, reg: number, clock: DeviceClock)
     case ApicReg.TIMER_INITIAL:
       return s.timer.initial;
     case ApicReg.TIMER_CURRENT:
-      return currentCount(s.timer, clock);
+      return currentCount(s.timer, clock.now());
     case ApicReg.TIMER_DIVIDE:
       return s.timer.divide;
     case ApicReg.EOI:

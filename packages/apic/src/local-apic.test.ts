@@ -218,6 +218,42 @@ describe('timer', () => {
   });
 });
 
+/** A busy host lets any amount of time pass between two reads of the clock; a guest without a tick waits for this one interrupt. */
+describe('a short one-shot', () => {
+  const DIVIDE_BY_16 = 3;
+
+  it.each([0, 1, 500, 1_000_000])('interrupts once when %i ns pass at each read of the clock', (nsPerRead) => {
+    const s = setup();
+    s.put(ApicReg.TIMER_DIVIDE, DIVIDE_BY_16);
+    s.put(ApicReg.LVT_TIMER, 0xec);
+    s.bus.clock.nsPerRead = nsPerRead;
+    s.put(ApicReg.TIMER_INITIAL, 62);
+    s.bus.clock.nsPerRead = 0;
+    s.bus.clock.advance(62 * 16);
+    expect(s.ack()).toBe(0xec);
+    s.bus.clock.advance(1e9);
+    expect(s.ack()).toBe(null);
+  });
+
+  it.each([
+    ['initial count', ApicReg.TIMER_INITIAL, 0],
+    ['divider', ApicReg.TIMER_DIVIDE, 0],
+    ['entry', ApicReg.LVT_TIMER, 0x10000],
+  ])('that is due but not served yet outlives a write of its %s', (_name, reg, value) => {
+    const s = setup();
+    s.put(ApicReg.TIMER_DIVIDE, DIVIDE_BY_16);
+    s.put(ApicReg.LVT_TIMER, 0xec);
+    s.put(ApicReg.TIMER_INITIAL, 62);
+    s.bus.clock.nsPerRead = 62 * 16; // past the deadline at the next read, with no turn of the event loop
+    s.put(reg, value);
+    s.bus.clock.nsPerRead = 0;
+    s.bus.clock.advance(0);
+    expect(s.ack()).toBe(0xec);
+    s.bus.clock.advance(1e9);
+    expect(s.ack()).toBe(null);
+  });
+});
+
 describe('inter-processor interrupts', () => {
   it.each([
     ['self', 0x40040, 0, 0x40],

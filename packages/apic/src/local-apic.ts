@@ -15,7 +15,7 @@ import {
   type PropertySpecs,
   type SystemBus,
 } from '@emkit/qdev';
-import { armTimer, changeTimer, startTimer } from './apic-timer.ts';
+import { changeTimer, continueTimer, isDue, startTimer } from './apic-timer.ts';
 import {
   deliverableVector,
   isDestination,
@@ -294,9 +294,11 @@ export class LocalApic extends Device implements InterruptTarget {
         s.icrHigh = (value & 0xff000000) >>> 0;
         return;
       case ApicReg.TIMER_INITIAL:
+        this.#serveDueTimer();
         startTimer(s.timer, value, this.env.clock);
         return;
       case ApicReg.TIMER_DIVIDE:
+        this.#serveDueTimer();
         changeTimer(s.timer, value & 0xb, s.timer.isPeriodic, this.env.clock);
         return;
       default:
@@ -309,6 +311,7 @@ export class LocalApic extends Device implements InterruptTarget {
 
   #writeLvt(index: number, value: number): void {
     const s = this.state;
+    if (index === Lvt.TIMER) this.#serveDueTimer(); // under the entry that it expired under
     const remoteIrr = (s.lvt[index] as number) & LVT_REMOTE_IRR;
     let entry = (value & (LVT_WRITABLE[index] as number)) >>> 0;
     if ((entry & LVT_LEVEL) !== 0) entry |= remoteIrr;
@@ -394,9 +397,17 @@ export class LocalApic extends Device implements InterruptTarget {
       s.lvt[lvt] = entry | LVT_REMOTE_IRR;
   }
 
+  /** An expiry that the event loop has not come to yet happened before the write that would take it back. */
+  #serveDueTimer(): void {
+    const { timer } = this.state;
+    if (!isDue(timer, this.env.clock)) return;
+    timer.deadline.del();
+    this.#onTimer();
+  }
+
   #onTimer(): void {
     const s = this.state;
-    armTimer(s.timer, this.env.clock);
+    continueTimer(s.timer, this.env.clock);
     const entry = s.lvt[Lvt.TIMER] as number;
     if ((entry & LVT_MASKED) === 0) this.deliver(DeliveryMode.FIXED, entry & 0xff, false);
   }

@@ -1,4 +1,7 @@
-/** A clock that stands still until a test moves it. Timers fire in order of deadline, at exactly their time. */
+/**
+ * A clock that stands still until a test moves it. Timers fire in order of deadline, at exactly their time.
+ * With `nsPerRead` it also moves at each read, as a real clock does under a busy host; timers do not fire from reads.
+ */
 import type { DeviceTimer, HostClock } from '@emkit/qdev';
 
 /** Most timer callbacks in one `advance`: a device that re-arms itself at the present time would never end. */
@@ -31,6 +34,8 @@ class MockTimer implements DeviceTimer {
 export class MockClock implements HostClock {
   /** Wall-clock time of ns 0, in ms since 1970. */
   readonly epochMs: number;
+  /** How far each read of the time moves it, ns. */
+  nsPerRead = 0;
   #now: number;
   #sequence = 0;
   readonly #timers = new Set<MockTimer>();
@@ -41,7 +46,7 @@ export class MockClock implements HostClock {
   }
 
   now(): number {
-    return this.#now;
+    return (this.#now += this.nsPerRead);
   }
 
   createTimer(callback: () => void): DeviceTimer {

@@ -54,6 +54,40 @@ describe('ticks', () => {
   });
 });
 
+/** A busy host lets any amount of time pass between two reads of the clock; a guest without a tick waits for this one edge. */
+describe('a short one-shot on IRQ0', () => {
+  it.each([
+    [0, 0],
+    [0, 1_000_000],
+    [4, 0],
+    [4, 900],
+    [4, 1_000_000],
+  ])('mode %i rises once when %i ns pass at each read of the clock', (mode, nsPerRead) => {
+    const { bus, edges } = setup();
+    bus.out8(0x43, 0x30 | (mode << 1));
+    const before = edges();
+    bus.clock.nsPerRead = nsPerRead;
+    bus.out8(0x40, 2);
+    bus.out8(0x40, 0);
+    bus.clock.nsPerRead = 0;
+    bus.clock.advance(1e9);
+    expect(edges() - before).toBe(1);
+  });
+
+  it('that is due but not served yet outlives the next count', () => {
+    const { bus, edges } = setup();
+    program(bus, 0, 4, 2);
+    const before = edges();
+    bus.clock.nsPerRead = 1e6;
+    bus.out8(0x40, 100);
+    bus.clock.nsPerRead = 0;
+    expect(edges() - before).toBe(1);
+    bus.out8(0x40, 0);
+    bus.clock.advance(1e9);
+    expect(edges() - before).toBe(2);
+  });
+});
+
 /** OUT at each tick after the count was written; the count is loaded with tick 1. */
 describe('waveforms', () => {
   it.each([

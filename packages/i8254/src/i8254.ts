@@ -145,11 +145,11 @@ export class I8254 extends Device {
   }
 
   protected override onResetExit(): void {
-    this.#updateIrq();
+    this.#updateIrq(this.#tick());
   }
 
   override onPostLoad(): void {
-    this.#updateIrq();
+    this.#updateIrq(this.#tick());
   }
 
   /** Tone of the speaker in Hz; 0 while it is silent. */
@@ -187,23 +187,26 @@ export class I8254 extends Device {
       return;
     }
     const c = this.state.counters[offset] as CounterState;
+    // Read once: a short count could be over by a second reading, and its edge be lost.
+    const tick = this.#tick();
+    if (offset === 0) this.#serveDueEdge();
     switch (c.access) {
       case 1:
-        loadCount(c, value, this.#tick());
+        loadCount(c, value, tick);
         break;
       case 2:
-        loadCount(c, value << 8, this.#tick());
+        loadCount(c, value << 8, tick);
         break;
       default:
         if (c.isHighWrite) {
-          loadCount(c, (value << 8) | c.lowByte, this.#tick());
+          loadCount(c, (value << 8) | c.lowByte, tick);
         } else {
           c.lowByte = value;
           beginCount(c);
         }
         c.isHighWrite = !c.isHighWrite;
     }
-    if (offset === 0) this.#updateIrq();
+    if (offset === 0) this.#updateIrq(tick);
   }
 
   #writeControl(value: number): void {
@@ -218,8 +221,9 @@ export class I8254 extends Device {
       this.#latchCount(c);
       return;
     }
+    if (select === 0) this.#serveDueEdge();
     setMode(c, (value >> 1) & 7, access, (value & 1) !== 0);
-    if (select === 0) this.#updateIrq();
+    if (select === 0) this.#updateIrq(this.#tick());
   }
 
   /** "Read-Back Command": a latch that has not been read stays. */
@@ -253,14 +257,21 @@ export class I8254 extends Device {
 
   #onEdge(): void {
     this.#irq.set(0);
-    this.#updateIrq();
+    this.#updateIrq(this.#tick());
   }
 
-  /** Drives IRQ0 and arms the timer for its next rise. */
-  #updateIrq(): void {
+  /** A rise that the event loop has not come to yet happened before the write that would take it back. */
+  #serveDueEdge(): void {
+    const { edge } = this.state;
+    if (edge.deadline < 0 || edge.deadline > this.env.clock.now()) return;
+    edge.del();
+    this.#onEdge();
+  }
+
+  /** Drives IRQ0 and arms the timer for its next rise, as seen at `tick`. */
+  #updateIrq(tick: number): void {
     const { counters, edge } = this.state;
     const c = counters[0];
-    const tick = this.#tick();
     this.#irq.set(c.mode >= 2 ? 1 : outputAt(c, tick)); // the low parts of other modes are sent by #onEdge
     const rise = nextRise(c, tick, c.count < MIN_EDGE_TICKS ? tick + MIN_EDGE_TICKS : tick);
     if (rise === NEVER) edge.del();
