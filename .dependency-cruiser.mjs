@@ -32,9 +32,9 @@ export default {
     },
     {
       name: 'no-node-in-packages',
-      comment: 'packages run in browsers too; Node is for apps, tools and tests',
+      comment: 'packages run in browsers too; Node is for apps, tools, tests, and packages named for it',
       severity: 'error',
-      from: sourceOf('[^/]+'),
+      from: sourceOf('(?![^/]*-node/)[^/]+'),
       to: { dependencyTypes: ['core'] },
     },
     {

@@ -65,6 +65,11 @@ export default tseslint.config(
     },
   },
   {
+    // Packages named for Node are where the host comes in.
+    files: ['packages/*-node/src/**/*.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [deepImports, escapes] }] },
+  },
+  {
     files: ['packages/*/src/index.ts'],
     rules: {
       'no-restricted-syntax': [
