@@ -1,0 +1,13 @@
+export { ContentModel } from './content-model.ts';
+export { Directory } from './directory.ts';
+export { Disk } from './disk.ts';
+export { randomProgram, runCrash, runFaults, runShadow } from './engines.ts';
+export type { CrashOptions, FaultRunOptions, ProgramOptions } from './engines.ts';
+export { faultLoop, FaultPlan } from './fault-plan.ts';
+export type { CallKind, FaultOptions } from './fault-plan.ts';
+export type { ImageSetup } from './image-setup.ts';
+export type { Draw, Operation } from './operation.ts';
+export { powerCuts } from './power-cut.ts';
+export type { Cut, CutOptions } from './power-cut.ts';
+export { Recorder, WriteLog } from './recorder.ts';
+export type { LogEntry } from './recorder.ts';
