@@ -1,0 +1,13 @@
+export type { LockMode } from './file-lock.ts';
+export { fileProtocol } from './file-protocol.ts';
+export type { FileProtocol } from './file-protocol.ts';
+export { FileStorage } from './file-storage.ts';
+export type { FileStorageParts, LockState } from './file-storage.ts';
+export { LIMITS } from './limits.ts';
+export { nodeAes } from './node-aes.ts';
+export type { NodeAesKey } from './node-aes.ts';
+export { openFile } from './open-file.ts';
+export type { OpenFileOptions } from './open-file.ts';
+export { connectTcp, connectUnix, listenTcp, listenUnix } from './socket-stream.ts';
+export type { ConnectOptions, Listener, SocketStream } from './socket-stream.ts';
+export type { Fallocate, RangeLocks, SystemCalls } from './system-calls.ts';
