@@ -1,0 +1,15 @@
+export type { ByteStream } from './byte-stream.ts';
+export { connectNbd, listNbdExports } from './client.ts';
+export type { ListedExport, NbdClientOptions, NbdStorage } from './client.ts';
+export type { ExportInfo } from './client-handshake.ts';
+export type { NbdExport } from './export.ts';
+export type { Timer } from './host.ts';
+export { HANDSHAKE_MS, MAX_CONNECTIONS, MAX_PAYLOAD } from './limits.ts';
+export { allocationDepth, dirtyBitmap } from './meta-context.ts';
+export type { MetaContext, MetaExtent } from './meta-context.ts';
+export { NBD_DEFAULT_PORT } from './protocol.ts';
+export { NbdServer } from './server.ts';
+export type { NbdConnectionResult, NbdServerOptions, ServeOptions } from './server.ts';
+export { streamPair } from './stream-pair.ts';
+export { formatNbdUri, parseNbdUri } from './uri.ts';
+export type { NbdAddress } from './uri.ts';

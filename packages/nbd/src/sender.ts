@@ -1,0 +1,103 @@
+/**
+ * Messages out, in order, one write of the stream at a time; small ones that are ready together go in one write. Holds no limit of its
+ * own: whoever sends waits for the promise before more work of the same peer is taken on.
+ */
+import type { ByteStream } from './byte-stream.ts';
+import type { Timer } from './host.ts';
+
+/** Messages below this are copied together, up to the second number. */
+const SMALL = 16384;
+const BATCH = 65536;
+
+interface Item {
+  readonly bytes: Uint8Array;
+  readonly done: (() => void) | undefined;
+  readonly failed: ((error: unknown) => void) | undefined;
+}
+
+export class Sender {
+  readonly #stream: ByteStream;
+  readonly #timer: Timer;
+  readonly #stallMs: number;
+  readonly #queue: Item[] = [];
+  #running = false;
+  #error: unknown;
+
+  /** A peer that takes nothing for `stallMs` is cut off. */
+  constructor(stream: ByteStream, timer: Timer, stallMs: number) {
+    this.#stream = stream;
+    this.#timer = timer;
+    this.#stallMs = stallMs;
+  }
+
+  /** Resolves when the stream has taken the bytes. They do not change until then. */
+  send(bytes: Uint8Array): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    return new Promise((done, failed) => {
+      this.#queue.push({ bytes, done, failed });
+      this.#start();
+    });
+  }
+
+  /** Two parts of one message, nothing in between. */
+  sendBoth(head: Uint8Array, body: Uint8Array): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    return new Promise((done, failed) => {
+      this.#queue.push({ bytes: head, done: undefined, failed: undefined }, { bytes: body, done, failed });
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    // one turn, so that what becomes ready in this one goes out together
+    await undefined;
+    try {
+      while (this.#queue.length > 0) {
+        const items = this.#nextBatch();
+        const first = items[0] as Item;
+        const cancel = this.#timer.after(this.#stallMs, () => this.#stream.close());
+        try {
+          await this.#stream.write(items.length === 1 ? first.bytes : joined(items));
+        } catch (error) {
+          for (const item of items) item.failed?.(error);
+          throw error;
+        } finally {
+          cancel();
+        }
+        for (const item of items) item.done?.();
+      }
+      this.#running = false;
+    } catch (error) {
+      this.#error = error;
+      this.#running = false;
+      for (const item of this.#queue.splice(0)) item.failed?.(error);
+    }
+  }
+
+  #nextBatch(): Item[] {
+    const queue = this.#queue;
+    let count = 0;
+    for (let bytes = 0; count < queue.length; count++) {
+      const { length } = (queue[count] as Item).bytes;
+      if (length >= SMALL || bytes + length > BATCH) break;
+      bytes += length;
+    }
+    return queue.splice(0, Math.max(1, count));
+  }
+}
+
+function joined(items: readonly Item[]): Uint8Array {
+  const all = new Uint8Array(items.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  let at = 0;
+  for (const { bytes } of items) {
+    all.set(bytes, at);
+    at += bytes.length;
+  }
+  return all;
+}
