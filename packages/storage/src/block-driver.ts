@@ -172,7 +172,12 @@ export interface BlockImage extends Storage {
   /** Changes options of an existing image; progress in parts of the whole, 0 to 1. */
   amend?(
     options: Readonly<Record<string, string>>,
-    extra?: IoOptions & { readonly onProgress?: (done: number) => void; readonly force?: boolean },
+    extra?: IoOptions & {
+      readonly onProgress?: (done: number) => void;
+      readonly force?: boolean;
+      /** The secret that an option names by its ID, UTF-8. */
+      readonly secrets?: (id: string) => Promise<Uint8Array> | Uint8Array;
+    },
   ): Promise<void>;
   readonly snapshots?: SnapshotStore | undefined;
   readonly bitmaps?: BitmapStore | undefined;
