@@ -1,6 +1,7 @@
 /** The engines must be able to fail: each planted bug of the toy format is caught, and the format without one passes. */
 import { describe, expect, it } from 'vitest';
-import { randomProgram, runCrash, runFaults, runShadow } from './engines.ts';
+import { runCrash, runFaults, runShadow } from './engines.ts';
+import { randomProgram } from './operation.ts';
 import type { ToyBug } from './toy-format.ts';
 import { toyDriver } from './toy-format.ts';
 

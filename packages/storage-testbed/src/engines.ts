@@ -11,33 +11,12 @@ import type { FaultOptions } from './fault-plan.ts';
 import { GuestHistory } from './guest-history.ts';
 import { createImage, initialContent, rewrap } from './image-setup.ts';
 import type { ImageSetup } from './image-setup.ts';
-import { randomDraw } from './operation.ts';
-import type { Draw } from './operation.ts';
+import { randomProgram } from './operation.ts';
+import type { Draw, ProgramOptions } from './operation.ts';
 import { powerCuts } from './power-cut.ts';
 import type { Cut, CutOptions } from './power-cut.ts';
-import { Random } from './random.ts';
 import { Recorder, WriteLog } from './recorder.ts';
 import { ShadowRun } from './shadow-run.ts';
-
-export interface ProgramOptions {
-  readonly seed?: number;
-  /** @default 60 */
-  readonly operations?: number;
-  /** Operations at the same time, at most. @default 1 */
-  readonly depth?: number;
-}
-
-export function randomProgram(options: ProgramOptions = {}): Draw[][] {
-  const { seed = 1, operations = 60, depth = 1 } = options;
-  const random = new Random(seed);
-  const steps: Draw[][] = [];
-  for (let left = operations; left > 0;) {
-    const count = Math.min(left, 1 + random.below(depth));
-    steps.push(Array.from({ length: count }, () => randomDraw(random)));
-    left -= count;
-  }
-  return steps;
-}
 
 /** Runs a program on a new image: everything read is right, and so it is after the image was opened again. Gives the operations done. */
 export async function runShadow(setup: ImageSetup, program: readonly (readonly Draw[])[]): Promise<number> {

@@ -3,7 +3,7 @@
  * decided when it is its turn, by the size and the snapshots that the disk has then.
  */
 import type { BlockImage } from '@emkit/storage';
-import type { Random } from './random.ts';
+import { Random } from './random.ts';
 
 export interface Draw {
   /** 0-99: which operation. */
@@ -62,6 +62,26 @@ export function randomDraw(random: Random): Draw {
     tag: random.chance(6) ? 0 : random.u32(),
     shape: random.below(4),
   };
+}
+
+export interface ProgramOptions {
+  readonly seed?: number;
+  /** @default 60 */
+  readonly operations?: number;
+  /** Operations at the same time, at most. @default 1 */
+  readonly depth?: number;
+}
+
+export function randomProgram(options: ProgramOptions = {}): Draw[][] {
+  const { seed = 1, operations = 60, depth = 1 } = options;
+  const random = new Random(seed);
+  const steps: Draw[][] = [];
+  for (let left = operations; left > 0;) {
+    const count = Math.min(left, 1 + random.below(depth));
+    steps.push(Array.from({ length: count }, () => randomDraw(random)));
+    left -= count;
+  }
+  return steps;
 }
 
 export function decodeDraw(draw: Draw, image: BlockImage, space: Space): Operation {

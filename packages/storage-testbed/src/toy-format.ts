@@ -2,7 +2,7 @@
  * A tiny disk format for the tests of the engines: a header sector, one table of 32-bit cluster numbers, clusters of 1 KiB. It keeps the order
  * of its writes as a format must; `bug` plants what the engines have to catch.
  */
-import { AsyncMutex, BlockError, checkAborted, checkRange, writable } from '@emkit/storage';
+import { AsyncMutex, BlockError, checkAborted, checkAligned, checkRange, writable } from '@emkit/storage';
 import type {
   BlockDriver,
   BlockImage,
@@ -41,6 +41,8 @@ export function toyDriver(bug?: ToyBug): BlockDriver {
     probe: (head) => (head.length >= 4 && new DataView(head.buffer, head.byteOffset).getUint32(0) === MAGIC ? 100 : 0),
     async create(storage, { size, options = {} }) {
       for (const name of Object.keys(options)) throw new BlockError('invalid-option', `unknown option ${name}`);
+      checkAligned(size, 0, 1);
+      if (size > MAX_TOY_CLUSTERS * CLUSTER) throw new BlockError('no-space', `${size} bytes are too many`);
       const file = writable(storage);
       await file.truncate(0);
       const header = new Uint8Array(TABLE);
