@@ -1,4 +1,3 @@
-export { ContentModel } from './content-model.ts';
 export { Directory } from './directory.ts';
 export { Disk } from './disk.ts';
 export { runCrash, runFaults, runShadow } from './engines.ts';
@@ -14,3 +13,11 @@ export { Recorder, WriteLog } from './recorder.ts';
 export type { LogEntry } from './recorder.ts';
 export { describeBlockDriver } from './suite.ts';
 export type { BlockDriverSetup, TestApi } from './suite-setup.ts';
+export { fuzzImages } from './fuzz-images.ts';
+export type { FuzzImageOptions, FuzzOutcome } from './fuzz-images.ts';
+export { HostileStorage } from './hostile-storage.ts';
+export type { HostileCaps } from './hostile-storage.ts';
+export { createImage, openImage } from './image-setup.ts';
+export { Mutator } from './mutator.ts';
+export type { Field, MutationHints } from './mutator.ts';
+export { AllocationGuard } from './allocation-guard.ts';
