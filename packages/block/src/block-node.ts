@@ -61,6 +61,7 @@ export class BlockNode implements BlockImage {
   readonly #limit: number;
   readonly #children = new Map<string, BlockEdge>();
   readonly #edges = new Set<BlockEdge>();
+  readonly #owned = new Set<BlockNode>();
   readonly #bitmaps = new Set<DirtyBitmap>();
   readonly #beforeWrite = new Set<BeforeWrite>();
   readonly #waiting: (() => void)[] = [];
@@ -68,6 +69,8 @@ export class BlockNode implements BlockImage {
   #inFlight = 0;
   #drains = 0;
   #closed = false;
+  /** The image is being closed by the node, which then sees to the children itself. */
+  #isReplacing = false;
 
   constructor(graph: BlockGraph, image: BlockImage, how: NodeOptions = {}) {
     this.graph = graph;
@@ -136,23 +139,25 @@ export class BlockNode implements BlockImage {
     return createEdge(this, this.#edges, request);
   }
 
-  /** For those who build a graph: puts `child` into a role, in place of what was there. */
-  setChild(role: string, child: BlockNode | undefined, request?: EdgeRequest): void {
+  /**
+   * For those who build a graph: puts `child` into a role, in place of what was there. `owned`: this node closes it, if nobody else uses it then.
+   */
+  setChild(role: string, child: BlockNode | undefined, request?: EdgeRequest, owned = true): void {
     if (child !== undefined && (child === this || child.uses(this)))
       throw new BlockError('invalid-option', `Making '${child.name}' a ${role} of '${this.name}' would create a cycle`);
     const old = this.#children.get(role);
     const edge = child?.attach(
-      request ?? {
-        user: this.name,
-        role: 'backing',
-        uses: ['read'],
-        shares: ['read', 'write', 'resize'],
-        parent: this,
-      },
+      request ?? { user: this.name, role: 'backing', uses: ['read'], shares: ['read'], parent: this },
     );
     old?.detach();
     if (edge === undefined) this.#children.delete(role);
     else this.#children.set(role, edge);
+    if (child !== undefined && owned) this.#owned.add(child);
+  }
+
+  /** The use that this node makes of a child, for jobs that must change what it lets others do. */
+  childEdge(role: string): BlockEdge | undefined {
+    return this.#children.get(role);
   }
 
   /** Hot path. */
@@ -206,37 +211,52 @@ export class BlockNode implements BlockImage {
     });
   }
 
-  /** For reading and writing, or reading only. Rejects with `read-only` if the node cannot be reopened. */
+  /** For reading and writing, or reading only. Rejects with `read-only` if the node cannot be reopened; when it fails the node is as before. */
   async reopen(readOnly: boolean): Promise<void> {
     if (readOnly === this.readOnly) return;
     const open = this.#how.reopen;
     if (open === undefined) throw new BlockError('read-only', `Block node '${this.name}' is read-only`);
     await this.graph.drained([this], async () => {
-      await this.#image.close();
-      this.#image = await open(readOnly);
-      this.#offer();
+      this.#isReplacing = true;
+      try {
+        await this.#image.close();
+        this.#image = await open(readOnly).catch(async (error: unknown) => {
+          this.#image = await open(!readOnly);
+          throw error;
+        });
+      } finally {
+        this.#isReplacing = false;
+        this.#offer();
+      }
+      for (const edge of this.#children.values())
+        if (edge.role !== 'backing') edge.change(readOnly ? ['read'] : ['read', 'write', 'resize'], edge.shares);
     });
   }
 
-  /** Closes the image, then every child that has no other user. Rejects with `locked` while somebody uses the node. */
+  /**
+   * Closes the image, then every child that it owns and that has no other user. Rejects with `locked` while somebody uses the node; of a driver
+   * that closes what it was given it is nothing, since the node above does so itself.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     if (this.#edges.size > 0) {
-      const [edge] = this.#edges;
-      throw new BlockError('locked', `Node '${this.name}' is busy: used by '${edge?.user}' as '${edge?.role}'`);
+      const users = [...this.#edges];
+      if (users.every(({ parent }) => parent !== undefined && (parent.#closed || parent.#isReplacing))) return;
+      throw new BlockError('locked', `Node '${this.name}' is busy: used by '${users[0]?.user}' as '${users[0]?.role}'`);
     }
     this.#closed = true;
     await this.drainBegin();
     this.drainEnd();
     this.graph.remove(this);
-    const children = [...this.#children.values()];
-    this.#children.clear();
     const failures: unknown[] = [];
     await this.#image.close().catch((error: unknown) => failures.push(error));
+    const children = [...this.#children.values()];
+    this.#children.clear();
     for (const edge of children) edge.detach();
     await this.#how.onClose?.().catch((error: unknown) => failures.push(error));
     for (const { node } of children)
-      if (node.edges.size === 0) await node.close().catch((error: unknown) => failures.push(error));
+      if (this.#owned.has(node) && node.edges.size === 0)
+        await node.close().catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   }
 
@@ -314,9 +334,7 @@ export class BlockNode implements BlockImage {
   async #queued<T>(start: () => Promise<T>, options: IoOptions | undefined): Promise<T> {
     const signal = options?.signal;
     checkAborted(signal);
-    let turn!: () => void;
-    await new Promise<void>((resolve) => this.#waiting.push((turn = resolve)));
-    void turn;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (signal?.aborted === true) {
       this.#leave();
       checkAborted(signal);

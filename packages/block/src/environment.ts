@@ -32,22 +32,23 @@ export interface BlockClock {
 
 export interface BlockEnvironment {
   readonly registry: Registry;
-  /**
-   * By driver name: `file`, `nbd`, `http`, ... A name without a scheme is `file`; `scheme:...` is the opener of that name, or else a file.
-   */
+  /** By driver name: `file`, `nbd`, `http`, ... A name without a scheme is `file`; a scheme that is not here is `invalid-option`. */
   readonly protocols: Readonly<Record<string, ProtocolOpener>>;
   /** The passphrase of `encrypt.key-secret=ID` and `key-secret=ID`. */
   readonly secret?: ((id: string) => Promise<Uint8Array> | Uint8Array) | undefined;
   /** One line for people, in QEMU's words, without the newline. */
   readonly warn?: ((line: string) => void) | undefined;
-  /** Protects sector 0 of an image that was taken for raw by guess and is open for writing; `guardProbedRaw` of `@emkit/raw`. Absent: such an image is opened read-only. */
-  readonly guardRaw?: ((image: BlockImage) => BlockImage) | undefined;
+  /**
+   * Protects the head of an image that was taken for raw by guess and is open for writing: `protectHeader` of `@emkit/raw`. `probe` tells what a head
+   * would be taken for. Absent: such an image is `refused` for writing.
+   */
+  readonly guardRaw?: ((image: BlockImage, probe: (head: Uint8Array) => string) => BlockImage) | undefined;
   /**
    * Whether a backing file whose format the image does not say may be probed. Default false: such an image is `refused`, since its
    * guest could choose the format by what it writes. True: as QEMU, with a warning.
    */
   readonly guessBackingFormat?: boolean | undefined;
-  /** A name for `snapshot=on`: an empty storage for a temporary qcow2. Absent: the changes are held in memory. */
+  /** For `snapshot=on`: an empty storage for a temporary qcow2. Absent: the changes are held in memory. */
   readonly temporary?: (() => Promise<Storage>) | undefined;
   readonly clock?: BlockClock | undefined;
 }

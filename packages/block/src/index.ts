@@ -1,3 +1,4 @@
+export { aligned } from './aligned.ts';
 export { BlockGraph } from './block-graph.ts';
 export { BlockNode } from './block-node.ts';
 export type { BeforeWrite, NodeOptions } from './block-node.ts';
@@ -9,8 +10,11 @@ export { cowStorage } from './cow-storage.ts';
 export type { CowOptions } from './cow-storage.ts';
 export { DirtyBitmap } from './dirty-bitmap.ts';
 export type { BlockClock, BlockEnvironment, ProtocolOpener, ProtocolRequest } from './environment.ts';
-export { aligned, copyOnRead, faultInjector, partOf, throttle } from './filters.ts';
-export type { FaultRule, ThrottleLimits } from './filters.ts';
+export { copyOnRead } from './copy-on-read.ts';
+export { faultInjector } from './fault-injector.ts';
+export type { FaultInjector, FaultRule } from './fault-injector.ts';
+export { throttle } from './throttle.ts';
+export type { ThrottleLimits } from './throttle.ts';
 export type { Job, JobEvent, JobOptions, JobRequest, JobStatus } from './job.ts';
 export { LIMITS } from './limits.ts';
 export { createResolver, openImage, openProtocol } from './open-image.ts';
