@@ -159,6 +159,7 @@ export class ClientConnection {
     if (this.#error !== undefined) return;
     this.#error = error;
     this.#parts.stream.close();
+    this.#parts.sender.fail(error);
     for (const request of this.#pending.values()) if (!request.isSettled) request.reject(error);
     this.#pending.clear();
     for (const wake of this.#waiting.splice(0)) wake();

@@ -61,7 +61,7 @@ export class ClientHandshake {
     this.#isFixed = (flags & nbd.NBD_FLAG_FIXED_NEWSTYLE) !== 0;
     this.#noZeroes = (flags & nbd.NBD_FLAG_NO_ZEROES) !== 0;
     const answer = flags & (nbd.NBD_FLAG_FIXED_NEWSTYLE | nbd.NBD_FLAG_NO_ZEROES);
-    await this.#sender.send(new MessageWriter().u32(answer).bytes());
+    await this.#send(new MessageWriter().u32(answer).bytes());
   }
 
   /** Asks for structured replies. */
@@ -128,7 +128,7 @@ export class ClientHandshake {
   }
 
   async #exportName(exportName: string): Promise<ExportInfo> {
-    await this.#sender.send(optionMessage(nbd.NBD_OPT_EXPORT_NAME, new MessageWriter().text(exportName).bytes()));
+    await this.#send(optionMessage(nbd.NBD_OPT_EXPORT_NAME, new MessageWriter().text(exportName).bytes()));
     if (await this.#reader.atEnd())
       throw new BlockError('not-found', `the server closed the connection: it may have no export '${exportName}'`);
     const reply = new MessageReader(await this.#reader.take(10));
@@ -137,9 +137,14 @@ export class ClientHandshake {
     return info;
   }
 
+  /** A server that has closed may have said why: what comes from it decides, not that it cannot be reached. */
+  async #send(message: Uint8Array): Promise<void> {
+    await this.#sender.send(message).catch(() => undefined);
+  }
+
   /** All replies to an option; the last one is ACK or an error. Types in `also` may come before it. */
   async #ask(option: number, data: MessageWriter, also: readonly number[]): Promise<[OptionReply, ...OptionReply[]]> {
-    await this.#sender.send(optionMessage(option, data.bytes()));
+    await this.#send(optionMessage(option, data.bytes()));
     const replies: OptionReply[] = [];
     for (;;) {
       const header = new MessageReader(await this.#reader.take(nbd.OPTION_REPLY_SIZE));

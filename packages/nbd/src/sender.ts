@@ -2,6 +2,7 @@
  * Messages out, in order, one write of the stream at a time; small ones that are ready together go in one write. Holds no limit of its
  * own: whoever sends waits for the promise before more work of the same peer is taken on.
  */
+import { BlockError } from '@emkit/storage';
 import type { ByteStream } from './byte-stream.ts';
 import type { Timer } from './host.ts';
 
@@ -22,6 +23,7 @@ export class Sender {
   readonly #queue: Item[] = [];
   #running = false;
   #error: unknown;
+  #onFail: ((error: unknown) => void) | undefined;
 
   /** A peer that takes nothing for `stallMs` is cut off. */
   constructor(stream: ByteStream, timer: Timer, stallMs: number) {
@@ -48,6 +50,14 @@ export class Sender {
     });
   }
 
+  /** Nothing more is sent; what waits rejects with `error`, even if the stream never settles its write. */
+  fail(error: unknown): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    for (const item of this.#queue.splice(0)) item.failed?.(error);
+    this.#onFail?.(error);
+  }
+
   #start(): void {
     if (this.#running) return;
     this.#running = true;
@@ -57,26 +67,30 @@ export class Sender {
   async #run(): Promise<void> {
     // one turn, so that what becomes ready in this one goes out together
     await undefined;
-    try {
-      while (this.#queue.length > 0) {
-        const items = this.#nextBatch();
-        const first = items[0] as Item;
-        const cancel = this.#timer.after(this.#stallMs, () => this.#stream.close());
-        try {
-          await this.#stream.write(items.length === 1 ? first.bytes : joined(items));
-        } catch (error) {
-          for (const item of items) item.failed?.(error);
-          throw error;
-        } finally {
-          cancel();
-        }
-        for (const item of items) item.done?.();
+    while (this.#queue.length > 0) {
+      const items = this.#nextBatch();
+      try {
+        await this.#write(items.length === 1 ? (items[0] as Item).bytes : joined(items));
+      } catch (error) {
+        for (const item of items) item.failed?.(error);
+        return this.fail(error);
       }
-      this.#running = false;
-    } catch (error) {
-      this.#error = error;
-      this.#running = false;
-      for (const item of this.#queue.splice(0)) item.failed?.(error);
+      for (const item of items) item.done?.();
+    }
+    this.#running = false;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    const failed = new Promise<never>((_, reject) => (this.#onFail = reject));
+    const cancel = this.#timer.after(this.#stallMs, () => {
+      this.#stream.close();
+      this.fail(new BlockError('io', `the peer has read nothing for ${this.#stallMs} ms`));
+    });
+    try {
+      await Promise.race([this.#stream.write(bytes), failed]);
+    } finally {
+      cancel();
+      this.#onFail = undefined;
     }
   }
 

@@ -42,7 +42,8 @@ export class ServerConnection {
   #wake: (() => void) | undefined;
   #open = true;
   #closing = false;
-  #failed = false;
+  /** Why nothing can be sent any more. */
+  #failure: unknown;
 
   constructor(reader: StreamReader, sender: Sender, negotiated: Negotiated) {
     this.#reader = reader;
@@ -76,7 +77,11 @@ export class ServerConnection {
   async #next(): Promise<boolean> {
     const reader = this.#reader;
     const end = reader.atEnd();
-    if (end !== false && (await end)) return false;
+    if (end !== false && (await end)) {
+      // a stalled client's stream was closed by us
+      if (this.#failure !== undefined) throw this.#failure;
+      return false;
+    }
     const taken = reader.take(nbd.REQUEST_SIZE);
     const header = taken instanceof Uint8Array ? taken : await taken;
     const view = new DataView(header.buffer, header.byteOffset, nbd.REQUEST_SIZE);
@@ -94,7 +99,7 @@ export class ServerConnection {
       type === nbd.NBD_CMD_WRITE || (type === nbd.NBD_CMD_READ && refusal === undefined) ? length : 0;
     while (this.#inFlight >= MAX_IN_FLIGHT || (this.#inFlight > 0 && this.#bytes + payloadBytes > MAX_IN_FLIGHT_BYTES))
       await this.#turn();
-    if (this.#failed) return false;
+    if (this.#failure !== undefined) throw this.#failure;
 
     if (refusal !== undefined) {
       // the payload comes whether we want it or not
@@ -152,8 +157,8 @@ export class ServerConnection {
     } catch (error) {
       const text = error instanceof Error ? printable(error.message) : 'error';
       // if it was the sending that failed, so does this
-      await this.#refuse(cookie, { errno: errnoOf(error), text }).catch(() => {
-        this.#failed = true;
+      await this.#refuse(cookie, { errno: errnoOf(error), text }).catch((failure: unknown) => {
+        this.#failure = failure;
         this.#open = false;
       });
     }

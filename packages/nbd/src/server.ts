@@ -46,7 +46,7 @@ export class NbdServer {
   readonly #options: NbdServerOptions;
   readonly #timer: Timer;
   readonly #exports = new Map<string, ServedExport>();
-  readonly #streams = new Set<ByteStream>();
+  readonly #streams = new Map<ByteStream, Sender>();
   readonly #connections = new Set<ServerConnection>();
   readonly #ends = new Set<Promise<NbdConnectionResult>>();
   #closing: Promise<void> | undefined;
@@ -80,24 +80,24 @@ export class NbdServer {
       const error = new BlockError('refused', 'too many connections, or the server is shutting down');
       return Promise.resolve({ export: undefined, error });
     }
-    this.#streams.add(stream);
-    const end = this.#serve(stream, options);
+    const sender = new Sender(stream, this.#timer, this.#options.stallMs ?? STALL_MS);
+    this.#streams.set(stream, sender);
+    const end = this.#serve(stream, sender, options);
     this.#ends.add(end);
     return end.finally(() => this.#ends.delete(end));
   }
 
-  async #serve(stream: ByteStream, options: ServeOptions): Promise<NbdConnectionResult> {
+  async #serve(stream: ByteStream, sender: Sender, options: ServeOptions): Promise<NbdConnectionResult> {
     const reader = new StreamReader(stream);
-    const sender = new Sender(stream, this.#timer, this.#options.stallMs ?? STALL_MS);
     const handshake = new ServerHandshake(reader, sender, this.#source());
     let used: string | undefined;
     let error: BlockError | undefined;
     try {
-      const negotiated = await this.#withDeadline(stream, handshake);
+      const negotiated = await this.#withDeadline(stream, sender, handshake);
       if (negotiated !== undefined) {
         used = negotiated.served.name;
         options.onNegotiated?.(used);
-        await this.#transmit(stream, new ServerConnection(reader, sender, negotiated));
+        await this.#transmit(stream, sender, new ServerConnection(reader, sender, negotiated));
       }
     } catch (caught) {
       const text = caught instanceof Error ? printable(caught.message) : String(caught);
@@ -110,12 +110,13 @@ export class NbdServer {
     return { export: used, error };
   }
 
-  async #withDeadline(stream: ByteStream, handshake: ServerHandshake): Promise<Negotiated | undefined> {
+  async #withDeadline(stream: ByteStream, sender: Sender, handshake: ServerHandshake): Promise<Negotiated | undefined> {
     let isLate = false;
     const ms = this.#options.handshakeMs ?? HANDSHAKE_MS;
     const cancel = this.#timer.after(ms, () => {
       isLate = true;
       stream.close();
+      sender.fail(late());
     });
     const late = (): BlockError => new BlockError('io', `the client has not finished its handshake in ${ms} ms`);
     try {
@@ -130,7 +131,7 @@ export class NbdServer {
     }
   }
 
-  async #transmit(stream: ByteStream, connection: ServerConnection): Promise<void> {
+  async #transmit(stream: ByteStream, sender: Sender, connection: ServerConnection): Promise<void> {
     this.#connections.add(connection);
     try {
       await connection.run();
@@ -138,6 +139,7 @@ export class NbdServer {
       // cut off at once: replies to come would wait for a client that may not read
       connection.abandon();
       stream.close();
+      sender.fail(error);
       throw error;
     } finally {
       await connection.settled();
@@ -158,7 +160,10 @@ export class NbdServer {
     const drained = Promise.all([...this.#connections].map((connection) => connection.drain()));
     await this.#atMost(drained);
     for (const connection of this.#connections) connection.abandon();
-    for (const stream of this.#streams) stream.close();
+    for (const [stream, sender] of this.#streams) {
+      stream.close();
+      sender.fail(new BlockError('closed', 'the server is closed'));
+    }
     await this.#atMost(Promise.all(this.#ends));
     for (const { readOnly, storage } of this.#exports.values()) if (!readOnly) await storage.flush?.();
   }
