@@ -1,0 +1,133 @@
+/** Taking and giving back clusters, L2 tables of one's own, and room for packed compressed data. All with the image's lock held. */
+import { BlockError } from '@emkit/storage';
+import { commit, markDirty } from './commit.ts';
+import { COMPRESSED_HI } from './constants.ts';
+import type { Qcow2Core } from './core.ts';
+import { compressedExtent, hostOffset, makeRun } from './l2-entry.ts';
+import { MAX_PENDING_FREES } from './limits.ts';
+import type { Refcounts } from './refcounts.ts';
+import type { Piece } from './table-cache.ts';
+
+/** Bytes that may wait to be freed before a commit is made for their sake. */
+const PENDING_FREE_BYTES = 64 * 1024 * 1024;
+
+export function refcounts(core: Qcow2Core): Refcounts {
+  if (core.refcounts === undefined) throw new BlockError('read-only', 'the image is open for reading only');
+  return core.refcounts;
+}
+
+/** Commits when so much is changed or waits to be freed that it is due. */
+export async function makeRoom(core: Qcow2Core): Promise<void> {
+  const isDue =
+    core.l2.isCrowded ||
+    (core.refcounts?.cache.isCrowded ?? false) ||
+    core.pendingFrees.length > MAX_PENDING_FREES * 3 ||
+    core.pendingClusters * core.geometry.clusterSize > PENDING_FREE_BYTES;
+  // crowded with lazy counts: they must go as well
+  if (isDue) await commit(core, { withRefcounts: core.refcounts?.cache.isCrowded });
+}
+
+/** A run of clusters, each with the count 1. `isFresh`: they read as zero on disk. */
+export async function allocateClusters(
+  core: Qcow2Core,
+  min: number,
+  max: number,
+): Promise<{ start: number; count: number; isFresh: boolean }> {
+  await markDirty(core);
+  const { start, count } = await refcounts(core).allocate(min, max);
+  const isFresh = start >= core.untouchedFrom;
+  core.untouchedFrom = Math.max(core.untouchedFrom, start + count);
+  return { start, count, isFresh };
+}
+
+/** Clusters that no table refers to, neither on disk nor in memory: given back at once. */
+export async function freeUnused(core: Qcow2Core, start: number, count: number): Promise<void> {
+  await refcounts(core).add(start, count, -1);
+}
+
+/** Clusters that a table on disk may still refer to: given back after the next commit. */
+export function freeLater(core: Qcow2Core, start: number, count: number, mayDiscard: boolean): void {
+  const list = core.pendingFrees;
+  const last = list.length - 3;
+  core.pendingClusters += count;
+  if (last >= 0 && list[last] === start - (list[last + 1] as number) && list[last + 2] === Number(mayDiscard))
+    list[last + 1] = (list[last + 1] as number) + count;
+  else list.push(start, count, Number(mayDiscard));
+}
+
+const scratch = makeRun();
+
+/** Gives back later whatever an L2 entry refers to. */
+export function freeEntry(core: Qcow2Core, hi: number, lo: number, mayDiscard: boolean): void {
+  if (core.isIdentity) return;
+  const { clusterSize, clusterBits } = core.geometry;
+  if ((hi & COMPRESSED_HI) !== 0) {
+    compressedExtent(scratch, hi, lo, clusterBits);
+    const first = Math.floor(scratch.host / clusterSize);
+    const last = Math.floor((scratch.host + scratch.compressedLength - 1) / clusterSize);
+    freeLater(core, first, last - first + 1, mayDiscard);
+    return;
+  }
+  const host = hostOffset(hi, lo);
+  if (host !== 0 && host % clusterSize === 0) freeLater(core, host / clusterSize, 1, mayDiscard);
+}
+
+/** The piece of an L2 table of this image's own that maps a guest offset: makes the table, or a copy of one that is shared. */
+export async function ownPiece(core: Qcow2Core, offset: number): Promise<Piece> {
+  const { geometry } = core;
+  const index = Math.floor(offset / geometry.l1Coverage);
+  const within = Math.floor(core.entryIndex(offset) / geometry.pieceEntries) * geometry.pieceBytes;
+  const table = core.l2Offset(index);
+  if (table !== 0 && core.isL2Owned(index)) return core.l2.load(table + within);
+  const { start } = await allocateClusters(core, 1, 1);
+  const offsetNew = start * geometry.clusterSize;
+  const old: Piece[] = [];
+  try {
+    for (let i = 0; table !== 0 && i < geometry.pieces; i++)
+      old.push(await core.l2.load(table + i * geometry.pieceBytes));
+  } catch (error) {
+    await freeUnused(core, start, 1);
+    throw error;
+  }
+  for (let i = 0; i < geometry.pieces; i++) {
+    const piece = core.l2.create(offsetNew + i * geometry.pieceBytes);
+    const source = old[i];
+    if (source !== undefined) piece.bytes.set(source.bytes);
+  }
+  core.guard?.add('active-l2', start);
+  core.setL1(index, offsetNew, true);
+  if (table !== 0) freeLater(core, table / geometry.clusterSize, 1, true);
+  return core.l2.load(offsetNew + within);
+}
+
+/** Room for `length` bytes of compressed data, behind the last if it fits there. */
+export async function allocateBytes(core: Qcow2Core, length: number): Promise<number> {
+  const { clusterSize, maxRefcount } = core.geometry;
+  await markDirty(core);
+  const counts = refcounts(core);
+  const end = core.compressedEnd;
+  const within = end % clusterSize;
+  if (within !== 0) {
+    const cluster = Math.floor(end / clusterSize);
+    const used = await counts.get(cluster);
+    const overflow = within + length - clusterSize;
+    if (used > 0 && used < maxRefcount && (overflow <= 0 || (await counts.allocateAt(cluster + 1, 1)) === 1)) {
+      await counts.add(cluster, 1, 1);
+      if (overflow > 0) core.untouchedFrom = Math.max(core.untouchedFrom, cluster + 2);
+      core.compressedEnd = end + length;
+      return end;
+    }
+  }
+  const { start } = await allocateClusters(core, 1, 1);
+  core.compressedEnd = start * clusterSize + length;
+  return start * clusterSize;
+}
+
+/** Takes back `allocateBytes` when the data could not be written. */
+export async function freeBytes(core: Qcow2Core, offset: number, length: number): Promise<void> {
+  const { clusterSize } = core.geometry;
+  const first = Math.floor(offset / clusterSize);
+  const last = Math.floor((offset + length - 1) / clusterSize);
+  await freeUnused(core, first, last - first + 1);
+  core.compressedEnd = 0;
+}

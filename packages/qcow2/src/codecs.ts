@@ -1,0 +1,75 @@
+/**
+ * The compression that the image needs, behind an interface: a tool plugs in its platform's (Node's zlib in its thread pool), several
+ * compressions are in flight then. Defaults here run everywhere: fflate, zstddec for reading, zstd-wasm (loaded at the first use) for writing.
+ *
+ * zlib clusters are raw deflate streams; QEMU writes them with a window of 4 KiB (`windowBits` 12) and reads any, since it inflates a
+ * cluster in one piece. zstd clusters are one frame or more; behind the data, up to the end of the sector, there may be anything.
+ */
+import { BlockError } from '@emkit/storage';
+import { deflateSync, Inflate, inflateSync } from 'fflate';
+import { zstdLength } from './zstd-frame.ts';
+
+export interface Codecs {
+  /** A raw deflate stream of `data`. */
+  deflate(data: Uint8Array): Promise<Uint8Array> | Uint8Array;
+  /** Exactly `length` bytes from a raw deflate stream, behind which there may be other bytes; rejects otherwise. */
+  inflate(data: Uint8Array, length: number): Promise<Uint8Array> | Uint8Array;
+  /** A zstd frame of `data`. */
+  zstdCompress(data: Uint8Array): Promise<Uint8Array> | Uint8Array;
+  /** Exactly `length` bytes from zstd frames and nothing else; rejects otherwise. */
+  zstdDecompress(data: Uint8Array, length: number): Promise<Uint8Array> | Uint8Array;
+}
+
+export const DEFAULT_CODECS: Codecs = {
+  deflate: (data) => deflateSync(data, { level: 6 }),
+  inflate: (data, length) =>
+    data.length <= ONE_PIECE_BYTES ? inflateSync(data, { out: new Uint8Array(length) }) : inflateBounded(data, length),
+  async zstdCompress(data) {
+    const zstd = await import('@bokuweb/zstd-wasm');
+    await zstd.init();
+    return zstd.compress(data, 3);
+  },
+  async zstdDecompress(data, length) {
+    const { ZSTDDecoder } = await import('zstddec');
+    const decoder = new ZSTDDecoder();
+    await decoder.init();
+    return decoder.decode(data, length);
+  },
+};
+
+/** Inflated in one piece: deflate grows data by up to 1032 times, and the decoder works through all of it. */
+const ONE_PIECE_BYTES = 65536 + 512;
+const PUSHED_BYTES = 16384;
+
+/** Stops when there is enough. */
+function inflateBounded(data: Uint8Array, length: number): Uint8Array {
+  const out = new Uint8Array(length);
+  let filled = 0;
+  const stream = new Inflate((chunk) => {
+    out.set(chunk.subarray(0, length - filled), filled);
+    filled += Math.min(chunk.length, length - filled);
+  });
+  for (let at = 0; at < data.length && filled < length; at += PUSHED_BYTES)
+    stream.push(data.subarray(at, at + PUSHED_BYTES), at + PUSHED_BYTES >= data.length);
+  return out.subarray(0, filled);
+}
+
+/** One cluster from its compressed bytes; whatever a decoder throws becomes `corrupt-image`. */
+export async function decompressCluster(
+  codecs: Codecs,
+  isZstd: boolean,
+  data: Uint8Array,
+  length: number,
+  offset: number,
+): Promise<Uint8Array> {
+  let cause: unknown;
+  try {
+    const bytes = isZstd
+      ? await codecs.zstdDecompress(data.subarray(0, zstdLength(data, length)), length)
+      : await codecs.inflate(data, length);
+    if (bytes.length === length) return bytes;
+  } catch (error) {
+    cause = error;
+  }
+  throw new BlockError('corrupt-image', 'a compressed cluster cannot be decompressed', { offset, cause });
+}
