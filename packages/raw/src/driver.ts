@@ -2,7 +2,7 @@
  * The raw format: no header, no metadata; a file's bytes are the disk's. Fits everything, so it is what remains when no other format
  * does (probe score 1). Options in QEMU's names: `offset` and `size` on opening, `preallocation` on creation.
  */
-import { BlockError, writable } from '@emkit/storage';
+import { BlockError, checkAborted, writable } from '@emkit/storage';
 import type {
   BlockDriver,
   BlockImage,
@@ -44,6 +44,7 @@ export const raw: BlockDriver = {
 };
 
 function open(storage: Storage, options: OpenOptions): BlockImage {
+  checkAborted(options.signal);
   const driverOptions = new Map(Object.entries(options.driverOptions ?? {}));
   const offset = parseSize('offset', driverOptions.get('offset') ?? '0');
   const sizeText = driverOptions.get('size');
