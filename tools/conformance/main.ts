@@ -2,6 +2,7 @@
  * npm run conformance -- SUITE DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]
  * Runs recorded tests of real processors against the emulated one. SUITE: native-vectors, 80286, test386. Prints a row
  * per file (passed of total, per tier), and last `N passed, N failed`; exit code 1 when any failed.
+ * SUITE disk-images: recorded disk images against the storage libraries, see disk-images.ts.
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ import type { MooMetadata } from './moo-suite.ts';
 import { runTest386 } from './test386.ts';
 
 const USAGE =
-  'usage: npm run conformance -- native-vectors|80286|test386 DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]';
+  'usage: npm run conformance -- native-vectors|80286|test386|disk-images DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]';
 
 interface Options {
   readonly suite: string;
@@ -45,7 +46,7 @@ function parse(args: readonly string[]): Options {
   }
   const [suite, dir] = plain;
   if (suite === undefined || dir === undefined) fail('SUITE and DIR are needed');
-  if (!['native-vectors', '80286', 'test386'].includes(suite)) fail(`unknown suite '${suite}'`);
+  if (!['native-vectors', '80286', 'test386', 'disk-images'].includes(suite)) fail(`unknown suite '${suite}'`);
   if (!['cold', 'hot', 'both', 'ir'].includes(tier)) fail(`unknown tier '${tier}'`);
   const tiers: Tier[] = tier === 'both' ? ['cold', 'hot'] : [tier as Tier];
   const glob = filter
@@ -124,8 +125,18 @@ function jobs(o: Options): Job[] {
   ];
 }
 
+async function diskImages(o: Options): Promise<void> {
+  if (!existsSync(join(o.dir, 'manifest.json'))) fail(`${o.dir}/manifest.json: no such file`);
+  const { runDiskImages } = await import('./disk-images.ts');
+  const { passed, failed } = await runDiskImages(o.dir, o.filter, (line) => process.stdout.write(`${line}\n`));
+  if (passed + failed === 0) fail(`nothing in ${o.dir} matches`);
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
 async function main(): Promise<void> {
   const o = parse(process.argv.slice(2));
+  if (o.suite === 'disk-images') return diskImages(o);
   let passed = 0;
   let failed = 0;
   let shown = 0;
