@@ -24,18 +24,27 @@ export const DEFAULT_CODECS: Codecs = {
   deflate: (data) => deflateSync(data, { level: 6 }),
   inflate: (data, length) =>
     data.length <= ONE_PIECE_BYTES ? inflateSync(data, { out: new Uint8Array(length) }) : inflateBounded(data, length),
-  async zstdCompress(data) {
-    const zstd = await import('@bokuweb/zstd-wasm');
-    await zstd.init();
-    return zstd.compress(data, 3);
-  },
-  async zstdDecompress(data, length) {
-    const { ZSTDDecoder } = await import('zstddec');
-    const decoder = new ZSTDDecoder();
-    await decoder.init();
-    return decoder.decode(data, length);
-  },
+  zstdCompress: async (data) => (await zstdWriter()).compress(data, 3),
+  zstdDecompress: async (data, length) => (await zstdReader()).decode(data, length),
 };
+
+/** Each is loaded once, when it is needed first. */
+const zstdWriter = once(async () => {
+  const zstd = await import('@bokuweb/zstd-wasm');
+  await zstd.init();
+  return zstd;
+});
+const zstdReader = once(async () => {
+  const { ZSTDDecoder } = await import('zstddec');
+  const decoder = new ZSTDDecoder();
+  await decoder.init();
+  return decoder;
+});
+
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | undefined;
+  return () => (loaded ??= load());
+}
 
 /** Inflated in one piece: deflate grows data by up to 1032 times, and the decoder works through all of it. */
 const ONE_PIECE_BYTES = 65536 + 512;

@@ -1,5 +1,5 @@
 /** A new image: a header and refcounts for three clusters, which then grows to its size like any other. */
-import { BlockError, writable, type CreateOptions, type Storage } from '@emkit/storage';
+import { BlockError, checkAborted, writable, type CreateOptions, type Storage } from '@emkit/storage';
 import type { Codecs } from './codecs.ts';
 import {
   AUTOCLEAR_DATA_FILE_RAW,
@@ -30,7 +30,10 @@ const SECTOR = 512;
 const FIRST_CLUSTERS = 3;
 
 export async function createQcow2Image(storage: Storage, options: CreateOptions, codecs: Codecs): Promise<void> {
+  checkAborted(options.signal);
   const settings = parseCreateOptions(options.options);
+  if (!Number.isSafeInteger(options.size) || options.size < 0)
+    throw new BlockError('invalid-option', 'Invalid image size');
   const file = writable(storage);
   // as QEMU: disks are whole sectors
   const size = Math.ceil(options.size / SECTOR) * SECTOR;

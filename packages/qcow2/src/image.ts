@@ -79,7 +79,8 @@ export class Qcow2Image implements BlockImage {
   async read(offset: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
     const { core } = this;
     const { length } = buffer;
-    if (core.gate.closed !== undefined || core.isClosed || !(offset >= 0 && offset + length <= core.size && length > 0))
+    const isCommon = Number.isInteger(offset) && offset >= 0 && offset + length <= core.size && length > 0;
+    if (!isCommon || core.gate.closed !== undefined || core.isClosed)
       return this.#readElsewhere(offset, buffer, options);
     checkAborted(options?.signal);
     const generation = core.gate.enter();

@@ -1,5 +1,5 @@
 /** Opening an image: the header, the tables it points to, and the files it names, if the caller's resolver gives them. */
-import { BlockError, writable, type OpenOptions, type Storage } from '@emkit/storage';
+import { BlockError, checkAborted, writable, type OpenOptions, type Storage } from '@emkit/storage';
 import type { Codecs } from './codecs.ts';
 import { AUTOCLEAR_KNOWN, INCOMPAT_CORRUPT } from './constants.ts';
 import { Qcow2Core } from './core.ts';
@@ -14,6 +14,7 @@ import { WritableQcow2Image } from './writable-image.ts';
 const FIRST_READ = 65536;
 
 export async function openQcow2(storage: Storage, options: OpenOptions, codecs: Codecs): Promise<Qcow2Image> {
+  checkAborted(options.signal);
   const driverOptions = parseDriverOptions(options.driverOptions);
   const isReadOnly = options.readOnly ?? storage.write === undefined;
   const file = isReadOnly ? undefined : writable(storage);

@@ -104,7 +104,7 @@ async function clearBeyond(core: Qcow2Core, old: number, size: number): Promise<
 }
 
 /** With the lock. */
-async function growL1(core: Qcow2Core, entries: number): Promise<void> {
+export async function growL1(core: Qcow2Core, entries: number): Promise<void> {
   const { geometry, header } = core;
   const clusters = geometry.clustersFor(entries * 8);
   const { start } = await allocateClusters(core, clusters, clusters);
