@@ -1,5 +1,6 @@
 /** The engines must be able to fail: each planted bug of the toy format is caught, and the format without one passes. */
 import { describe, expect, it } from 'vitest';
+import { runEndurance } from './endurance.ts';
 import { runCrash, runFaults, runShadow } from './engines.ts';
 import { randomProgram } from './operation.ts';
 import type { ToyBug } from './toy-format.ts';
@@ -40,6 +41,14 @@ describe('power cuts', () => {
       }).rejects.toThrow(/seed \d+, cut \d+/);
     });
   }
+});
+
+describe('endurance', () => {
+  it('goes on until it is told, and counts', async () => {
+    const result = await runEndurance(setup(), { round: 500, isOver: ({ rounds }) => rounds === 3 });
+    expect(result.operations).toBeGreaterThan(1500);
+    expect(result.written).toBeGreaterThan(100_000);
+  });
 });
 
 describe('faults', () => {

@@ -6,7 +6,8 @@ import { isBlockError } from '@emkit/storage';
 import type { BlockImage } from '@emkit/storage';
 import { ContentModel } from './content-model.ts';
 import { Directory } from './directory.ts';
-import { faultLoop } from './fault-plan.ts';
+import type { Disk } from './disk.ts';
+import { faultLoop, FaultPlan } from './fault-plan.ts';
 import type { FaultOptions } from './fault-plan.ts';
 import { GuestHistory } from './guest-history.ts';
 import { createImage, initialContent, rewrap } from './image-setup.ts';
@@ -30,13 +31,18 @@ export async function runShadow(setup: ImageSetup, program: readonly (readonly D
 }
 
 export interface CrashOptions extends ProgramOptions, CutOptions {
-  /** Cuts of one program at most. */
+  /** Cuts of one program at most, about; spread over all of it. */
   readonly limit?: number;
   /** After every so many cuts the image is used on. @default 16 */
   readonly useEvery?: number;
+  /** After every so many cuts the power is cut again while the image is opened, and perhaps repaired. @default 8 */
+  readonly recoverEvery?: number;
   /** In place of the default: `check` of the reopened image finds no corruption. Content is compared afterwards in any case. */
   readonly checkAfterCut?: (image: BlockImage, cut: Cut) => Promise<void>;
 }
+
+/** Cuts during one recovery at most. */
+const RECOVERY_CUTS = 12;
 
 /** Records a program, cuts the power at every moment of it, and opens what is left. Gives the number of cuts. */
 export async function runCrash(setup: ImageSetup, options: CrashOptions = {}): Promise<number> {
@@ -49,16 +55,22 @@ export async function runCrash(setup: ImageSetup, options: CrashOptions = {}): P
   for (const step of randomProgram({ operations: 30, ...options })) await run.step(step);
   await run.close();
   const history = new GuestHistory(new ContentModel(initialContent(setup)), run.events);
+  const { limit = Infinity, recoverEvery = 8, seed = 1 } = options;
+  const step = Math.max(1, Math.floor((log.entries.length * CUTS_PER_ENTRY) / limit));
+  let seen = seed % step;
   let cuts = 0;
   for (const cut of powerCuts(log, options)) {
-    if (cuts >= (options.limit ?? Infinity)) break;
+    if (seen++ % step !== 0) continue;
     cuts++;
+    const again = cuts % recoverEvery === 0 ? cut.disks.map((disk) => disk.fork()) : undefined;
+    const state = { setup, options, log, model: history.at(cut.time), snapshots: history.snapshots() };
     try {
-      await examine(setup, options, log, cut, history, cuts);
+      await examine(state, cut, cuts);
+      if (again !== undefined) cuts += await cutRecovery(state, again);
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       throw new Error(
-        `seed ${options.seed ?? 1}, cut ${cuts} (${cut.kind} at ${cut.time}): ${text}\noperations:\n${describeEvents(run, cut.time)}\n` +
+        `seed ${seed}, cut ${cuts} (${cut.kind} at ${cut.time}): ${text}\noperations:\n${describeEvents(run, cut.time)}\n` +
           `log:\n${describeLog(log, cut.time)}`,
         { cause: error },
       );
@@ -67,18 +79,31 @@ export async function runCrash(setup: ImageSetup, options: CrashOptions = {}): P
   return cuts;
 }
 
-async function examine(
-  setup: ImageSetup,
-  options: CrashOptions,
-  log: WriteLog,
-  cut: Cut,
-  history: GuestHistory,
-  count: number,
-): Promise<void> {
+const CUTS_PER_ENTRY = 4;
+
+interface CutState {
+  readonly setup: ImageSetup;
+  readonly options: CrashOptions;
+  readonly log: WriteLog;
+  readonly model: ContentModel;
+  readonly snapshots: ReadonlyMap<string, ContentModel>;
+}
+
+function directoryOf(
+  { log }: CutState,
+  disks: readonly Disk[],
+  wrap?: (disk: Disk, name: string) => Recorder,
+): Directory {
   const names = log.disks.map(({ name }) => name);
-  const directory = new Directory(cut.disks.map((disk, i) => [names[i] as string, disk] as const));
-  const model = history.at(cut.time);
-  const run = new ShadowRun(setup, directory, { model, snapshots: history.snapshots(), mayLeak: true });
+  return new Directory(
+    disks.map((disk, i) => [names[i] as string, disk] as const),
+    wrap,
+  );
+}
+
+async function examine(state: CutState, cut: Cut, count: number): Promise<void> {
+  const { setup, options, model, snapshots } = state;
+  const run = new ShadowRun(setup, directoryOf(state, cut.disks), { model, snapshots, mayLeak: true });
   await run.open();
   if (options.checkAfterCut === undefined) await run.perform({ op: 'check' });
   else await options.checkAfterCut(run.image, cut);
@@ -89,6 +114,22 @@ async function examine(
     await run.perform({ op: 'check' });
   }
   await run.close();
+}
+
+/** Opening may repair, and that may be cut too. Gives the number of cuts. */
+async function cutRecovery(state: CutState, disks: readonly Disk[]): Promise<number> {
+  const log = new WriteLog();
+  const directory = directoryOf(state, disks, (disk, name) => new Recorder(disk, log, name));
+  const run = new ShadowRun(state.setup, directory, { model: state.model });
+  await run.open();
+  await run.close();
+  if (log.entries.every(({ kind }) => kind === 'flush')) return 0;
+  let cuts = 0;
+  for (const cut of powerCuts(log, { seed: log.entries.length, subsets: 1 })) {
+    if (++cuts > RECOVERY_CUTS) break;
+    await examine(state, cut, cuts);
+  }
+  return Math.min(cuts, RECOVERY_CUTS);
 }
 
 function describeEvents(run: ShadowRun, time: number): string {
@@ -111,17 +152,15 @@ function describeLog(log: WriteLog, time: number): string {
 }
 
 export interface FaultRunOptions extends ProgramOptions, FaultOptions {
-  /** Positions at most. */
+  /** Positions at most, about; spread over all of the program. */
   readonly limit?: number;
-  /** Every so many-th position. @default 1 */
-  readonly step?: number;
 }
 
 /** Runs a program with a fault at every call in turn; afterwards the image opens and has what was acknowledged. Gives the faults injected. */
 export async function runFaults(setup: ImageSetup, options: FaultRunOptions = {}): Promise<number> {
   const made = await createImage(setup);
   const program = randomProgram({ operations: 20, ...options });
-  return faultLoop(async (plan) => {
+  const scenario = async (plan: FaultPlan): Promise<void> => {
     const directory = rewrap(made, (disk) => plan.wrap(disk));
     let now = 0;
     const run = new ShadowRun(setup, directory, { mayFail: true, mayLeak: true, tick: () => ++now });
@@ -146,7 +185,11 @@ export async function runFaults(setup: ImageSetup, options: FaultRunOptions = {}
         { cause: error },
       );
     }
-  }, options);
+  };
+  const { limit = Infinity } = options;
+  const untouched = new FaultPlan(Infinity, options);
+  await scenario(untouched);
+  return faultLoop(scenario, { ...options, limit: Infinity, step: Math.max(1, Math.floor(untouched.calls / limit)) });
 }
 
 /** To the end, or to where the image cannot be opened. */

@@ -2,6 +2,8 @@ export { Directory } from './directory.ts';
 export { Disk } from './disk.ts';
 export { runCrash, runFaults, runShadow } from './engines.ts';
 export type { CrashOptions, FaultRunOptions } from './engines.ts';
+export { runEndurance } from './endurance.ts';
+export type { EnduranceOptions, EnduranceResult } from './endurance.ts';
 export { faultLoop, FaultPlan } from './fault-plan.ts';
 export type { CallKind, FaultOptions } from './fault-plan.ts';
 export type { ImageSetup } from './image-setup.ts';

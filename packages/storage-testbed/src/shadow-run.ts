@@ -41,6 +41,8 @@ export class ShadowRun {
   model: ContentModel;
   /** Operations that were done. */
   operations = 0;
+  /** Bytes that were written. */
+  written = 0;
   readonly #setup: ImageSetup;
   readonly #directory: Directory;
   readonly #options: ShadowOptions;
@@ -183,6 +185,7 @@ export class ShadowRun {
       case 'compressed': {
         const data = new Uint8Array(o.length);
         fillContent(data, o.tag);
+        this.written += o.length;
         if (o.op === 'write') await image.write?.(o.offset, data);
         else return accepted(image.writeCompressed?.(o.offset, data));
         return true;
