@@ -26,7 +26,7 @@ import { orIrqs } from '@emkit/qdev';
 import type { Irq } from '@emkit/qdev';
 import { ISA_SERIAL } from '@emkit/serial';
 import { buildSoftFloatModule } from '@emkit/softfloat';
-import { ENV, parseCpuOption, X86Target } from '@emkit/x86';
+import { CS, ENV, parseCpuOption, X86Target } from '@emkit/x86';
 import type { X86Cpu, X86Host } from '@emkit/x86';
 import { rtcProperties, setCmosMemory } from './cmos.ts';
 import { MAX_BIOS, MAX_MEMORY, MIN_MEMORY, PcError } from './options.ts';
@@ -66,6 +66,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   let acknowledge = (): number => 0xff;
   let ramRegion: MemoryRegion | undefined;
   let biosBlock: RamBlock | undefined;
+  let toldOfTripleFault = false;
   let memorySpace: AddressSpace | undefined;
   const tcg: Tcg = new Tcg({
     ramBytes: memorySize + biosSize,
@@ -97,7 +98,11 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     },
     acknowledgeInterrupt: () => acknowledge(),
     tsc: () => machine.aio.now('virtual') * (TSC_HZ / 1e9),
-    shutdown: () => undefined,
+    shutdown: () => {
+      // once: a guest may reset itself this way on purpose, again and again
+      if (!toldOfTripleFault) warnTripleFault(target!.cpu, options);
+      toldOfTripleFault = true;
+    },
     helperModule: buildSoftFloatModule(),
     ...(trace !== undefined ? { trace } : {}),
   });
@@ -245,6 +250,14 @@ function createVcpu(tcg: Tcg, cpu: X86Cpu): Vcpu {
       tcg.clearShutdown();
     },
   };
+}
+
+/** A reset whose reason nobody sees. */
+function warnTripleFault(cpu: X86Cpu, options: PcOptions): void {
+  const hex = (n: number, digits: number): string => (n >>> 0).toString(16).padStart(digits, '0');
+  options.warn?.(
+    `triple fault at ${hex(cpu.segSelector(CS), 4)}:${hex(cpu.eip, 8)}, which resets the machine; -no-reboot -d int shows the way there`,
+  );
 }
 
 /** The image ends at 4 GiB; its last 128 KiB also show at 1 MiB, in the PCI space that the PAM windows give way to. */
