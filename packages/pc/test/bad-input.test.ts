@@ -162,6 +162,12 @@ describe('guests that misbehave', () => {
     expect(await run(code, { warn: (text) => warnings.push(text) })).toEqual({ kind: 'reset' });
     expect(warnings).toEqual([expect.stringMatching(/^triple fault at [0-9a-f]{4}:00100027, /)]);
   });
+  it('cpu_reset logs the state that a triple fault loses', async () => {
+    let text = '';
+    const log = { items: new Set(['cpu_reset']), ranges: [], write: (more: string): void => void (text += more) };
+    await run([0x0f, 0x01, 0x1d, ...u32(BASE + 0x800), 0xb8, ...u32(0x12345678), 0xcc], { log });
+    expect(text).toMatch(/^CPU Reset \(CPU 0\)\nEAX=[\s\S]*\nTriple fault\nEAX=12345678 /);
+  });
   it('a jump to unmapped memory executes what the bus returns and ends in a fault', async () => {
     // no IDT: the invalid opcode FF FF becomes a triple fault
     expect(await run([0x0f, 0x01, 0x1d, ...u32(BASE + 0x800), 0xb8, ...u32(0xd0000000), 0xff, 0xe0])).toEqual({
