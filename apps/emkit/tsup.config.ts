@@ -11,7 +11,6 @@ export default defineConfig({
   clean: true,
   dts: false,
   noExternal: [/^@emkit\//],
-  banner: { js: '#!/usr/bin/env node' },
   esbuildOptions(options) {
     options.conditions = ['@emkit/source', 'import', 'module', 'default'];
     options.chunkNames = 'emkit-[name]-[hash]';

@@ -68,7 +68,12 @@ function dataFolder(o: Options, folder: string): string {
   const inner = join(o.dir, folder);
   return existsSync(inner) ? inner : o.dir;
 }
-const load = (...path: string[]): Uint8Array => gunzipSync(readFileSync(join(...path)));
+/** A file that the suite cannot do without. */
+function need(path: string): Buffer {
+  if (!existsSync(path)) fail(`${path} is missing: is this the folder of the suite?`);
+  return readFileSync(path);
+}
+const load = (...path: string[]): Uint8Array => gunzipSync(need(join(...path)));
 
 async function userRig(tier: Tier): Promise<UserRig> {
   if (tier === 'ir') return irUserRig();
@@ -102,13 +107,12 @@ function jobs(o: Options): Job[] {
     ]);
   }
   if (o.suite === '80286') {
+    const list = files(o, 'moo', '.MOO.gz');
+    const beside = join(o.dir, 'metadata.json');
     const metadata = JSON.parse(
-      readFileSync(
-        existsSync(join(o.dir, 'metadata.json')) ? join(o.dir, 'metadata.json') : join(o.dir, '..', 'metadata.json'),
-        'utf8',
-      ),
+      need(existsSync(beside) ? beside : join(o.dir, '..', 'metadata.json')).toString('utf8'),
     ) as MooMetadata;
-    return files(o, 'moo', '.MOO.gz').map((f) => {
+    return list.map((f) => {
       const name = f.replace('.MOO.gz', '');
       return [
         name,

@@ -93,8 +93,13 @@ describe('logs', () => {
       await run('-kernel', guest(loop(n), debugExit(0), HALT), '-device', 'isa-debug-exit', '-d', items, '-D', log);
       return readFileSync(log, 'latin1');
     };
-    const traced = await logOf('in_asm,op,cpu,exec', 100);
+    const traced = await logOf('in_asm,op,op_opt,cpu,exec', 100);
     for (const piece of ['IN:', 'OP:', 'EAX=', 'Trace 0:']) expect(traced).toContain(piece);
+    // DEC's flags are set in each form, but only the last set is seen
+    const [before, after] = ['OP:\n', 'OP after optimization and liveness analysis:\n'].map(
+      (head) => traced.split(head)[1]!.split('\n\n')[0]!,
+    );
+    expect(after!.length).toBeLessThan(before!.length);
     expect(await logOf('out_asm', 1_000_000)).toContain('OUT:');
   });
   it('-S waits for a debugger; C-a x still quits', async () => {

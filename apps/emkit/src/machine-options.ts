@@ -174,7 +174,9 @@ export function gdbOption(config: MachineConfig, token: Token): void {
   }
   const m = /^tcp:([^:,]*|\[[0-9a-fA-F:]+\]):(\d+)(?:,.*)?$/.exec(value);
   const port = m === null ? NaN : Number(m[2]);
-  if (m === null || !(port >= 0 && port <= 65535))
+  if (m !== null && port > 65535)
+    throw new OptionError(`${token.typed}: port must be in the range 0 to 65535`, 'for example -gdb tcp::1234');
+  if (m === null)
     throw new OptionError(
       `${token.typed}: '${value.split(':')[0]}' is not a valid char driver`,
       'for example -gdb tcp::1234 (listens on 127.0.0.1)',

@@ -45,7 +45,11 @@ export function parseRanges(typed: string, text: string): readonly AddressRange[
       );
     const range =
       m[2] === '..' ? { start: a, end: b } : m[2] === '+' ? { start: a, end: a + b - 1 } : { start: a - b + 1, end: a };
-    if (range.end < range.start || range.start < 0) throw new OptionError(`${typed}: Invalid range`);
+    if (range.end < range.start || range.start < 0)
+      throw new OptionError(
+        `${typed}: Invalid range`,
+        'the end is below the start; START..END, START+LENGTH or START-LENGTH',
+      );
     return range;
   });
 }

@@ -413,19 +413,21 @@ export const OPTIONS: readonly OptionSpec[] = [
   ),
 ];
 
+const NOTHING_YET = 'accepted: nothing is logged yet';
+
 /** Items of -d, QEMU's names. */
 export const LOG_ITEMS: readonly (readonly [string, string])[] = [
   ['out_asm', 'generated WebAssembly (text form) of each compiled region'],
   ['in_asm', 'guest assembly of each translation block'],
-  ['op', 'IR of each translation block'],
-  ['op_opt', 'IR after optimisation'],
+  ['op', 'IR of each translation block, as translated'],
+  ['op_opt', 'IR of each translation block, without what nobody sees'],
   ['int', 'interrupts and exceptions'],
   ['exec', 'each translation block when it is entered'],
   ['cpu', 'CPU registers before each translation block'],
-  ['mmu', 'page walks and TLB activity'],
-  ['pcall', 'protected-mode far calls, returns, task switches'],
-  ['cpu_reset', 'CPU state before a reset'],
-  ['unimp', 'what is not implemented'],
-  ['guest_errors', 'things a correct guest does not do'],
-  ['nochain', 'do not chain blocks, so that exec and cpu see each one'],
+  ['mmu', NOTHING_YET],
+  ['pcall', NOTHING_YET],
+  ['cpu_reset', 'CPU state before a reset, and at a triple fault'],
+  ['unimp', NOTHING_YET],
+  ['guest_errors', NOTHING_YET],
+  ['nochain', 'accepted: exec and cpu see each block as it is'],
 ];

@@ -63,6 +63,11 @@ export function tokenize(args: readonly string[]): Tokens {
       if (before?.format !== undefined) {
         spec = before;
         value = body.slice(equals + 1);
+        if (spec.format === 'json' && spec.name !== 'help' && value !== 'json')
+          throw new OptionError(
+            `${word}: unknown format '${value}'`,
+            `emkit --${spec.name}=json, or emkit --${spec.name}`,
+          );
       }
     }
     if (spec === undefined || (spec.own === true && !double)) throw unknownOption(word);

@@ -210,7 +210,12 @@ export class BlockCache {
       target.deliver();
       return null;
     }
+    if (trace !== undefined) {
+      trace.inAsm?.(pc, csBase, flags, this.#u8.subarray(host, host + Math.min(out.bytes, r.code.available)));
+      trace.op?.(pc, b.block);
+    }
     const block = b.finish();
+    trace?.opOptimised?.(pc, block);
     this.stats.translated++;
     const spans = out.bytes > r.code.available;
     // the second page's bytes come from device memory: not kept either
@@ -233,10 +238,6 @@ export class BlockCache {
       (to) => keep && this.#linkable(tb, to),
     );
     tb.terminator = this.#encoder.terminator;
-    if (trace !== undefined) {
-      trace.inAsm?.(pc, csBase, flags, this.#u8.subarray(host, host + Math.min(out.bytes, r.code.available)));
-      trace.op?.(pc, block);
-    }
     if (!keep) return tb;
     this.#codeEnd = end;
     this.#byHeader.set(tb.header, tb);

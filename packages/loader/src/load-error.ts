@@ -18,6 +18,13 @@ export type LoadErrorCode =
   | 'command-line-too-long'
   | 'too-many';
 
+/** The next step where the place of the error knows no better one. */
+const HINTS: Partial<Record<LoadErrorCode, string>> = {
+  truncated: 'the file is not whole: copy or fetch it again',
+  'wrong-class': 'give a 32-bit x86 kernel',
+  'wrong-machine': 'give a 32-bit x86 kernel',
+};
+
 export class LoadError extends Error {
   readonly kind = 'load' as const;
   readonly code: LoadErrorCode;
@@ -27,6 +34,6 @@ export class LoadError extends Error {
     super(message);
     this.name = 'LoadError';
     this.code = code;
-    this.hint = hint;
+    this.hint = hint ?? HINTS[code];
   }
 }

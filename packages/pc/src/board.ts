@@ -26,11 +26,12 @@ import { orIrqs } from '@emkit/qdev';
 import type { Irq } from '@emkit/qdev';
 import { ISA_SERIAL } from '@emkit/serial';
 import { buildSoftFloatModule } from '@emkit/softfloat';
-import { ENV, parseCpuOption, X86Target } from '@emkit/x86';
+import { CS, ENV, parseCpuOption, X86Target } from '@emkit/x86';
 import type { X86Cpu, X86Host } from '@emkit/x86';
 import { rtcProperties, setCmosMemory } from './cmos.ts';
+import { logLostState } from './log.ts';
 import { MAX_BIOS, MAX_MEMORY, MIN_MEMORY, PcError } from './options.ts';
-import type { PcOptions } from './options.ts';
+import type { LogOptions, PcOptions } from './options.ts';
 
 /** Where the PM registers are when no firmware has moved them. */
 export const PM_BASE = 0x600;
@@ -66,6 +67,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   let acknowledge = (): number => 0xff;
   let ramRegion: MemoryRegion | undefined;
   let biosBlock: RamBlock | undefined;
+  let toldOfTripleFault = false;
   let memorySpace: AddressSpace | undefined;
   const tcg: Tcg = new Tcg({
     ramBytes: memorySize + biosSize,
@@ -97,7 +99,12 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     },
     acknowledgeInterrupt: () => acknowledge(),
     tsc: () => machine.aio.now('virtual') * (TSC_HZ / 1e9),
-    shutdown: () => undefined,
+    shutdown: () => {
+      logLostState(options.log, target!.cpu, 'Triple fault');
+      // once: a guest may reset itself this way on purpose, again and again
+      if (!toldOfTripleFault) warnTripleFault(target!.cpu, options);
+      toldOfTripleFault = true;
+    },
     helperModule: buildSoftFloatModule(),
     ...(trace !== undefined ? { trace } : {}),
   });
@@ -113,7 +120,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     ...(options.noShutdown !== undefined ? { noShutdown: options.noShutdown } : {}),
     ...icountOptions(options),
   });
-  machine.setVcpu(createVcpu(tcg, cpu));
+  machine.setVcpu(createVcpu(tcg, cpu, options.log));
   // DMA and loaders write RAM behind the translator's back
   biosBlock?.dirty.setCodeListener(null);
   ramBlockOf(ramRegion!).dirty.setCodeListener((offset, length) => tcg.ramWritten(tcg.ramBase + offset, length));
@@ -230,7 +237,7 @@ function icountOptions(options: PcOptions): { icountShift?: number; icountWarp?:
   return { icountShift: icount.shift === 'auto' ? 3 : icount.shift, icountWarp: !icount.sleep };
 }
 
-function createVcpu(tcg: Tcg, cpu: X86Cpu): Vcpu {
+function createVcpu(tcg: Tcg, cpu: X86Cpu, log: LogOptions | undefined): Vcpu {
   return {
     run: (budget) => REASONS[tcg.run(budget)],
     stop: () => tcg.stop(),
@@ -241,10 +248,19 @@ function createVcpu(tcg: Tcg, cpu: X86Cpu): Vcpu {
       return tcg.hot.stats.compileMs * 1e6;
     },
     reset: () => {
+      logLostState(log, cpu, 'CPU Reset (CPU 0)');
       cpu.reset();
       tcg.clearShutdown();
     },
   };
+}
+
+/** A reset whose reason nobody sees. */
+function warnTripleFault(cpu: X86Cpu, options: PcOptions): void {
+  const hex = (n: number, digits: number): string => (n >>> 0).toString(16).padStart(digits, '0');
+  options.warn?.(
+    `triple fault at ${hex(cpu.segSelector(CS), 4)}:${hex(cpu.eip, 8)}, which resets the machine; -no-reboot -d int,cpu_reset shows the way there`,
+  );
 }
 
 /** The image ends at 4 GiB; its last 128 KiB also show at 1 MiB, in the PCI space that the PAM windows give way to. */

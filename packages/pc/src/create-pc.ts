@@ -17,6 +17,7 @@ import type { PcOptions } from './options.ts';
 export type PcExit =
   | { readonly kind: 'shutdown' }
   | { readonly kind: 'reset' }
+  /** isa-debug-exit: `code` is (value << 1) | 1 already. */
   | { readonly kind: 'debug-exit'; readonly code: number }
   | { readonly kind: 'quit' }
   | { readonly kind: 'guest-error'; readonly message: string };

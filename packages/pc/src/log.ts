@@ -2,6 +2,7 @@
 import type { TcgTrace } from '@emkit/accel-tcg';
 import { print } from '@emkit/ir';
 import { disassemble, GLOBALS_32, HF_CS32 } from '@emkit/x86';
+import type { X86Cpu } from '@emkit/x86';
 import type { Board } from './board.ts';
 import { formatCpu } from './format-cpu.ts';
 import type { LogOptions } from './options.ts';
@@ -25,8 +26,14 @@ export function createTrace(log: LogOptions | undefined, board: () => Board | un
           },
         }
       : {}),
-    ...(has('op') || has('op_opt')
-      ? { op: (pc, block) => void (wanted(pc) && log.write(`OP:\n${print(block, GLOBALS_32)}\n`)) }
+    ...(has('op') ? { op: (pc, block) => void (wanted(pc) && log.write(`OP:\n${print(block, GLOBALS_32)}\n`)) } : {}),
+    ...(has('op_opt')
+      ? {
+          opOptimised: (pc, block) =>
+            void (
+              wanted(pc) && log.write(`OP after optimization and liveness analysis:\n${print(block, GLOBALS_32)}\n`)
+            ),
+        }
       : {}),
     ...(has('out_asm')
       ? {
@@ -48,6 +55,11 @@ export function createTrace(log: LogOptions | undefined, board: () => Board | un
       : {}),
     ...(has('int') ? { event: (event: string, text: string) => log.write(`${event}: ${text}\n`) } : {}),
   };
+}
+
+/** `-d cpu_reset`: the state that a reset or a triple fault is about to lose. */
+export function logLostState(log: LogOptions | undefined, cpu: X86Cpu, event: string): void {
+  if (log?.items.has('cpu_reset') === true) log.write(`${event}\n${formatCpu(cpu)}`);
 }
 
 function listing(bytes: Uint8Array, pc: number, linear: number, bits: 16 | 32): string {

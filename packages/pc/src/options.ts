@@ -1,6 +1,5 @@
 /**
- * What a PC is made of, as the embedder says it: plain values, bytes and small host objects. The command line app's
- * port (`machine-port.ts` there) is the same shape.
+ * What a PC is made of, as the embedder says it: plain values, bytes and small host objects.
  */
 
 /** The host side of a character device; no call blocks. */
@@ -17,14 +16,16 @@ export interface SerialBackend {
 
 export interface DeviceOption {
   readonly driver: string;
+  /** Integers are in the spelling of the user. */
   readonly properties: ReadonlyMap<string, string>;
+  /** For a property `chardev`. */
   readonly backend?: SerialBackend | undefined;
   /** The option as typed, for messages. */
   readonly typed: string;
 }
 
 export interface RtcOptions {
-  /** Milliseconds since 1970 at start; undefined: the host's time. */
+  /** Milliseconds since 1970 that the clock shows at start, as if in the guest's zone; undefined: the host's time in `zone`. */
   readonly startMs: number | undefined;
   readonly zone: 'utc' | 'localtime';
   readonly clock: 'host' | 'rt' | 'vm';
@@ -64,11 +65,15 @@ export interface PcOptions {
   readonly rtc?: RtcOptions;
   readonly icount?: IcountOptions | undefined;
   readonly log?: LogOptions | undefined;
+  /** A guest reset ends the run (`run` gives kind 'reset'). */
   readonly noReboot?: boolean;
+  /** A guest power-off pauses the machine instead of ending the run. */
   readonly noShutdown?: boolean;
+  /** Do not start the CPU. */
   readonly startPaused?: boolean;
   /** 'auto' (default), or one tier only: for tests and comparisons. */
   readonly tier?: 'auto' | 'cold' | 'hot';
+  /** Things worth a line for a person: warnings of the loader, unusual guest behaviour. */
   warn?(text: string): void;
 }
 

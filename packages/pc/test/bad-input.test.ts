@@ -119,6 +119,10 @@ describe('kernels that are refused', () => {
     for (const length of [40, 100, whole.length >> 1])
       expect(await refusal({ kernel: { name: 'cut', bytes: whole.subarray(0, length) } })).toContain('cut');
   });
+  it('a refusal names the next step', async () => {
+    const kernel = { name: 'cut', bytes: demoGuest().subarray(0, 40) };
+    await expect(createPc(small({ kernel }))).rejects.toMatchObject({ hint: expect.stringContaining('not whole') });
+  });
   it('an initrd larger than RAM', async () => {
     const message = await refusal({
       kernel: guest([0xf4]),
@@ -153,7 +157,16 @@ describe('kernels that are refused', () => {
 describe('guests that misbehave', () => {
   it('a triple fault resets', async () => {
     // lidt [empty]; int3
-    expect(await run([0x0f, 0x01, 0x1d, ...u32(BASE + 0x800), 0xcc])).toEqual({ kind: 'reset' });
+    const warnings: string[] = [];
+    const code = [0x0f, 0x01, 0x1d, ...u32(BASE + 0x800), 0xcc];
+    expect(await run(code, { warn: (text) => warnings.push(text) })).toEqual({ kind: 'reset' });
+    expect(warnings).toEqual([expect.stringMatching(/^triple fault at [0-9a-f]{4}:00100027, /)]);
+  });
+  it('cpu_reset logs the state that a triple fault loses', async () => {
+    let text = '';
+    const log = { items: new Set(['cpu_reset']), ranges: [], write: (more: string): void => void (text += more) };
+    await run([0x0f, 0x01, 0x1d, ...u32(BASE + 0x800), 0xb8, ...u32(0x12345678), 0xcc], { log });
+    expect(text).toMatch(/^CPU Reset \(CPU 0\)\nEAX=[\s\S]*\nTriple fault\nEAX=12345678 /);
   });
   it('a jump to unmapped memory executes what the bus returns and ends in a fault', async () => {
     // no IDT: the invalid opcode FF FF becomes a triple fault
