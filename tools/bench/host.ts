@@ -2,7 +2,6 @@
 import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus, loadavg, type as osType, release } from 'node:os';
 import { ROOT } from './bundle.ts';
-import type { Emulator } from './emulators.ts';
 
 export interface HostFacts {
   readonly date: string;
@@ -12,13 +11,13 @@ export interface HostFacts {
   readonly versions: readonly string[];
 }
 
-export function hostFacts(emulators: readonly Emulator[]): HostFacts {
+export function hostFacts(programs: readonly { readonly name: string; readonly version: string }[]): HostFacts {
   return {
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} threads, ${osType()} ${release()}`,
     node: `Node ${process.versions.node}, V8 ${process.versions.v8}`,
     load: loadavg()[0],
-    versions: emulators.map(({ name, version }) => `${name} ${version}`),
+    versions: programs.map(({ name, version }) => `${name} ${version}`),
   };
 }
 

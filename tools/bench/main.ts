@@ -1,9 +1,10 @@
 /**
- * npm run bench -- cpu | boot | profile: emkit's speed beside QEMU's TCG and v86 on the same guests (docs/performance).
+ * npm run bench -- cpu | boot | storage | profile: emkit's speed beside QEMU's TCG, v86 and qemu-img on the same work (docs/performance).
  * Exit code: 0; 1 when a checksum differs, a guest does not finish or a peer is missing; 2 for a wrong command line.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { spawnSync } from 'node:child_process';
 import { ensureKernel } from '../fetch-kernel/fetch-kernel.mjs';
 import { runBoot } from './boot-bench.ts';
 import { bootReport } from './boot-report.ts';
@@ -17,9 +18,12 @@ import type { HostFacts } from './host.ts';
 import { resultMarkdown, writeMarkdown } from './markdown.ts';
 import type { Result } from './markdown.ts';
 import { parseOptions, USAGE, UsageError } from './options.ts';
-import type { BootOptions, CommonOptions, CpuOptions } from './options.ts';
+import type { BootOptions, CommonOptions, CpuOptions, StorageOptions } from './options.ts';
 import { hottest } from './profile.ts';
 import type { CpuProfile } from './profile.ts';
+import { runStorage } from './storage-bench.ts';
+import { storageReport } from './storage-report.ts';
+import { STORAGE_WORK } from './storage-work.ts';
 import { ms, textTable } from './table.ts';
 
 const note = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
@@ -44,7 +48,7 @@ function startFacts(emulators: readonly Emulator[]): HostFacts {
 
 /** Prints, writes the files that were asked for, and gives the exit code. */
 function finish(
-  options: CommonOptions,
+  options: Pick<CommonOptions, 'json' | 'markdown'>,
   name: string,
   what: string,
   facts: HostFacts,
@@ -102,6 +106,36 @@ async function boot(options: BootOptions): Promise<number> {
   });
 }
 
+/** The peer is qemu-img, and emkit-img is the bundle that `npm run build` made. */
+async function storage(options: StorageOptions): Promise<number> {
+  const bundle = join(ROOT, 'apps/emkit-img/dist/emkit-img.js');
+  if (!existsSync(bundle)) throw new UsageError('emkit-img is not built: npm run build');
+  const version = spawnSync('qemu-img', ['--version'], { encoding: 'utf8' }).stdout?.split('\n')[0];
+  if (version === undefined || version === '')
+    throw new MissingPeer('qemu-img is not installed', 'apt-get install qemu-utils');
+  const facts = hostFacts([
+    { name: 'emkit', version: gitCommit() ?? '(unknown version)' },
+    { name: 'qemu-img', version },
+  ]);
+  note(`${facts.machine}; ${facts.node}; ${facts.versions.join(', ')}`);
+  if (isBusy(facts)) note(`the machine is busy (load average ${facts.load.toFixed(1)}): expect noise`);
+  const { only, rounds, mib } = options;
+  const work = STORAGE_WORK.filter(({ name }) => only === undefined || only.some((part) => name.includes(part)));
+  if (work.length === 0)
+    throw new UsageError(`no operation is called that; there are: ${STORAGE_WORK.map((w) => w.name).join(', ')}`);
+  const folder = resolve(options.folder ?? join(ROOT, '.cache/bench', `storage-${mib}`));
+  mkdirSync(folder, { recursive: true });
+  const sides = [
+    { name: 'emkit', command: [process.execPath, bundle] },
+    { name: 'qemu-img', command: ['qemu-img'] },
+  ] as const;
+  const run = await runStorage({ sides, work, rounds, folder, mib, note });
+  const what = `${mib} MiB image, ${rounds} round${rounds === 1 ? '' : 's'}, whole processes with their start`;
+  return finish(options, 'storage', what, facts, storageReport(run, work), {
+    samples: Object.fromEntries(run.samples),
+  });
+}
+
 function profile(files: readonly string[]): number {
   for (const file of files) {
     const rows = hottest(JSON.parse(readFileSync(file, 'utf8')) as CpuProfile, 30);
@@ -123,6 +157,7 @@ try {
     const options = parseOptions(words);
     if (options.command === 'cpu') process.exitCode = await cpu(options);
     else if (options.command === 'boot') process.exitCode = await boot(options);
+    else if (options.command === 'storage') process.exitCode = await storage(options);
     else process.exitCode = profile(options.files);
   }
 } catch (error) {

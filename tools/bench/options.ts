@@ -5,10 +5,12 @@ import { ALL_WORKLOADS } from './workloads.ts';
 
 export const USAGE = `usage: npm run bench -- cpu  [--elf FILE] [--scale N] [--only a,b] [common options]
        npm run bench -- boot [--kernel FILE --initrd FILE] [--append TEXT] [common options]
+       npm run bench -- storage [--only a,b] [--size MIB] [--folder DIR] [--rounds N] [--json FILE] [--markdown FILE]
        npm run bench -- profile FILE.cpuprofile ...
 
 cpu      the benchmark guest: time per workload, speed ratios and their geometric means
 boot     a Linux kernel to its shell prompt; by default Debian's, as npm start has it
+storage  emkit-img beside qemu-img: conversions, checks, random reads and writes on an image of 1 GiB, half of it random
 profile  where the time of a run with --cpu-prof went
 
 common options
@@ -23,7 +25,12 @@ common options
 cpu options
   --elf FILE        the guest (default ../shared/bench/bench32.elf beside the repository)
   --scale N         percent of the guest's full work (default 50)
-  --only a,b        these workloads only`;
+  --only a,b        these workloads only
+
+storage options
+  --only a,b        operations whose names contain one of these
+  --size MIB        of the image (default 1024)
+  --folder DIR      where the images are made and kept (default .cache/bench/storage)`;
 
 /** A command line that is refused; the message says why. */
 export class UsageError extends Error {
@@ -54,6 +61,16 @@ export interface BootOptions extends CommonOptions {
   readonly append: string;
 }
 
+export interface StorageOptions {
+  readonly command: 'storage';
+  readonly only: readonly string[] | undefined;
+  readonly mib: number;
+  readonly folder: string | undefined;
+  readonly rounds: number;
+  readonly json: string | undefined;
+  readonly markdown: string | undefined;
+}
+
 export interface ProfileOptions {
   readonly command: 'profile';
   readonly files: readonly string[];
@@ -65,13 +82,14 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
   boot: ['--kernel', '--initrd', '--append'],
 };
 
-export function parseOptions(words: readonly string[]): CpuOptions | BootOptions | ProfileOptions {
+export function parseOptions(words: readonly string[]): CpuOptions | BootOptions | StorageOptions | ProfileOptions {
   const [command, ...rest] = words;
-  if (command === undefined) throw new UsageError('say what to run: cpu, boot or profile');
+  if (command === undefined) throw new UsageError('say what to run: cpu, boot, storage or profile');
   if (command === 'profile') {
     if (rest.length === 0) throw new UsageError('profile needs a file');
     return { command, files: rest };
   }
+  if (command === 'storage') return storageOptions(rest);
   const own = OWN[command];
   if (own === undefined) throw new UsageError(`unknown benchmark '${command}'`);
   const given = collect(rest, [...COMMON, ...own]);
@@ -92,6 +110,19 @@ export function parseOptions(words: readonly string[]): CpuOptions | BootOptions
   const initrd = given.get('--initrd');
   if ((kernel === undefined) !== (initrd === undefined)) throw new UsageError('--kernel and --initrd go together');
   return { command: 'boot', ...common, kernel, initrd, append: given.get('--append') ?? 'console=ttyS0' };
+}
+
+function storageOptions(words: readonly string[]): StorageOptions {
+  const given = collect(words, ['--only', '--size', '--folder', '--rounds', '--json', '--markdown']);
+  return {
+    command: 'storage',
+    only: given.get('--only')?.split(','),
+    mib: count('--size', given.get('--size') ?? '1024', 1 << 20),
+    folder: given.get('--folder'),
+    rounds: count('--rounds', given.get('--rounds') ?? '3', 1000),
+    json: given.get('--json'),
+    markdown: given.get('--markdown'),
+  };
 }
 
 /** Every option has a value: `--name value` or `--name=value`. */

@@ -39,6 +39,8 @@ export const LAYERS: readonly Layer[] = [
   },
   { name: '80286', command: `npm run -s conformance -- 80286 ${VECTORS}/80286 --tier both`, limit: 600 },
   { name: 'test386', command: `npm run -s conformance -- test386 ${VECTORS}/test386 --tier both`, limit: 300 },
+  { name: 'disk-images', command: `npm run -s conformance -- disk-images ${VECTORS}/disk-images`, limit: 300 },
+  { name: 'crash', command: 'node_modules/.bin/tsx --conditions=@emkit/source tools/storage/crash-ci.ts', limit: 400 },
   { name: 'fuzz', command: 'npm run -s fuzz -- all --seconds 5 --seed 1', limit: 300 },
-  { name: 'e2e', command: 'npm run -s test:e2e --', limit: 900, alone: true, vitest: true },
+  { name: 'e2e', command: 'npm run -s test:e2e --', limit: 1200, alone: true, vitest: true },
 ];

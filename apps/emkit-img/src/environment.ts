@@ -1,0 +1,28 @@
+/** The world of this tool: the block environment with its secrets and warnings, and what it does to files besides. */
+import { existsSync, rmSync } from 'node:fs';
+import type { BlockEnvironment } from '@emkit/block';
+import { diskUsage, isSameFile, nodeEnvironment, parseSecrets } from '@emkit/block-node';
+import type { Storage } from '@emkit/storage';
+import type { Tool } from './tool.ts';
+
+export interface Environment {
+  readonly block: BlockEnvironment;
+  secret(id: string): Uint8Array;
+  exists(filename: string): boolean;
+  /** Removes a file that a command made and did not finish. */
+  remove(filename: string): void;
+  isSameFile(a: string, b: string): boolean;
+  actualSize(file: Storage): number | undefined;
+}
+
+export async function createEnvironment(tool: Tool, objects: readonly string[]): Promise<Environment> {
+  const secret = parseSecrets(objects);
+  return {
+    block: nodeEnvironment({ blocking: true, secret, warn: (line) => tool.say(line) }),
+    secret,
+    exists: existsSync,
+    remove: (filename) => rmSync(filename, { force: true }),
+    isSameFile,
+    actualSize: ({ name }) => diskUsage(name),
+  };
+}

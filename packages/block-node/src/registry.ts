@@ -1,0 +1,18 @@
+/** Every disk format of emkit with Node's codecs, in the order in which a probe asks them. */
+import { createRegistry, type Registry } from '@emkit/block';
+import { createLuksDriver } from '@emkit/luks';
+import { createQcow2 } from '@emkit/qcow2';
+import { qed } from '@emkit/qed';
+import { raw } from '@emkit/raw';
+import { createVmdkDriver } from '@emkit/vmdk';
+import { nodeAesProvider, nodeGrainCodec, nodeQcow2Codecs } from './codecs.ts';
+
+export function allFormats(): Registry {
+  return createRegistry([
+    createQcow2(nodeQcow2Codecs),
+    createVmdkDriver(nodeGrainCodec),
+    qed,
+    createLuksDriver({ aes: nodeAesProvider }),
+    raw,
+  ]);
+}
