@@ -1,14 +1,13 @@
 export type { AesKey, AesProvider } from './aes.ts';
 export type { HashName, IterationMeter } from './hash.ts';
 export { createLegacyAesCipher } from './legacy-aes.ts';
-export { MAX_ITERATIONS, SECTOR_SIZE } from './limits.ts';
+export { MAX_ITERATIONS } from './limits.ts';
 export { amendLuks } from './luks-amend.ts';
 export type { AmendLuksOptions, LuksArea } from './luks-amend.ts';
 export { createLuksDriver, luks } from './luks-driver.ts';
-export { parseLuksHeader } from './luks-header.ts';
 export type { KeySlot, LuksHeader } from './luks-header.ts';
 export { luksInfo } from './luks-info.ts';
-export { createLuks, openLuks, parseLuksOptions } from './luks-volume.ts';
+export { createLuks, luksPayloadOffset, openLuks, readLuksHeader } from './luks-volume.ts';
 export type { CreateLuksDependencies, LuksOptions, NewVolume, OpenedVolume, VolumeReader } from './luks-volume.ts';
 export { createSectorCipher } from './sector-cipher.ts';
 export type { CipherMode, IvGenerator, SectorCipher, SectorCipherOptions } from './sector-cipher.ts';

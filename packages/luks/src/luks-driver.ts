@@ -103,8 +103,7 @@ export function createLuksDriver(dependencies: CreateLuksDependencies = {}): Blo
     },
 
     async measure(options) {
-      const { keyBytes } = parseLuksOptions(options.options ?? {});
-      const required = luksPayloadOffset(keyBytes) + options.size;
+      const required = luksPayloadOffset(options.options ?? {}) + options.size;
       return { required, fullyAllocated: required };
     },
   };

@@ -95,9 +95,10 @@ const DIGEST_TIME = 125;
 const slotSectors = (keyBytes: number): number =>
   Math.ceil(materialSectors(keyBytes, STRIPES) / ALIGN_SECTORS) * ALIGN_SECTORS;
 
-/** Bytes before the payload of a new volume. */
-export const luksPayloadOffset = (keyBytes: number): number =>
-  (ALIGN_SECTORS + slotSectors(keyBytes) * SLOT_COUNT) * SECTOR_SIZE;
+/** Bytes before the payload of a new volume. Throws `invalid-option` for options that cannot be. */
+export const luksPayloadOffset = (options: LuksOptions): number => payloadOffset(parseLuksOptions(options).keyBytes);
+
+const payloadOffset = (keyBytes: number): number => (ALIGN_SECTORS + slotSectors(keyBytes) * SLOT_COUNT) * SECTOR_SIZE;
 
 export async function createLuks(
   passphrase: Uint8Array,
@@ -131,7 +132,7 @@ export async function createLuks(
     ivgen: parameters.ivgen,
     ivgenHash: parameters.ivgenHash,
     hash,
-    payloadSector: luksPayloadOffset(keyBytes) / SECTOR_SIZE,
+    payloadSector: payloadOffset(keyBytes) / SECTOR_SIZE,
     keyBytes,
     digest: await masterKeyDigest({ hash, digestSalt, digestIterations }, masterKey),
     digestSalt,

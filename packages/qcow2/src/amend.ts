@@ -1,5 +1,5 @@
 /** Other options for an image that exists: as far as qemu-img 7.2 amends them. Alone: nobody else is inside. */
-import { BlockError, type IoOptions } from '@emkit/storage';
+import { BlockError, type BlockImage } from '@emkit/storage';
 import {
   AUTOCLEAR_DATA_FILE_RAW,
   COMPAT_LAZY_REFCOUNTS,
@@ -17,7 +17,7 @@ import type { ImageParts } from './parts.ts';
 import { changeRefcountWidth } from './refcount-width.ts';
 import { resizeImage } from './resize.ts';
 
-export type AmendExtra = IoOptions & { readonly onProgress?: (done: number) => void; readonly force?: boolean };
+export type AmendExtra = NonNullable<Parameters<NonNullable<BlockImage['amend']>>[1]>;
 type Options = Readonly<Record<string, string>>;
 
 /** Amendable, but not options of `create`. */

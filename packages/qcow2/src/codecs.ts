@@ -5,6 +5,7 @@
  * zlib clusters are raw deflate streams; QEMU writes them with a window of 4 KiB (`windowBits` 12) and reads any, since it inflates a
  * cluster in one piece. zstd clusters are one frame or more; behind the data, up to the end of the sector, there may be anything.
  */
+import type { AesProvider } from '@emkit/luks';
 import { BlockError } from '@emkit/storage';
 import { deflateSync, Inflate, inflateSync } from 'fflate';
 import { zstdLength } from './zstd-frame.ts';
@@ -18,6 +19,8 @@ export interface Codecs {
   zstdCompress(data: Uint8Array): Promise<Uint8Array> | Uint8Array;
   /** Exactly `length` bytes from zstd frames and nothing else; rejects otherwise. */
   zstdDecompress(data: Uint8Array, length: number): Promise<Uint8Array> | Uint8Array;
+  /** AES of encrypted images; default: that of @emkit/luks. */
+  readonly aes?: AesProvider | undefined;
 }
 
 export const DEFAULT_CODECS: Codecs = {

@@ -20,6 +20,8 @@ const MIN_CACHE_BYTES = 64 * 1024;
 const MAX_CACHE_BYTES = 1024 * 1024 * 1024;
 /** QEMU has these too; they change nothing here: tables are cached in pieces of one size and given back by use, not by time. */
 const WITHOUT_EFFECT = ['l2-cache-entry-size', 'cache-clean-interval', 'cache-size'];
+/** The secret itself comes with the open options, and the format stands in the header. */
+const ENCRYPTION = ['encrypt.format', 'encrypt.key-secret'];
 
 export function parseDriverOptions(given: Readonly<Record<string, string>> = {}): DriverOptions {
   const options = new Map(Object.entries(given));
@@ -50,7 +52,7 @@ export function parseDriverOptions(given: Readonly<Record<string, string>> = {})
     l2CacheBytes: bytes('l2-cache-size', DEFAULT_L2_CACHE_BYTES),
     refcountCacheBytes: bytes('refcount-cache-size', DEFAULT_REFCOUNT_CACHE_BYTES),
   };
-  for (const name of WITHOUT_EFFECT) options.delete(name);
+  for (const name of [...WITHOUT_EFFECT, ...ENCRYPTION]) options.delete(name);
   const [unknown] = options.keys();
   if (unknown !== undefined)
     throw new BlockError('invalid-option', `Block format 'qcow2' does not support the option '${unknown}'`);

@@ -5,6 +5,8 @@ import {
   checkRange,
   type BlockImage,
   type BlockStatus,
+  type CheckOptions,
+  type CheckResult,
   type ImageInfo,
   type IoOptions,
   type Reference,
@@ -12,6 +14,7 @@ import {
   type BitmapStore,
   type Storage,
 } from '@emkit/storage';
+import { checkCore } from './check-core.ts';
 import type { Qcow2Core } from './core.ts';
 import { imageInfo } from './info.ts';
 import { NORMAL } from './l2-entry.ts';
@@ -137,6 +140,16 @@ export class Qcow2Image implements BlockImage {
   async info(): Promise<ImageInfo> {
     this.core.checkOpen();
     return imageInfo(this.core, this.parts);
+  }
+
+  async check(options?: CheckOptions): Promise<CheckResult> {
+    const { core, parts } = this;
+    core.checkOpen();
+    return core.gate.alone(async () => {
+      const result = await checkCore(core, options);
+      if (options?.repair !== undefined) await parts.snapshots?.reload();
+      return result;
+    });
   }
 
   setBacking(backing: Storage | undefined): void {

@@ -1,18 +1,17 @@
-/** The parts of an image that have packages of files of their own: snapshots, bitmaps, encryption, check and repair. Where they join. */
-import {
-  BlockError,
-  type BitmapStore,
-  type JsonValue,
-  type CreateOptions,
-  type OpenOptions,
-  type SnapshotStore,
-} from '@emkit/storage';
+/** The parts of an image that have files of their own: snapshots, bitmaps, encryption, check and repair. Where they join. */
+import { BlockError, isBlockError, type BitmapStore, type JsonValue, type OpenOptions } from '@emkit/storage';
 import type { AmendExtra } from './amend.ts';
-import { CRYPT_NONE, INCOMPAT_DIRTY } from './constants.ts';
+import { openBitmaps, type Qcow2Bitmaps } from './bitmaps.ts';
+import { checkCore } from './check-core.ts';
+import { INCOMPAT_DIRTY } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
+import { openEncryption } from './encryption.ts';
+import { openSnapshots, Qcow2Snapshots } from './snapshots.ts';
+
+export { createEncryption, measureEncryption } from './encryption.ts';
 
 export interface ImageParts {
-  readonly snapshots?: SnapshotStore | undefined;
+  readonly snapshots?: Qcow2Snapshots | undefined;
   readonly bitmaps?: BitmapStore | undefined;
   /** "bitmaps" and "encrypt" of the format-specific information. */
   readonly info?: (() => { bitmaps?: JsonValue; encrypt?: JsonValue }) | undefined;
@@ -26,30 +25,47 @@ export interface ImageParts {
 
 /** When the tables are loaded; `core.writable` says whether anything may be changed. */
 export async function openParts(core: Qcow2Core, options: OpenOptions): Promise<ImageParts> {
-  if (core.header.cryptMethod !== CRYPT_NONE && options.metadataOnly !== true)
-    throw new BlockError('unsupported-feature', 'encrypted images cannot be read yet', { field: 'crypt_method' });
-  if (
-    core.writable !== undefined &&
-    (core.header.incompatibleFeatures & INCOMPAT_DIRTY) !== 0n &&
-    options.forCheck !== true
-  )
-    throw new BlockError('unsupported-feature', 'the image is dirty and must be repaired before it is written');
-  return {};
+  const isDirty = (core.header.incompatibleFeatures & INCOMPAT_DIRTY) !== 0n;
+  const forCheck = options.forCheck === true;
+  if (core.writable !== undefined && isDirty) {
+    if (forCheck) core.keepsDirty = true;
+    else await repairDirty(core, options);
+  }
+  const encryption = await openEncryption(core, options);
+  const snapshots = await tolerant(forCheck, () => openSnapshots(core));
+  const bitmaps = await tolerant(forCheck, () => openBitmaps(core, core.writable !== undefined && !forCheck));
+  return {
+    snapshots: snapshots ?? new Qcow2Snapshots(core, []),
+    bitmaps,
+    info: () => extraInfo(bitmaps, encryption?.info()),
+    beforeResize: (size) => bitmaps?.beforeResize(size) ?? Promise.resolve(),
+    amendEncryption: encryption?.amend,
+    close: () => bitmaps?.close() ?? Promise.resolve(),
+  };
 }
 
-/** Of an image that is being created, before it has its size: `encrypt.*` and `encryption` as they were given. */
-export async function createEncryption(
-  _core: Qcow2Core,
-  _encryption: ReadonlyMap<string, string>,
-  _options: CreateOptions,
-): Promise<void> {
-  throw new BlockError('unsupported-feature', 'encrypted images cannot be made yet');
+function extraInfo(
+  bitmaps: Qcow2Bitmaps | undefined,
+  encrypt: JsonValue | undefined,
+): { bitmaps?: JsonValue; encrypt?: JsonValue } {
+  const list = bitmaps?.info();
+  return { ...(list === undefined ? {} : { bitmaps: list }), ...(encrypt === undefined ? {} : { encrypt }) };
 }
 
-/** Bytes of the encryption header, in whole clusters. */
-export async function measureEncryption(
-  _encryption: ReadonlyMap<string, string>,
-  _clusterSize: number,
-): Promise<number> {
-  return 0;
+/** For a check, a table that cannot be read is a finding and no reason to refuse. */
+async function tolerant<T>(forCheck: boolean, body: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await body();
+  } catch (error) {
+    if (forCheck && isBlockError(error) && (error.kind === 'invalid-format' || error.kind === 'corrupt-image'))
+      return undefined;
+    throw error;
+  }
+}
+
+/** Not closed in order: refcounts and flags are made right before anything is written. */
+async function repairDirty(core: Qcow2Core, options: OpenOptions): Promise<void> {
+  const result = await checkCore(core, { repair: 'all', signal: options.signal });
+  if (result.checkErrors > 0) throw new BlockError('corrupt-image', 'Could not repair dirty image');
+  if (result.corruptions > 0) core.keepsDirty = true;
 }
