@@ -14,14 +14,39 @@ import { Qcow2Image } from './image.ts';
 import { writeCompressed } from './compressed-write.ts';
 import { alone, makeEmpty, setBackingReference } from './maintenance.ts';
 import { buildGuard } from './load.ts';
+import { NORMAL } from './l2-entry.ts';
+import { checkRun } from './read.ts';
 import { resizeImage } from './resize.ts';
 import { writeGuest } from './write.ts';
 import { discardGuest, unallocateGuest, zeroGuest } from './zero.ts';
 
 export class WritableQcow2Image extends Qcow2Image implements WritableStorage {
   /** Hot path. */
-  write(offset: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
-    return this.#change(offset, buffer.length, options, () => writeGuest(this.core, offset, buffer, options));
+  async write(offset: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
+    const { core } = this;
+    const { length } = buffer;
+    const isCommon = Number.isInteger(offset) && offset >= 0 && offset + length <= core.size && length > 0;
+    if (!isCommon || core.gate.closed !== undefined || core.isClosed || core.isCorrupt || core.guard === undefined)
+      return this.#change(offset, length, options, () => writeGuest(core, offset, buffer, options));
+    checkAborted(options?.signal);
+    const generation = core.gate.enter();
+    try {
+      core.onWrite?.(offset, length);
+      const piece = core.l2Piece(offset);
+      const file = core.dataFile;
+      if (piece !== undefined && !(piece instanceof Promise) && core.cipher === undefined && file.write !== undefined) {
+        const run = core.map(piece, offset, length, true);
+        if (run.type === NORMAL && run.isCopied && run.length === length) {
+          checkRun(core, run, offset);
+          core.checkOverlap(run.host, length);
+          await file.write(run.host, buffer, options);
+          return;
+        }
+      }
+      await writeGuest(core, offset, buffer, options);
+    } finally {
+      core.gate.leave(generation);
+    }
   }
 
   writeZeroes(offset: number, length: number, options?: ZeroOptions): Promise<void> {
