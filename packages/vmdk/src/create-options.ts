@@ -21,12 +21,12 @@ export const CREATE_OPTIONS: readonly OptionSpec[] = [
   { name: 'backing_fmt', type: 'string', help: "Must be 'vmdk' if present" },
   { name: 'compat6', type: 'bool', default: 'off', help: 'VMDK version 6 image' },
   { name: 'hwversion', type: 'string', default: 'undefined', help: 'VMDK hardware version' },
+  { name: 'toolsversion', type: 'string', help: 'VMware guest tools version' },
   {
     name: 'subformat',
     type: 'string',
     help: 'VMDK flat extent format, can be one of {monolithicSparse (default) | monolithicFlat | twoGbMaxExtentSparse | twoGbMaxExtentFlat | streamOptimized} ',
   },
-  { name: 'toolsversion', type: 'string', help: 'VMware guest tools version' },
   { name: 'zeroed_grain', type: 'bool', help: 'Enable efficient zero writes using the zeroed-grain GTE feature' },
 ];
 

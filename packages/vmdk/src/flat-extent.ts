@@ -85,7 +85,7 @@ export class VoidExtent implements VmdkExtent {
   }
 
   read(at: number, buffer: Uint8Array): Promise<void> {
-    if (!this.#isReadable) return Promise.reject(this.#refusal(at));
+    if (!this.#isReadable) return Promise.reject(this.#refusal(at, 'refused'));
     buffer.fill(0);
     return Promise.resolve();
   }
@@ -95,7 +95,7 @@ export class VoidExtent implements VmdkExtent {
   }
 
   writeZeroes(at: number): Promise<void> {
-    return this.#isReadable ? Promise.resolve() : Promise.reject(this.#refusal(at));
+    return this.#isReadable ? Promise.resolve() : Promise.reject(this.#refusal(at, 'refused'));
   }
 
   status(_at: number, length: number): Promise<BlockStatus> {
@@ -114,7 +114,7 @@ export class VoidExtent implements VmdkExtent {
     return Promise.resolve();
   }
 
-  #refusal(at: number): BlockError {
-    return new BlockError('read-only', `the extent at ${this.start + at} cannot be used so: ${this.readOnlyReason}`);
+  #refusal(at: number, kind: 'read-only' | 'refused' = 'read-only'): BlockError {
+    return new BlockError(kind, `the extent at ${this.start + at} cannot be used so: ${this.readOnlyReason}`);
   }
 }
