@@ -241,7 +241,7 @@ export class Qcow2Bitmaps implements BitmapStore {
     return bitmap;
   }
 
-  #change(body: () => Promise<void>): Promise<void> {
+  async #change(body: () => Promise<void>): Promise<void> {
     this.#core.checkWritable();
     return alone(this.#core, body);
   }

@@ -33,7 +33,8 @@ export class DiskRefcounts {
   }
 
   static async load(state: CheckState, place = state.header): Promise<DiskRefcounts> {
-    const available = Math.max(0, state.fileSize - place.refcountTableOffset);
+    // a rebuilt table may stand behind what was the end of the file
+    const available = Math.max(0, state.file.size - place.refcountTableOffset);
     const bytes = new Uint8Array(
       Math.ceil(Math.min(place.refcountTableClusters * state.geometry.clusterSize, available) / 8) * 8,
     );

@@ -73,7 +73,7 @@ export class CheckState {
     const end = Math.min(length, Math.max(0, this.fileSize - offset));
     for (let at = 0; at < end; at += READ_BYTES) {
       checkAborted(this.signal);
-      const bytes = new Uint8Array(Math.min(READ_BYTES, Math.ceil((end - at) / 16) * 16));
+      const bytes = new Uint8Array(Math.min(READ_BYTES, Math.ceil((end - at) / 16) * 16, length - at));
       await this.file.read(offset + at, bytes);
       await body(viewOf(bytes), at);
     }

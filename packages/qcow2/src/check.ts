@@ -10,7 +10,8 @@ import { checkCopied } from './check-copied.ts';
 import { countReferences, type Counted } from './check-count.ts';
 import { compareRefcounts, DiskRefcounts, type Fix } from './check-refcounts.ts';
 import { CheckState, type CheckTarget } from './check-state.ts';
-import { Header, INCOMPAT_CORRUPT, INCOMPAT_DIRTY } from './constants.ts';
+import { Extension, Header, INCOMPAT_CORRUPT, INCOMPAT_DIRTY } from './constants.ts';
+import { withExtension } from './header-extensions.ts';
 import { MAX_L1_BYTES } from './limits.ts';
 import { rebuildRefcounts } from './repair-rebuild.ts';
 import { completeSnapshot, readSnapshotTable, type Snapshot } from './snapshot-table.ts';
@@ -130,10 +131,11 @@ async function usableSnapshots(
 
 /** No longer dirty, no longer corrupt. */
 async function markConsistent(state: CheckState, target: CheckTarget): Promise<void> {
-  const features = state.header.incompatibleFeatures;
-  const incompatibleFeatures = features & ~(INCOMPAT_DIRTY | INCOMPAT_CORRUPT);
-  if (incompatibleFeatures === features) return;
+  const { header } = state;
+  const incompatibleFeatures = header.incompatibleFeatures & ~(INCOMPAT_DIRTY | INCOMPAT_CORRUPT);
+  const extensions = withExtension(header.extensions, Extension.UNFINISHED, undefined);
+  if (incompatibleFeatures === header.incompatibleFeatures && extensions.length === header.extensions.length) return;
   await target.writer?.flush();
-  await target.updateHeader?.({ incompatibleFeatures });
+  await target.updateHeader?.({ incompatibleFeatures, extensions });
   await target.writer?.flush();
 }

@@ -51,6 +51,8 @@ export const Extension = {
   BITMAPS: 0x23852875,
   CRYPTO_HEADER: 0x0537be77,
   DATA_FILE: 0x44415441,
+  /** Ours, in version 2 only: a snapshot operation has begun and not ended. Others ignore it. */
+  UNFINISHED: 0x656d6b75,
 } as const;
 
 export const CRYPT_NONE = 0;

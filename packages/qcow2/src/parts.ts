@@ -3,9 +3,9 @@ import { BlockError, isBlockError, type BitmapStore, type JsonValue, type OpenOp
 import type { AmendExtra } from './amend.ts';
 import { openBitmaps, type Qcow2Bitmaps } from './bitmaps.ts';
 import { checkCore } from './check-core.ts';
-import { INCOMPAT_DIRTY } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
 import { openEncryption } from './encryption.ts';
+import { isMarkedDirty } from './snapshot-write.ts';
 import { openSnapshots, Qcow2Snapshots } from './snapshots.ts';
 
 export { createEncryption, measureEncryption } from './encryption.ts';
@@ -25,7 +25,7 @@ export interface ImageParts {
 
 /** When the tables are loaded; `core.writable` says whether anything may be changed. */
 export async function openParts(core: Qcow2Core, options: OpenOptions): Promise<ImageParts> {
-  const isDirty = (core.header.incompatibleFeatures & INCOMPAT_DIRTY) !== 0n;
+  const isDirty = isMarkedDirty(core);
   const forCheck = options.forCheck === true;
   if (core.writable !== undefined && isDirty) {
     if (forCheck) core.keepsDirty = true;

@@ -4,8 +4,9 @@
 import { BlockError } from '@emkit/storage';
 import { allocateClusters, freeLater } from './allocation.ts';
 import { commit } from './commit.ts';
-import { INCOMPAT_DIRTY } from './constants.ts';
+import { Extension, INCOMPAT_DIRTY } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
+import { findExtension, withExtension } from './header-extensions.ts';
 import { MAX_SNAPSHOTS } from './limits.ts';
 import { encodeSnapshotTable, type Snapshot } from './snapshot-table.ts';
 
@@ -38,15 +39,35 @@ export async function writeSnapshotTable(
 
 /**
  * Between its commits a snapshot operation leaves refcounts that are too high, or COPIED flags that do not fit them: no data is lost, but
- * only a repair makes it right. With the dirty bit the next one who opens the image does so; version 2 has no such bit.
+ * only a repair makes it right. A mark in the header makes the next one who opens the image do so: the dirty bit, which version 2 does not
+ * have; there an extension of our own, which others ignore.
  */
 export async function underDirtyMark(core: Qcow2Core, body: () => Promise<void>): Promise<void> {
   const file = core.checkWritable();
-  const isMarked = (core.header.incompatibleFeatures & INCOMPAT_DIRTY) !== 0n;
-  if (isMarked || core.header.version < 3) return body();
-  await core.updateHeader((header) => ({ incompatibleFeatures: header.incompatibleFeatures | INCOMPAT_DIRTY }));
+  if (isMarkedDirty(core)) return body();
+  await mark(core, true);
   await file.flush();
+  const { keepsDirty } = core;
+  core.keepsDirty = true; // should it fail: closing must not say that all is well
   await body();
-  await core.updateHeader((header) => ({ incompatibleFeatures: header.incompatibleFeatures & ~INCOMPAT_DIRTY }));
+  core.keepsDirty = keepsDirty;
+  await mark(core, false);
   await file.flush();
+}
+
+/** Not closed in order, or ended in the middle of a snapshot operation. */
+export const isMarkedDirty = ({ header }: Qcow2Core): boolean =>
+  (header.incompatibleFeatures & INCOMPAT_DIRTY) !== 0n ||
+  findExtension(header.extensions, Extension.UNFINISHED) !== undefined;
+
+async function mark(core: Qcow2Core, isDirty: boolean): Promise<void> {
+  await core.updateHeader((header) =>
+    header.version < 3
+      ? { extensions: withExtension(header.extensions, Extension.UNFINISHED, isDirty ? new Uint8Array(0) : undefined) }
+      : {
+          incompatibleFeatures: isDirty
+            ? header.incompatibleFeatures | INCOMPAT_DIRTY
+            : header.incompatibleFeatures & ~INCOMPAT_DIRTY,
+        },
+  );
 }

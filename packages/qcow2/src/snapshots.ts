@@ -146,7 +146,7 @@ export class Qcow2Snapshots implements SnapshotStore {
     this.#snapshots = (await readSnapshotTable(this.#core.file, this.#core.header)).snapshots;
   }
 
-  #alone<T>(body: () => Promise<T>): Promise<T> {
+  async #alone<T>(body: () => Promise<T>): Promise<T> {
     this.#core.checkWritable();
     return alone(this.#core, body);
   }
@@ -154,6 +154,10 @@ export class Qcow2Snapshots implements SnapshotStore {
   #checkUsable(): void {
     if (this.#core.isIdentity)
       throw new BlockError('unsupported-feature', 'Images with an external data file have no internal snapshots');
+    if (this.#core.geometry.maxRefcount < 2)
+      throw new BlockError('unsupported-feature', 'Snapshots need refcounts of 2 bits at least', {
+        hint: 'amend the image to larger refcount_bits',
+      });
   }
 
   /** By ID, then by name. */
