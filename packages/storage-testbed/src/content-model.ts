@@ -56,7 +56,8 @@ export class ContentModel {
       const sector = Math.floor(at / SECTOR);
       const next = Math.min((sector + 1) * SECTOR, end);
       const within = at - sector * SECTOR;
-      const after = this.#contents(sector).map((old) => {
+      const before = next - at === SECTOR ? [new Uint8Array(SECTOR)] : this.#contents(sector);
+      const after = before.map((old) => {
         const changed = old.slice();
         if (data === undefined) changed.fill(0, within, next - sector * SECTOR);
         else changed.set(data.subarray(at - offset, next - offset), within);
@@ -68,9 +69,12 @@ export class ContentModel {
     }
   }
 
-  resize(size: number, isCertain = true): void {
+  /** `fresh`: what it grows by is zero, or anything. */
+  resize(size: number, isCertain = true, fresh: 'zero' | 'any' = 'zero'): void {
     const { size: old } = this;
     if (size > this.#bytes.length) this.#grow(size);
+    if (fresh === 'any')
+      for (let at = Math.min(old, size); at < size; at += SECTOR) this.#doubt.set(Math.floor(at / SECTOR), []);
     if (size < old) this.apply({ offset: size, length: old - size }, isCertain);
     this.sizes = isCertain ? [size] : [...new Set([...this.sizes, size])];
   }

@@ -1,5 +1,6 @@
 /** A long life of one image: requests at random, several at once, snapshots, reopening, and after every so many of them everything is compared. */
-import { createImage } from './image-setup.ts';
+import { ContentModel } from './content-model.ts';
+import { createImage, initialContent } from './image-setup.ts';
 import type { ImageSetup } from './image-setup.ts';
 import { randomDraw } from './operation.ts';
 import { Random } from './random.ts';
@@ -26,7 +27,8 @@ export interface EnduranceResult {
 export async function runEndurance(setup: ImageSetup, options: EnduranceOptions): Promise<EnduranceResult> {
   const { seed = 1, depth = 16, round = 2000, isOver } = options;
   const random = new Random(seed);
-  const run = new ShadowRun(setup, await createImage(setup));
+  const directory = await createImage(setup);
+  const run = new ShadowRun(setup, directory, { model: new ContentModel(await initialContent(setup, directory)) });
   await run.open();
   let rounds = 0;
   const result = (): EnduranceResult => ({ operations: run.operations, written: run.written, rounds });

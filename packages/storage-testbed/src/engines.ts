@@ -3,7 +3,6 @@
  * call of a program. A finding is an error that says how to repeat it.
  */
 import { isBlockError } from '@emkit/storage';
-import type { BlockImage } from '@emkit/storage';
 import { ContentModel } from './content-model.ts';
 import { Directory } from './directory.ts';
 import type { Disk } from './disk.ts';
@@ -22,7 +21,7 @@ import { ShadowRun } from './shadow-run.ts';
 /** Runs a program on a new image: everything read is right, and so it is after the image was opened again. Gives the operations done. */
 export async function runShadow(setup: ImageSetup, program: readonly (readonly Draw[])[]): Promise<number> {
   const directory = await createImage(setup);
-  const run = new ShadowRun(setup, directory);
+  const run = new ShadowRun(setup, directory, { model: new ContentModel(await initialContent(setup, directory)) });
   await run.open();
   for (const step of program) await run.step(step);
   for (const op of ['verify', 'check', 'reopen', 'verify', 'check'] as const) await run.perform({ op });
@@ -37,8 +36,6 @@ export interface CrashOptions extends ProgramOptions, CutOptions {
   readonly useEvery?: number;
   /** After every so many cuts the power is cut again while the image is opened, and perhaps repaired. @default 8 */
   readonly recoverEvery?: number;
-  /** In place of the default: `check` of the reopened image finds no corruption. Content is compared afterwards in any case. */
-  readonly checkAfterCut?: (image: BlockImage, cut: Cut) => Promise<void>;
 }
 
 /** Cuts during one recovery at most. */
@@ -50,11 +47,12 @@ export async function runCrash(setup: ImageSetup, options: CrashOptions = {}): P
   const log = new WriteLog();
   const directory = rewrap(made, (disk, name) => new Recorder(disk, log, name));
   const tick = (): number => log.tick();
-  const run = new ShadowRun(setup, directory, { tick });
+  const initial = new ContentModel(await initialContent(setup, made));
+  const run = new ShadowRun(setup, directory, { tick, model: initial });
   await run.open();
   for (const step of randomProgram({ operations: 30, ...options })) await run.step(step);
   await run.close();
-  const history = new GuestHistory(new ContentModel(initialContent(setup)), run.events);
+  const history = new GuestHistory(initial, run.events);
   const { limit = Infinity, recoverEvery = 8, seed = 1 } = options;
   const step = Math.max(1, Math.floor((log.entries.length * CUTS_PER_ENTRY) / limit));
   let seen = seed % step;
@@ -105,8 +103,7 @@ async function examine(state: CutState, cut: Cut, count: number): Promise<void> 
   const { setup, options, model, snapshots } = state;
   const run = new ShadowRun(setup, directoryOf(state, cut.disks), { model, snapshots, mayLeak: true });
   await run.open();
-  if (options.checkAfterCut === undefined) await run.perform({ op: 'check' });
-  else await options.checkAfterCut(run.image, cut);
+  await run.checkAfterCut();
   await run.perform({ op: 'verify' });
   if (count % (options.useEvery ?? 16) === 0) {
     for (const step of randomProgram({ seed: count, operations: 12 })) await run.step(step);
@@ -159,15 +156,16 @@ export interface FaultRunOptions extends ProgramOptions, FaultOptions {
 /** Runs a program with a fault at every call in turn; afterwards the image opens and has what was acknowledged. Gives the faults injected. */
 export async function runFaults(setup: ImageSetup, options: FaultRunOptions = {}): Promise<number> {
   const made = await createImage(setup);
+  const initial = new ContentModel(await initialContent(setup, made));
   const program = randomProgram({ operations: 20, ...options });
   const scenario = async (plan: FaultPlan): Promise<void> => {
     const directory = rewrap(made, (disk) => plan.wrap(disk));
     let now = 0;
-    const run = new ShadowRun(setup, directory, { mayFail: true, mayLeak: true, tick: () => ++now });
+    const run = new ShadowRun(setup, directory, { mayFail: true, mayLeak: true, tick: () => ++now, model: initial });
     try {
       await runWithFaults(run, program);
       plan.disarm();
-      const history = new GuestHistory(new ContentModel(initialContent(setup)), run.events);
+      const history = new GuestHistory(initial, run.events);
       const model = history.at(Infinity);
       const after = new ShadowRun(setup, new Directory(directory.fork()), {
         model,
@@ -175,7 +173,8 @@ export async function runFaults(setup: ImageSetup, options: FaultRunOptions = {}
         mayLeak: true,
       });
       await after.open();
-      for (const op of ['check', 'verify', 'reopen', 'check'] as const) await after.perform({ op });
+      await after.checkAfterCut();
+      for (const op of ['verify', 'reopen', 'check'] as const) await after.perform({ op });
       await after.close();
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

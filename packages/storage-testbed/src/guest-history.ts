@@ -13,7 +13,7 @@ export type GuestEvent = {
   failed: boolean;
 } & (
   | { readonly kind: 'change'; readonly change: Change; readonly isHint: boolean }
-  | { readonly kind: 'resize'; readonly size: number }
+  | { readonly kind: 'resize'; readonly size: number; readonly fresh: 'zero' | 'any' }
   | { readonly kind: 'flush' }
   | { readonly kind: 'snapshot'; readonly name: string; readonly content: ContentModel }
   | { readonly kind: 'apply'; readonly content: ContentModel }
@@ -85,7 +85,7 @@ export class GuestHistory {
 export function applyEvent(model: ContentModel, event: GuestEvent, isDone: boolean): void {
   const isCertain = isDone && !event.failed;
   if (event.kind === 'change') model.apply(event.change, isCertain && !event.isHint);
-  else if (event.kind === 'resize') model.resize(event.size, isCertain);
+  else if (event.kind === 'resize') model.resize(event.size, isCertain, event.fresh);
   else if (event.kind === 'apply') {
     if (isCertain) model.become(event.content);
     else model.merge(event.content);

@@ -18,6 +18,10 @@ export interface ImageSetup {
     readonly content: Uint8Array;
     readonly options: Readonly<Record<string, string>>;
   };
+  /** A new image reads as anything, and so does what it grows by: as an encrypted one that does not write its sectors. @default 'zero' */
+  readonly fresh?: 'zero' | 'any';
+  /** In place of the default, which is that `check` finds no corruption: what must hold after a power cut or a fault. May repair. */
+  readonly checkAfterCut?: (image: BlockImage) => Promise<void>;
   /** In place of the driver's `create`. */
   readonly create?: (directory: Directory) => Promise<void>;
   /** The unit that operations are aimed at; default: the image's cluster size, or 4096. */
@@ -34,9 +38,13 @@ export function virtualSize(setup: ImageSetup): number {
 }
 
 /** What an image that was just made reads as. */
-export function initialContent(setup: ImageSetup): Uint8Array {
+export async function initialContent(setup: ImageSetup, directory: Directory): Promise<Uint8Array> {
   const content = new Uint8Array(virtualSize(setup));
-  if (setup.backing !== undefined) content.set(setup.backing.content.subarray(0, content.length));
+  if (setup.fresh === 'any') {
+    const image = await openImage(setup, new Directory(directory.fork()), { readOnly: true });
+    await image.read(0, content);
+    await image.close();
+  } else if (setup.backing !== undefined) content.set(setup.backing.content.subarray(0, content.length));
   return content;
 }
 

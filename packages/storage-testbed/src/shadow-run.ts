@@ -3,12 +3,12 @@
  * time where their ranges do not meet. With faults below, an operation may fail with a `BlockError`, and the model then holds both contents.
  */
 import { isBlockError, isZero } from '@emkit/storage';
-import type { BlockImage, OpenOptions } from '@emkit/storage';
-import { ContentModel } from './content-model.ts';
+import type { BlockErrorKind, BlockImage, OpenOptions } from '@emkit/storage';
+import type { ContentModel } from './content-model.ts';
 import type { Directory } from './directory.ts';
 import { applyEvent } from './guest-history.ts';
 import type { GuestEvent } from './guest-history.ts';
-import { initialContent, openImage, virtualSize } from './image-setup.ts';
+import { openImage, virtualSize } from './image-setup.ts';
 import type { ImageSetup } from './image-setup.ts';
 import { decodeDraw } from './operation.ts';
 import type { Draw, Operation } from './operation.ts';
@@ -21,15 +21,15 @@ export interface ShadowOptions {
   readonly mayFail?: boolean;
   /** `check` may find leaks. */
   readonly mayLeak?: boolean;
-  /** What the disk reads as now, if not as a new one. */
-  readonly model?: ContentModel;
+  /** What the disk reads as now. */
+  readonly model: ContentModel;
   readonly snapshots?: ReadonlyMap<string, ContentModel>;
   readonly openOptions?: Partial<OpenOptions>;
 }
 
 const HISTORY = 30;
 const CHUNK = 1 << 16;
-const REFUSALS = ['unsupported-feature', 'invalid-option'] as const;
+const REFUSALS: readonly BlockErrorKind[] = ['unsupported-feature', 'invalid-option'];
 
 interface Snapshot {
   readonly content: ContentModel;
@@ -50,11 +50,11 @@ export class ShadowRun {
   readonly #last: string[] = [];
   #image: BlockImage | undefined;
 
-  constructor(setup: ImageSetup, directory: Directory, options: ShadowOptions = {}) {
+  constructor(setup: ImageSetup, directory: Directory, options: ShadowOptions) {
     this.#setup = setup;
     this.#directory = directory;
     this.#options = options;
-    this.model = options.model?.fork() ?? new ContentModel(initialContent(setup));
+    this.model = options.model.fork();
     for (const [name, content] of options.snapshots ?? []) this.#snapshots.set(name, { content, vmState: undefined });
   }
 
@@ -122,6 +122,12 @@ export class ShadowRun {
     if (event !== undefined) applyEvent(this.model, event, true);
   }
 
+  /** What must hold after a power cut or a fault. */
+  async checkAfterCut(): Promise<void> {
+    if (this.#setup.checkAfterCut === undefined) await this.perform({ op: 'check' });
+    else await this.#setup.checkAfterCut(this.image);
+  }
+
   /** Reads everything, and every snapshot. */
   async verify(): Promise<void> {
     const { image } = this;
@@ -163,7 +169,7 @@ export class ShadowRun {
       case 'reopen':
         return { kind: 'flush' };
       case 'resize':
-        return { kind: 'resize', size: o.size };
+        return { kind: 'resize', size: o.size, fresh: this.#setup.fresh ?? 'zero' };
       case 'snapshot':
         return { kind: 'snapshot', name: o.name, content: this.model.fork() };
       case 'apply':
@@ -187,7 +193,7 @@ export class ShadowRun {
         fillContent(data, o.tag);
         this.written += o.length;
         if (o.op === 'write') await image.write?.(o.offset, data);
-        else return accepted(image.writeCompressed?.(o.offset, data));
+        else return this.#accepted(image.writeCompressed?.(o.offset, data));
         return true;
       }
       case 'zero':
@@ -211,7 +217,7 @@ export class ShadowRun {
         await this.verify();
         return true;
       case 'resize':
-        return accepted(image.resize?.(o.size, { shrink: true }));
+        return this.#accepted(image.resize?.(o.size, { shrink: true }));
       default:
         return this.#snapshot(o);
     }
@@ -220,17 +226,21 @@ export class ShadowRun {
   async #snapshot(o: Operation & { readonly name: string }): Promise<boolean> {
     const store = this.image.snapshots;
     if (store === undefined) throw new Error('the image has no snapshots any more');
-    if (o.op === 'apply') return accepted(store.apply(o.name));
+    if (o.op === 'apply') return this.#accepted(store.apply(o.name));
     if (o.op === 'peek') return this.#peek(o.name);
     if (o.op === 'delete') {
       this.#snapshots.delete(o.name);
-      return accepted(store.delete(o.name));
+      return this.#accepted(store.delete(o.name));
     }
     if (o.op !== 'snapshot') return false;
     const vmState = o.vmState === 0 ? undefined : new Uint8Array(o.vmState);
     if (vmState !== undefined) fillContent(vmState, o.tag || 1);
     const content = this.model.fork();
-    const isDone = await accepted(store.create({ name: o.name, ...(vmState === undefined ? {} : { vmState }) }));
+    const isDone = await this.#accepted(
+      store.create({ name: o.name, ...(vmState === undefined ? {} : { vmState }) }),
+      // a refcount may be too narrow for one more snapshot
+      this.#options.mayFail === true ? [] : ['no-space'],
+    );
     if (isDone) this.#snapshots.set(o.name, { content, vmState });
     return isDone;
   }
@@ -296,6 +306,17 @@ export class ShadowRun {
     return true;
   }
 
+  /** False when the format says that it does not do this here. */
+  async #accepted(work: Promise<unknown> | undefined, more: readonly BlockErrorKind[] = []): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      if (isBlockError(error) && [...REFUSALS, ...more].includes(error.kind)) return false;
+      throw error;
+    }
+  }
+
   #forget(event: GuestEvent | undefined): void {
     if (event !== undefined && this.events.includes(event)) this.events.splice(this.events.indexOf(event), 1);
   }
@@ -303,17 +324,6 @@ export class ShadowRun {
   #explain(error: unknown, operation: Operation): Error {
     const text = error instanceof Error ? error.message : String(error);
     return new Error(`${JSON.stringify(operation)}: ${text}\nlast operations:\n${this.describe()}`, { cause: error });
-  }
-}
-
-/** False when the format says that it does not do this here. */
-async function accepted(work: Promise<unknown> | undefined): Promise<boolean> {
-  try {
-    await work;
-    return true;
-  } catch (error) {
-    if (REFUSALS.some((kind) => isBlockError(error, kind))) return false;
-    throw error;
   }
 }
 

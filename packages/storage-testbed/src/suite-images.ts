@@ -33,14 +33,14 @@ export function describeImages(setup: BlockDriverSetup): void {
   };
 
   it('a new image has its size, reads as what is behind it, and is clean', () =>
-    withImage(async (image) => {
+    withImage(async (image, directory) => {
       same(image.size, virtualSize(setup), 'size');
       same(image.driver, driver.name, 'driver');
       same(image.readOnly, false, 'readOnly');
       const info = await image.info();
       same(info.format, driver.name, 'info: format');
       same(info.virtualSize, virtualSize(setup), 'info: virtualSize');
-      sameBytes(await readAll(image), initialContent(setup), 'content');
+      sameBytes(await readAll(image), await initialContent(setup, directory), 'content');
       const result = await image.check?.();
       same(result?.corruptions ?? 0, 0, 'corruptions');
       same(result?.leaks ?? 0, 0, 'leaks');
@@ -112,7 +112,7 @@ export function describeImages(setup: BlockDriverSetup): void {
       const directory = rewrap(made, (disk, name) => new Recorder(disk, log, name));
       const image = await openImage(setup, directory, options);
       same(image.readOnly, true, 'readOnly');
-      sameBytes(await readAll(image), initialContent(setup), 'content');
+      sameBytes(await readAll(image), await initialContent(setup, made), 'content');
       const bytes = new Uint8Array(512);
       await refuses(() => image.write?.(0, bytes) ?? readOnly(), ['read-only'], 'write');
       await refuses(() => image.writeZeroes?.(0, 512) ?? readOnly(), ['read-only'], 'writeZeroes');
@@ -134,7 +134,7 @@ export function describeImages(setup: BlockDriverSetup): void {
     const { secret, openOptions } = setup;
     const image = await driver.open(reader, { resolver: directory, ...(secret ? { secret } : {}), ...openOptions });
     same(image.readOnly, true, 'readOnly');
-    sameBytes(await readAll(image), initialContent(setup), 'content');
+    sameBytes(await readAll(image), await initialContent(setup, directory), 'content');
     await image.close();
   });
 

@@ -1,6 +1,5 @@
 /** What a format tells the conformance suite about itself. */
 import type { BlockDriver } from '@emkit/storage';
-import type { CrashOptions } from './engines.ts';
 import type { ImageSetup } from './image-setup.ts';
 
 /** What the suite needs of a test framework. */
@@ -15,7 +14,6 @@ export interface BlockDriverSetup extends ImageSetup {
   readonly driver: BlockDriver;
   /** What sets this setup apart from the format's others. */
   readonly name?: string;
-  readonly checkAfterCut?: CrashOptions['checkAfterCut'];
   /** The format takes any bytes for an image: as raw. */
   readonly opensAnything?: boolean;
   /** The format gives no guarantee in a power cut, or cannot be written: no cuts. */
