@@ -10,7 +10,7 @@ const backing = (options: Readonly<Record<string, string>> = {}) => ({
   options: { backing_file: 'base', backing_fmt: 'raw', ...options },
 });
 const test = { describe, it };
-const few = { shadowPrograms: 4, cuts: 150, faults: 60 };
+const few = { shadowPrograms: 2, cuts: 60, faults: 25 };
 
 describeBlockDriver({ test, driver: qcow2, name: '4 KiB clusters', options: { cluster_size: '4096' }, ...few });
 describeBlockDriver({
