@@ -10,12 +10,13 @@ let pair: Pair;
 function sample(): Uint8Array {
   const bytes = new Uint8Array(3 << 20);
   let x = 12345;
-  for (let i = 0; i < 200_000; i++) {
+  // whole clusters: what is data of a cluster that is data in part depends on the file system's holes
+  for (let i = 0; i < 262_144; i++) {
     x = (x * 1103515245 + 12345) >>> 0;
-    bytes[70_000 + i] = x >>> 16;
+    bytes[65_536 + i] = x >>> 16;
   }
-  bytes.fill(0x55, 1 << 20, (1 << 20) + 300_000);
-  new TextEncoder().encodeInto('the quick brown fox '.repeat(5000), bytes.subarray(2 << 20));
+  bytes.fill(0x55, 1 << 20, (1 << 20) + 327_680);
+  new TextEncoder().encodeInto('the quick brown fox '.repeat(6554).slice(0, 131_072), bytes.subarray(2 << 20));
   return bytes;
 }
 
@@ -36,7 +37,7 @@ afterAll(() => pair.remove());
 function agrees(...args: string[]): void {
   const ours = pair.emkit(...args);
   const theirs = pair.qemu(...args);
-  const isJson = args.some((arg) => arg === '--output=json') && theirs.exitCode === 0;
+  const isJson = args.some((arg) => arg === '--output=json') && /^[[{]/.test(theirs.stdout);
   expect(ours).toMatchObject({ exitCode: theirs.exitCode });
   if (isJson) expect(sortedJson(ours.stdout)).toEqual(sortedJson(theirs.stdout));
   else expect(ours.stdout).toBe(theirs.stdout);
@@ -302,8 +303,9 @@ describe('-o help', () => {
   it.each(['qcow2', 'vmdk', 'qed', 'luks'])('lists the options of %s', (format) => {
     const names = (text: string): string[] => [...text.matchAll(/^ {2}([\w.-]+)=/gm)].map((m) => m[1] as string).sort();
     const theirs = names(pair.qemu('create', '-f', format, '-o', 'help', 'x').stdout);
-    // of the host's files, not of the format
-    const own = theirs.filter((name) => name !== 'nocow' && name !== 'extent_size_hint');
-    expect(names(pair.emkit('create', '-f', format, '-o', 'help', 'x').stdout)).toEqual(own);
+    // QEMU adds what the host's file can be told
+    const ofFiles = ['nocow', 'extent_size_hint', ...(format === 'qcow2' ? [] : ['preallocation', 'size'])];
+    const own = (list: string[]): string[] => list.filter((name) => !ofFiles.includes(name));
+    expect(own(names(pair.emkit('create', '-f', format, '-o', 'help', 'x').stdout))).toEqual(own(theirs));
   });
 });

@@ -12,18 +12,21 @@ export interface NewImage {
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** Creates the file, or empties it; a file that was not there before is removed again if this fails. */
-export async function createImage(
-  environment: Environment,
-  { driver, filename, size, options }: NewImage,
-): Promise<void> {
-  if (driver.create === undefined)
-    throw new ToolError(`Format driver '${driver.name}' does not support image creation`);
+/** Throws for an option that the format does not have. */
+export function checkOptionNames({ driver, filename, options }: NewImage): void {
   const unknown = Object.keys(options).find((key) => !(driver.createOptions ?? []).some(({ name }) => name === key));
   if (unknown !== undefined)
     throw new ToolError(`${filename}: Invalid parameter '${unknown}'`, {
-      hint: `the options of ${driver.name}: -f ${driver.name} -o help`,
+      hint: `the options of ${driver.name}: create -f ${driver.name} -o help`,
     });
+}
+
+/** Creates the file, or empties it; a file that was not there before is removed again if this fails. */
+export async function createImage(environment: Environment, image: NewImage): Promise<void> {
+  const { driver, filename, size, options } = image;
+  if (driver.create === undefined)
+    throw new ToolError(`Format driver '${driver.name}' does not support image creation`);
+  checkOptionNames(image);
   const wasThere = environment.exists(filename);
   try {
     const storage = await openProtocol(filename, environment.block, { create: true });
@@ -48,7 +51,9 @@ export async function createImage(
 
 /** `Formatting 'x', fmt=qcow2 size=...`: what is made, with the values that apply where nothing was said. */
 export function formattingLine({ driver, filename, size, options }: NewImage): string {
-  const parts = (driver.createOptions ?? []).flatMap(({ name, default: fallback }) => {
+  const rows = driver.createOptions ?? [];
+  const values = rows.some(({ name }) => name === 'size') ? rows : [{ name: 'size', default: undefined }, ...rows];
+  const parts = values.flatMap(({ name, default: fallback }) => {
     const value = name === 'size' ? String(size) : (options[name] ?? fallback);
     return value === undefined ? [] : [`${name}=${quoted(value)}`];
   });

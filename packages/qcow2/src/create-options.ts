@@ -17,29 +17,29 @@ const number = (name: string, help: string, amendable = false): OptionSpec => ({
 });
 const size = (name: string, help: string, amendable = false): OptionSpec => ({ name, type: 'size', help, amendable });
 
-/** In alphabetical order, as help prints them. */
+/** In the order in which QEMU names them when it makes an image. */
 export const CREATE_OPTIONS: readonly OptionSpec[] = [
-  string('backing_file', 'File name of a base image', true),
-  string('backing_fmt', 'Image format of the base image', true),
-  size('cluster_size', 'qcow2 cluster size'),
-  string('compat', 'Compatibility level (v2 [0.10] or v3 [1.1])', true),
-  string('compression_type', 'Compression method used for image cluster compression'),
-  string('data_file', 'File name of an external data file', true),
-  bool('data_file_raw', 'The external data file must stay valid as a raw image', true),
+  bool('encryption', "Encrypt the image with format 'aes'. (Deprecated in favor of encrypt.format=aes)"),
+  string('encrypt.format', "Encrypt the image, format choices: 'aes', 'luks'"),
+  string('encrypt.key-secret', 'ID of secret providing qcow AES key or LUKS passphrase'),
   string('encrypt.cipher-alg', 'Name of encryption cipher algorithm'),
   string('encrypt.cipher-mode', 'Name of encryption cipher mode'),
-  string('encrypt.format', "Encrypt the image, format choices: 'aes', 'luks'"),
-  string('encrypt.hash-alg', 'Name of encryption hash algorithm'),
-  number('encrypt.iter-time', 'Time to spend in PBKDF in milliseconds', true),
   string('encrypt.ivgen-alg', 'Name of IV generator algorithm'),
   string('encrypt.ivgen-hash-alg', 'Name of IV generator hash algorithm'),
-  string('encrypt.key-secret', 'ID of secret providing qcow AES key or LUKS passphrase'),
-  bool('encryption', "Encrypt the image with format 'aes'. (Deprecated in favor of encrypt.format=aes)"),
-  bool('extended_l2', 'Extended L2 tables'),
-  bool('lazy_refcounts', 'Postpone refcount updates', true),
+  string('encrypt.hash-alg', 'Name of encryption hash algorithm'),
+  number('encrypt.iter-time', 'Time to spend in PBKDF in milliseconds', true),
+  { ...size('cluster_size', 'qcow2 cluster size'), default: '65536' },
+  { ...bool('extended_l2', 'Extended L2 tables'), default: 'off' },
   string('preallocation', 'Preallocation mode (allowed values: off, metadata, falloc, full)'),
-  number('refcount_bits', 'Width of a reference count entry in bits', true),
+  { ...string('compression_type', 'Compression method used for image cluster compression'), default: 'zlib' },
   size('size', 'Virtual disk size', true),
+  string('compat', 'Compatibility level (v2 [0.10] or v3 [1.1])', true),
+  string('backing_file', 'File name of a base image', true),
+  string('backing_fmt', 'Image format of the base image', true),
+  string('data_file', 'File name of an external data file', true),
+  bool('data_file_raw', 'The external data file must stay valid as a raw image', true),
+  { ...bool('lazy_refcounts', 'Postpone refcount updates', true), default: 'off' },
+  { ...number('refcount_bits', 'Width of a reference count entry in bits', true), default: '16' },
 ];
 
 export interface CreateSettings {
@@ -125,7 +125,7 @@ export function parseCreateOptions(options: Readonly<Record<string, string>> = {
 export function parseCompat(text: string): 2 | 3 {
   if (text === '0.10' || text === 'v2') return 2;
   if (text === '1.1' || text === 'v3') return 3;
-  throw invalid(`Invalid compatibility level: '${text}'`);
+  throw invalid(`Parameter 'version' does not accept value '${text}'`);
 }
 
 export function parseBool(options: Readonly<Record<string, string>>, name: string, normal: boolean): boolean {

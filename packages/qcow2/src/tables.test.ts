@@ -116,7 +116,7 @@ describe('options', () => {
     [{ cluster_size: '4194304' }, 'Cluster size must be a power of two between 512 and 2048k'],
     [{ refcount_bits: '3' }, 'Refcount width must be a power of two and may not exceed 64 bits'],
     [{ refcount_bits: '128' }, 'Refcount width must be a power of two and may not exceed 64 bits'],
-    [{ compat: '2' }, "Invalid compatibility level: '2'"],
+    [{ compat: '2' }, "Parameter 'version' does not accept value '2'"],
     [{ lazy_refcounts: 'yes' }, "Parameter 'lazy_refcounts' expects 'on' or 'off'"],
     [{ data_file_raw: 'on' }, 'data-file-raw requires data-file'],
     [{ preallocation: 'some' }, "Invalid parameter 'some'"],

@@ -11,11 +11,11 @@ const DEFAULT_TABLE_SIZE = 4;
 
 /** As `qemu-img create -f qed -o help`, 7.2, prints them. */
 export const CREATE_OPTIONS: readonly OptionSpec[] = [
+  { name: 'size', type: 'size', help: 'Virtual disk size' },
   { name: 'backing_file', type: 'string', help: 'File name of a base image' },
   { name: 'backing_fmt', type: 'string', help: 'Image format of the base image' },
   { name: 'cluster_size', type: 'size', default: String(DEFAULT_CLUSTER_SIZE), help: 'Cluster size (in bytes)' },
-  { name: 'size', type: 'size', help: 'Virtual disk size' },
-  { name: 'table_size', type: 'size', default: String(DEFAULT_TABLE_SIZE), help: 'L1/L2 table size (in clusters)' },
+  { name: 'table_size', type: 'size', help: 'L1/L2 table size (in clusters)' },
 ];
 
 export async function create(storage: Storage, options: CreateOptions): Promise<void> {

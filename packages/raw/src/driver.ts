@@ -20,6 +20,7 @@ import { parseSize } from './size-option.ts';
 
 /** As `qemu-img create -f raw -o help FILE`, 7.2, prints them. The hints for a host's file system are taken and not needed here. */
 const CREATE_OPTIONS: readonly OptionSpec[] = [
+  { name: 'size', type: 'size', help: 'Virtual disk size' },
   { name: 'extent_size_hint', type: 'size', help: 'Extent size hint for the image file, 0 to disable' },
   { name: 'nocow', type: 'bool', help: 'Turn off copy-on-write (valid only on btrfs)' },
   {
@@ -28,7 +29,6 @@ const CREATE_OPTIONS: readonly OptionSpec[] = [
     values: ['off', 'falloc', 'full'],
     help: 'Preallocation mode (allowed values: off, falloc, full)',
   },
-  { name: 'size', type: 'size', help: 'Virtual disk size' },
 ];
 
 /** Score of a format that anything could be. */

@@ -58,12 +58,12 @@ export interface OpenOptions extends IoOptions {
   readonly driverOptions?: Readonly<Record<string, string>> | undefined;
 }
 
-/** One `-o` option: the table behind `create`, `amend`, `-o help`. */
+/** One `-o` option: the table behind `create`, `amend`, `-o help`. A format's rows stand in the order in which `create` names them. */
 export interface OptionSpec {
   readonly name: string;
   readonly type: 'string' | 'size' | 'bool' | 'number' | 'enum';
   readonly values?: readonly string[] | undefined;
-  /** Printed by help. */
+  /** The value that `create` names where none was given; absent: it is not named then. */
   readonly default?: string | undefined;
   readonly help: string;
   /** `amend` may change it. */

@@ -79,14 +79,22 @@ function checkText(r: CheckResult): string {
   if (r.checkErrors > 0) lines.push('', `${r.checkErrors} internal errors have occurred during the check.`);
   const { totalClusters: total = 0, allocatedClusters: allocated = 0 } = r;
   if (total !== 0 && allocated !== 0) {
-    const part = (n: number, of: number): string => `${((n * 100) / of).toFixed(2)}%`;
     lines.push(
-      `${allocated}/${total} = ${part(allocated, total)} allocated, ${part(r.fragmentedClusters ?? 0, allocated)} fragmented, ` +
-        `${part(r.compressedClusters ?? 0, allocated)} compressed clusters`,
+      `${allocated}/${total} = ${percent(allocated, total)} allocated, ${percent(r.fragmentedClusters ?? 0, allocated)} fragmented, ` +
+        `${percent(r.compressedClusters ?? 0, allocated)} compressed clusters`,
     );
   }
   if (r.imageEndOffset !== undefined && r.imageEndOffset > 0) lines.push(`Image end offset: ${r.imageEndOffset}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** C's "%.2f" of n * 100 / of: a half goes to the even digit. */
+function percent(n: number, of: number): string {
+  const exact = (n * 10_000) / of;
+  const whole = Math.floor(exact);
+  const rest = exact - whole;
+  const hundredths = rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? whole + 1 : whole;
+  return `${Math.floor(hundredths / 100)}.${String(hundredths % 100).padStart(2, '0')}%`;
 }
 
 function checkJson(

@@ -64,8 +64,7 @@ async function compareImages(
   for (let at = 0; at < common;) {
     const [sa, sb] = [await statusAt(a, at, common), await statusAt(b, at, common)];
     const length = Math.min(sa.length, sb.length);
-    if (isStrict && (sa.allocated !== sb.allocated || sa.zero !== sb.zero || sa.data !== sb.data))
-      return different(`Strict mode: Offset ${at} block status mismatch!`);
+    if (isStrict && kindOf(sa) !== kindOf(sb)) return different(`Strict mode: Offset ${at} block status mismatch!`);
     if (!(sa.zero && sb.zero)) {
       const found = await firstDifference(tool, a, b, at, length, buffers, (done) => progress.update(done / total));
       if (found !== undefined) return different(`Content mismatch at offset ${found}!`);
@@ -80,6 +79,11 @@ async function compareImages(
     if (found !== undefined) return different(`Content mismatch at offset ${found}!`);
   }
   return EQUAL;
+}
+
+/** What -s compares besides the content: as QEMU's status, of which only the offset's value does not count. */
+function kindOf({ allocated, zero, data, offset, compressed }: ChainStatus): string {
+  return [allocated, zero, data, offset !== undefined, compressed === true].join();
 }
 
 function statusAt(image: BlockImage, at: number, end: number): Promise<ChainStatus> {

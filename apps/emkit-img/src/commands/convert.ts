@@ -9,7 +9,7 @@ import type { CommandBody, Values } from '../command.ts';
 import { copyBitmaps } from '../copy-bitmaps.ts';
 import { createEnvironment, type Environment } from '../environment.ts';
 import { driverByName } from '../formats.ts';
-import { cacheMode, imageRequest, progressMode, wholeNumber } from '../image-arguments.ts';
+import { cacheMode, imageRequest, progressMode } from '../image-arguments.ts';
 import { openImage, type OpenedImage } from '../images.ts';
 import { optionRecord } from '@emkit/block-node';
 import { createImage } from '../new-image.ts';
@@ -109,10 +109,15 @@ function makePlan(values: Values, operands: readonly string[], given: Readonly<R
     output,
     options,
     minZeroRun: sparse,
-    parallel:
-      parallel === undefined ? DEFAULT_PARALLEL : wholeNumber(parallel, 'number of coroutines', 1, MAX_PARALLEL),
+    parallel: parallel === undefined ? DEFAULT_PARALLEL : coroutines(parallel),
     isNew: !values.has('noCreate'),
   };
+}
+
+function coroutines(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (value >= 1 && value <= MAX_PARALLEL) return value;
+  throw new ToolError(`Invalid number of coroutines. Allowed number of coroutines is between 1 and ${MAX_PARALLEL}`);
 }
 
 async function sourceOf(opened: OpenedImage, snapshot: string | undefined): Promise<Storage> {
@@ -180,7 +185,7 @@ async function copyAll(
     let start = 0;
     for (const source of sources) {
       const from = start;
-      await copyImage(source, node, {
+      await copyImage(source, compressed ? image : node, {
         targetOffset: from,
         minZeroRun: plan.minZeroRun,
         targetIsZero: !hasBacking && (plan.isNew || values.has('targetIsZero')),

@@ -4,12 +4,13 @@ import { createEnvironment, type Environment } from '../environment.ts';
 import { driverByName } from '../formats.ts';
 import { openImage } from '../images.ts';
 import { optionRecord } from '@emkit/block-node';
-import { createImage, formattingLine } from '../new-image.ts';
+import { resolveName } from '@emkit/block';
+import { isBlockError } from '@emkit/storage';
+import { checkOptionNames, createImage, formattingLine } from '../new-image.ts';
 import { optionHelp } from '../option-help.ts';
 import { parseSize, sizeArgument } from '../sizes.ts';
 import { ToolError, UsageError } from '../tool-error.ts';
 import type { Tool } from '../tool.ts';
-import { resolveName } from '@emkit/block';
 
 export const create: CommandBody = async (tool, { values, operands }) => {
   const { values: given, help } = optionRecord(values.list('options'));
@@ -34,6 +35,7 @@ export const create: CommandBody = async (tool, { values, operands }) => {
   }
   if (size === undefined) throw new ToolError(`${filename}: Image creation needs a size parameter`);
   const image = { driver, filename, size, options: sizesAsBytes(driver.createOptions ?? [], options) };
+  checkOptionNames(image);
   if (!values.has('quiet')) tool.print(formattingLine(image));
   await createImage(environment, image);
   return 0;
@@ -81,9 +83,7 @@ async function backingSize(
   isSizeKnown: boolean,
 ): Promise<number | undefined> {
   const format = options['backing_fmt'];
-  if (values.has('unsafe') && (isSizeKnown || format !== undefined)) {
-    if (isSizeKnown) return undefined;
-  }
+  if (values.has('unsafe') && isSizeKnown) return undefined;
   const request = {
     filename: resolveName(filename, backing),
     format,
@@ -103,11 +103,10 @@ async function backingSize(
       await opened.close();
     }
   } catch (error) {
-    if (error instanceof ToolError && error.message.startsWith('Could not open'))
-      throw new ToolError(`${filename}: ${error.message}\nCould not open backing image.`, {
-        hint:
-          error.hint ??
-          `-u makes the image without looking (${environment.exists(request.filename) ? 'the file is there' : 'the file is not there'})`,
+    // opening wraps what the file layer says; here QEMU gives that alone
+    if (error instanceof ToolError && isBlockError(error.cause))
+      throw new ToolError(`${filename}: ${error.cause.message}\nCould not open backing image.`, {
+        hint: error.hint ?? '-u makes the image without looking',
         cause: error,
       });
     throw error;

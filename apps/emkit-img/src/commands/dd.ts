@@ -1,5 +1,6 @@
 /** `dd`: copies blocks of one image into a new one. */
 import { copyImage } from '@emkit/block';
+import { offsetStorage } from '@emkit/raw';
 import type { CommandBody } from '../command.ts';
 import { createEnvironment } from '../environment.ts';
 import { driverByName } from '../formats.ts';
@@ -10,7 +11,8 @@ import { parseSize } from '../sizes.ts';
 import { ToolError } from '../tool-error.ts';
 
 const MAX_BLOCK = 2 ** 31 - 1;
-const SECTOR = 512;
+/** Small blocks are copied many at a time: it makes no difference to the result. */
+const MIN_BUFFER = 2 * 1024 * 1024;
 
 interface Operands {
   input?: string;
@@ -44,12 +46,9 @@ export const dd: CommandBody = async (tool, { values, operands }) => {
     try {
       const length = Math.min(size, target.image.size);
       if (length > 0)
-        await copyImage(source.node, target.node, {
-          offset: start,
-          length,
-          targetOffset: 0,
+        await copyImage(offsetStorage(source.node, { offset: start, size: length }), target.node, {
           targetIsZero: true,
-          bufferSize: Math.max(SECTOR, blockSize),
+          bufferSize: Math.max(MIN_BUFFER, blockSize),
           signal: tool.signal,
         });
     } finally {

@@ -1,6 +1,6 @@
 /** `measure`: how large a new image would be, without making it. */
 import { chainStatus } from '@emkit/block';
-import { isBlockError, type BlockImage } from '@emkit/storage';
+import { isBlockError, type BitmapInfo, type BlockImage } from '@emkit/storage';
 import type { CommandBody } from '../command.ts';
 import { sizesAsBytes } from './create.ts';
 import { driverByName } from '../formats.ts';
@@ -8,7 +8,7 @@ import { imageRequest, outputFormat } from '../image-arguments.ts';
 import { openImage } from '../images.ts';
 import { jsonText } from '../json-text.ts';
 import { optionRecord } from '@emkit/block-node';
-import { sizeArgument } from '../sizes.ts';
+import { parseSize, sizeArgument } from '../sizes.ts';
 import { openSnapshot } from '../snapshot-source.ts';
 import { ToolError } from '../tool-error.ts';
 
@@ -45,7 +45,15 @@ export const measure: CommandBody = async (tool, { values, operands }) => {
           ? new ToolError(error.message, { hint: error.hint, cause: error })
           : error;
       });
-    const bitmaps = result.bitmaps ?? (opened?.image.bitmaps !== undefined ? 0 : undefined);
+    // QEMU names them whenever both formats can have bitmaps
+    const bitmaps =
+      driver.name === 'qcow2' && opened?.image.bitmaps !== undefined
+        ? bitmapBytes(
+            opened.image.bitmaps.list(),
+            size,
+            Number(parseSize(options['cluster_size'] ?? '') ?? CLUSTER_SIZE),
+          )
+        : undefined;
     if (output === 'json')
       tool.print(
         `${jsonText({
@@ -64,6 +72,23 @@ export const measure: CommandBody = async (tool, { values, operands }) => {
     await opened?.close();
   }
 };
+
+const CLUSTER_SIZE = 65536;
+/** qcow2 spec, "Bitmaps": the fixed part of a directory entry. */
+const DIRECTORY_ENTRY = 24;
+
+/** Clusters for the bitmaps' bits and tables, and their directory. */
+function bitmapBytes(bitmaps: readonly BitmapInfo[], size: number, clusterSize: number): number {
+  const clusters = (bytes: number): number => Math.ceil(bytes / clusterSize);
+  let total = 0;
+  let directory = 0;
+  for (const { name, granularity } of bitmaps) {
+    const bits = clusters(Math.ceil(size / granularity / 8));
+    total += bits + clusters(bits * 8);
+    directory += Math.ceil((DIRECTORY_ENTRY + Buffer.byteLength(name)) / 8) * 8;
+  }
+  return (total + clusters(directory)) * clusterSize;
+}
 
 /** Bytes of the pieces that hold any data: each piece counts once. */
 async function dataBytes(source: Pick<BlockImage, 'size' | 'status'>, granularity: number): Promise<number> {

@@ -43,8 +43,8 @@ export const resize: CommandBody = async (tool, { values, operands }) => {
       }
     }
     if (image.resize === undefined)
-      throw new ToolError(`Image format driver '${image.driver}' does not support resize`, {
-        hint: 'convert the image to qcow2 or raw',
+      throw new ToolError('Image format driver does not support resize', {
+        hint: `the format is ${image.driver}: convert the image to qcow2 or raw`,
       });
     await image.resize(size, {
       preallocation: preallocation as Preallocation,

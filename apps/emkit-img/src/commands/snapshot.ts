@@ -7,6 +7,12 @@ import { openImage } from '../images.ts';
 import { snapshotLines } from '../info-text.ts';
 import { ToolError, UsageError } from '../tool-error.ts';
 
+const NOT_FOUND = {
+  apply: 'Failed to load snapshot: No such file or directory',
+  create: 'No such file or directory',
+  delete: 'snapshot not found',
+} as const;
+
 const ACTIONS = ['list', 'apply', 'create', 'delete'] as const;
 
 export const snapshot: CommandBody = async (tool, { values, operands }) => {
@@ -23,17 +29,17 @@ export const snapshot: CommandBody = async (tool, { values, operands }) => {
       if (list.length > 0) tool.print(`${snapshotLines(list).join('\n')}\n`);
       return 0;
     }
-    await change(storeOf(image, action), action, values, tool.signal);
+    await change(storeOf(image, action, values), action, values, tool.signal);
     return 0;
   } finally {
     await opened.close();
   }
 };
 
-function storeOf(image: BlockImage, action: string): SnapshotStore {
+function storeOf(image: BlockImage, action: string, values: Values): SnapshotStore {
   if (image.snapshots !== undefined) return image.snapshots;
-  throw new ToolError(`Could not ${action} snapshot: the format ${image.driver} has no internal snapshots`, {
-    hint: 'convert the image to qcow2, or make an overlay: create -b IMAGE -F FORMAT -f qcow2 OVERLAY',
+  throw new ToolError(`Could not ${action} snapshot '${values.text(action) ?? ''}': -95 (Operation not supported)`, {
+    hint: `${image.driver} has no internal snapshots: convert the image to qcow2, or make an overlay: create -b IMAGE -F FORMAT -f qcow2 OVERLAY`,
   });
 }
 
@@ -45,11 +51,11 @@ async function change(
 ): Promise<void> {
   const name = values.text(action) as string;
   try {
-    if (action === 'create') await store.create({ name, date: Date.now() }, { signal });
+    if (action === 'create') await store.create({ name, date: Date.now(), icount: 0 }, { signal });
     else await store[action](name, { signal });
   } catch (error) {
     if (!isBlockError(error) || error.kind === 'aborted') throw error;
-    const why = error.kind === 'not-found' ? 'snapshot not found' : error.message;
+    const why = error.kind === 'not-found' ? NOT_FOUND[action] : error.message;
     throw new ToolError(`Could not ${action} snapshot '${name}': ${why}`, { hint: error.hint, cause: error });
   }
 }
