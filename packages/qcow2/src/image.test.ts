@@ -165,13 +165,13 @@ describe('clusters that are given up', () => {
   it('are not used again while a read of them is on its way', async () => {
     const file = new MemoryStorage();
     await qcow2.create?.(file, { size: 4 * MIB });
-    let hold: Promise<void> | undefined;
+    const hold: Promise<void>[] = [];
     const slow: Storage = {
       get size() {
         return file.size;
       },
       async read(offset, buffer) {
-        if (hold !== undefined && buffer.length === 4096) await hold;
+        if (buffer.length === 4096) await hold[0];
         await file.read(offset, buffer);
       },
       write: (offset, buffer) => file.write(offset, buffer),
@@ -182,7 +182,7 @@ describe('clusters that are given up', () => {
     await image.write?.(0, filled(65536, 1));
     await image.flush?.();
     let go: () => void = () => {};
-    hold = new Promise((resolve) => (go = resolve));
+    hold.push(new Promise((resolve) => (go = resolve)));
     const buffer = filled(4096, 0);
     const reading = image.read(0, buffer);
     await image.discard?.(0, 65536);
