@@ -25,7 +25,9 @@ import {
 } from './limits.ts';
 import { alone } from './maintenance.ts';
 
+/** The default is the cluster size within these. */
 const MIN_DEFAULT_GRANULARITY = 4096;
+const MAX_DEFAULT_GRANULARITY = 65536;
 
 /** `isRecording`: the image is open for writing and not only for a check. */
 export async function openBitmaps(core: Qcow2Core, isRecording: boolean): Promise<Qcow2Bitmaps> {
@@ -105,7 +107,9 @@ export class Qcow2Bitmaps implements BitmapStore {
     return this.#change(async () => {
       const { header, geometry } = this.#core;
       const { name } = bitmap;
-      const granularity = bitmap.granularity ?? Math.max(MIN_DEFAULT_GRANULARITY, geometry.clusterSize);
+      const granularity =
+        bitmap.granularity ??
+        Math.min(Math.max(MIN_DEFAULT_GRANULARITY, geometry.clusterSize), MAX_DEFAULT_GRANULARITY);
       const granularityBits = Math.log2(granularity);
       if (header.version < 3)
         throw new BlockError('unsupported-feature', 'Cannot store dirty bitmaps in qcow2 v2 files');
