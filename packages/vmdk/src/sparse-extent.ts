@@ -110,7 +110,7 @@ export class SparseExtent implements VmdkExtent {
   }
 
   /** The longest run from `at` on that is one request; a compressed grain is one by itself. */
-  async #runAt(at: number, length: number): Promise<{ offset: number; length: number }> {
+  async #runAt(at: number, length: number, isStatus = false): Promise<{ offset: number; length: number }> {
     const table = await this.#table(at);
     const grain = this.grainBytes;
     const index = Math.floor((at % this.#coverage) / grain);
@@ -122,7 +122,9 @@ export class SparseExtent implements VmdkExtent {
       });
     const within = at % grain;
     const limit = Math.min(table.offsets.length, index + Math.ceil((within + length) / grain));
-    const count = this.#packed !== undefined && offset > ZEROED ? 1 : table.run(index, limit, grain);
+    let count = 1;
+    if (this.#packed === undefined || offset <= ZEROED) count = table.run(index, limit, grain);
+    else if (isStatus) while (index + count < limit && (table.offsets[index + count] as number) > ZEROED) count++;
     return { offset, length: Math.min(count * grain - within, length) };
   }
 
@@ -146,7 +148,7 @@ export class SparseExtent implements VmdkExtent {
   }
 
   async status(at: number, length: number, options?: IoOptions): Promise<BlockStatus> {
-    const first = await this.#runAt(at, length);
+    const first = await this.#runAt(at, length, true);
     let end = at + first.length;
     const kind = kindOf(first.offset);
     const place = first.offset + (at % this.grainBytes);
@@ -154,7 +156,7 @@ export class SparseExtent implements VmdkExtent {
       checkAborted(options?.signal);
       if (kind === 'none') end = await this.#skipAbsent(end, at + length, options);
       if (end >= at + length) break;
-      const next = await this.#runAt(end, at + length - end);
+      const next = await this.#runAt(end, at + length - end, true);
       if (kindOf(next.offset) !== kind) break;
       // compressed grains go together wherever they stand
       if (kind === 'data' && !this.compressed && next.offset !== place + (end - at)) break;

@@ -24,7 +24,8 @@ interface Allocation {
   readonly table: GrainTable;
   readonly first: number;
   readonly count: number;
-  done: Promise<void>;
+  /** Who wants to know when it is done. */
+  readonly waiting: (() => void)[];
 }
 
 export class SparseWriter {
@@ -67,6 +68,16 @@ export class SparseWriter {
           return Promise.reject(error as BlockError);
         }
       }
+      // a run of new grains, as in a conversion
+      if (offset >= UNALLOCATED && offset <= ZEROED && this.#tableWriter.waiting < MAX_DIRTY_TABLES)
+        if (last <= table.offsets.length && newRun(table, index, last) === last - index) {
+          try {
+            this.#tableWriter.checkTable(table);
+          } catch (error) {
+            return Promise.reject(error as BlockError);
+          }
+          return this.#allocate(table, index, last - index, within % grain, data, options);
+        }
     }
     return this.#write(at, data, options);
   }
@@ -118,39 +129,57 @@ export class SparseWriter {
 
   async writeZeroes(at: number, length: number, options?: IoOptions): Promise<void> {
     await this.#tableWriter.prepare();
-    const grain = this.#layout.grainBytes;
     for (let done = 0; done < length;) {
       const position = at + done;
-      const table = this.#tables.cached(Math.floor(position / this.#coverage));
+      const number = Math.floor(position / this.#coverage);
+      const table = this.#tables.cached(number);
       if (table === undefined) {
         checkAborted(options?.signal);
-        await this.#tables.get(Math.floor(position / this.#coverage));
+        await this.#tables.get(number);
         continue;
       }
       this.#tableWriter.checkTable(table);
-      const index = Math.floor((position % this.#coverage) / grain);
-      const skip = position % grain;
-      const bytes = Math.min(grain - skip, length - done);
+      const index = Math.floor((position % this.#coverage) / this.#layout.grainBytes);
       const offset = table.offsets[index] as number;
       if (offset < UNALLOCATED) {
         await this.#allocationOf(table, index);
         continue;
       }
-      done += bytes;
-      if (offset === ZEROED) continue;
-      const isAbsent = offset === UNALLOCATED;
-      if (isAbsent && this.#below.size <= this.#start + position) continue;
-      const isWhole = bytes === grain || position + bytes === this.#layout.capacity;
-      if (this.#layout.zeroedGrains && isWhole && (isAbsent || this.#packed === undefined)) {
-        this.#setEntry(table, index, ZEROED);
-      } else if (isAbsent) {
-        await this.#allocate(table, index, 1, skip, new Uint8Array(bytes), options);
-      } else {
+      // nothing may be awaited between the look-up above and the change of the table
+      const run = this.#zeroRun(table, index, position, length - done);
+      done += run.length;
+      if (run.isZero) continue;
+      if (run.asEntry) this.#setEntry(table, index, ZEROED);
+      else if (offset === UNALLOCATED) await this.#allocate(table, index, 1, run.skip, run.length, options);
+      else {
+        if (this.#packed !== undefined) throw allocated(offset);
         this.#tableWriter.checkGrain(offset);
-        await zeroRange(this.#file, offset + skip, bytes, options?.signal);
+        await zeroRange(this.#file, offset + run.skip, run.length, options?.signal);
       }
     }
     if (this.#tableWriter.waiting > MAX_DIRTY_TABLES) await this.#tableWriter.write(options);
+  }
+
+  /** What is next to be zeroed: as many grains as are zeroes anyway, or the part of one grain. */
+  #zeroRun(
+    table: GrainTable,
+    index: number,
+    position: number,
+    length: number,
+  ): { length: number; skip: number; isZero: boolean; asEntry: boolean } {
+    const { grainBytes: grain, capacity, zeroedGrains } = this.#layout;
+    const skip = position % grain;
+    const offset = table.offsets[index] as number;
+    const isAbsent = offset === UNALLOCATED;
+    if (offset === ZEROED || (isAbsent && this.#below.size <= this.#start + position)) {
+      const limit = Math.min(table.offsets.length, index + Math.ceil((skip + length) / grain));
+      const bytes = table.run(index, limit, grain) * grain - skip;
+      return { length: Math.min(bytes, length), skip, isZero: true, asEntry: false };
+    }
+    const bytes = Math.min(grain - skip, length);
+    const isWhole = skip === 0 && (bytes === grain || position + bytes === capacity);
+    const asEntry = zeroedGrains && isWhole && (isAbsent || this.#packed === undefined);
+    return { length: bytes, skip, isZero: false, asEntry };
   }
 
   async flush(options?: IoOptions): Promise<void> {
@@ -164,8 +193,7 @@ export class SparseWriter {
   }
 
   #overwrite(offset: number, skip: number, data: Uint8Array, options?: IoOptions): Promise<void> {
-    if (this.#packed !== undefined)
-      throw new BlockError('io', 'Could not write to allocated cluster for streamOptimized', { offset });
+    if (this.#packed !== undefined) throw allocated(offset);
     this.#tableWriter.checkGrain(
       offset + skip + data.length - 1 - ((skip + data.length - 1) % this.#layout.grainBytes),
     );
@@ -179,54 +207,62 @@ export class SparseWriter {
     this.#tableWriter.add(table);
   }
 
-  /** New grains `first` to `first + count`; `data` begins `skip` bytes into them. Marks them before it returns. */
-  #allocate(
+  /**
+   * New grains `first` to `first + count`; `data`, or a count of zeroes, begins `skip` bytes into them. Marks them before it returns. Hot
+   * path.
+   */
+  async #allocate(
     table: GrainTable,
     first: number,
     count: number,
     skip: number,
-    data: Uint8Array,
+    data: Uint8Array | number,
     options?: IoOptions,
   ): Promise<void> {
     const { offsets } = table;
     for (let i = first; i < first + count; i++)
       offsets[i] = offsets[i] === ZEROED ? PENDING_ZEROED : PENDING_UNALLOCATED;
     table.pins++;
-    const allocation: Allocation = { table, first, count, done: Promise.resolve() };
+    const allocation: Allocation = { table, first, count, waiting: [] };
     this.#allocations.add(allocation);
-    const work = this.#fill(table, first, count, skip, data, options).finally(() => {
+    try {
+      const grain = this.#layout.grainBytes;
+      const at = table.index * this.#coverage + first * grain;
+      if (this.#packed !== undefined) {
+        offsets[first] = await this.#append(at, skip, typeof data === 'number' ? new Uint8Array(data) : data, options);
+      } else {
+        const offset = this.#tableWriter.reserve(count * grain);
+        const length = typeof data === 'number' ? data : data.length;
+        if (this.#below.size > this.#start + at) await this.#copyAround(allocation, at, skip, length, offset, options);
+        if (typeof data === 'number') await zeroRange(this.#file, offset + skip, length, options?.signal);
+        else await this.#file.write(offset + skip, data, options);
+        for (let i = 0; i < count; i++) offsets[first + i] = offset + i * grain;
+      }
+      table.markDirty(first, first + count);
+      this.#tableWriter.add(table);
+    } finally {
       for (let i = first; i < first + count; i++)
         if ((offsets[i] as number) < UNALLOCATED) offsets[i] = offsets[i] === PENDING_ZEROED ? ZEROED : UNALLOCATED;
       table.pins--;
       this.#allocations.delete(allocation);
-    });
-    allocation.done = work.catch(() => undefined);
-    return work;
+      for (const wake of allocation.waiting) wake();
+    }
   }
 
-  async #fill(
-    table: GrainTable,
-    first: number,
-    count: number,
+  /** The parts of the first and the last new grain that the data leaves out show the parent, unless the grain was zeroes. */
+  async #copyAround(
+    { table, first, count }: Allocation,
+    at: number,
     skip: number,
-    data: Uint8Array,
+    length: number,
+    offset: number,
     options?: IoOptions,
   ): Promise<void> {
-    const grain = this.#layout.grainBytes;
-    const at = table.index * this.#coverage + first * grain;
-    if (this.#packed !== undefined) return this.#append(table, first, at, skip, data, options);
-    const offset = this.#tableWriter.reserve(count * grain);
-    const below = this.#below.size - this.#start;
-    if (below > at) {
-      const end = skip + data.length;
-      if (skip > 0 && table.offsets[first] === PENDING_UNALLOCATED) await this.#copy(at, skip, offset, options);
-      if (end < count * grain && table.offsets[first + count - 1] === PENDING_UNALLOCATED)
-        await this.#copy(at + end, count * grain - end, offset + end, options);
-    }
-    await this.#file.write(offset + skip, data, options);
-    for (let i = 0; i < count; i++) table.offsets[first + i] = offset + i * grain;
-    table.markDirty(first, first + count);
-    this.#tableWriter.add(table);
+    const end = skip + length;
+    const size = count * this.#layout.grainBytes;
+    if (skip > 0 && table.offsets[first] === PENDING_UNALLOCATED) await this.#copy(at, skip, offset, options);
+    if (end < size && table.offsets[first + count - 1] === PENDING_UNALLOCATED)
+      await this.#copy(at + end, size - end, offset + end, options);
   }
 
   /** What the parent has of a new grain that is written in part. Zeroes need no write: the place is at the end of the file. */
@@ -240,15 +276,8 @@ export class SparseWriter {
     }
   }
 
-  /** A compressed grain: whole, and at the end of the file. */
-  async #append(
-    table: GrainTable,
-    index: number,
-    at: number,
-    skip: number,
-    data: Uint8Array,
-    options?: IoOptions,
-  ): Promise<void> {
+  /** A compressed grain: whole, and at the end of the file. Gives its place. */
+  async #append(at: number, skip: number, data: Uint8Array, options?: IoOptions): Promise<number> {
     const whole = Math.min(this.#layout.grainBytes, this.#layout.capacity - at);
     if (skip !== 0 || data.length !== whole)
       throw new BlockError('invalid-option', 'a streamOptimized image is written in whole grains', {
@@ -257,15 +286,19 @@ export class SparseWriter {
     const packed = await (this.#packed as CompressedGrains).pack(at / SECTOR, data);
     const offset = this.#tableWriter.reserve(packed.length);
     await this.#file.write(offset, packed, options);
-    this.#setEntry(table, index, offset);
+    return offset;
   }
 
   #allocationOf(table: GrainTable, index: number): Promise<void> {
     for (const allocation of this.#allocations)
       if (allocation.table === table && index >= allocation.first && index < allocation.first + allocation.count)
-        return allocation.done;
+        return new Promise((resolve) => allocation.waiting.push(resolve));
     throw new BlockError('io', 'a grain is pending without a write'); // cannot be: the mark and the entry go together
   }
+}
+
+function allocated(offset: number): BlockError {
+  return new BlockError('io', 'Could not write to allocated cluster for streamOptimized', { offset });
 }
 
 /** Entries from `first` on, up to `limit`, that have no grain and no write under way. */

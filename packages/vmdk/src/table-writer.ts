@@ -124,13 +124,13 @@ export class TableWriter {
   async #writeBack(options?: IoOptions): Promise<void> {
     if (this.#dirty.size === 0) return;
     const snapshots: Snapshot[] = [];
-    for (const table of this.#dirty) {
-      snapshots.push(this.#snapshot(table));
-      // stays until its bytes are on disk: a reader that loaded it now would get the old ones
-      table.pins++;
-    }
-    this.#dirty.clear();
     try {
+      for (const table of this.#dirty) {
+        snapshots.push(this.#snapshot(table));
+        // stays until its bytes are on disk: a reader that loaded it now would get the old ones
+        table.pins++;
+      }
+      this.#dirty.clear();
       await this.#file.flush(options);
       for (const { table, bytes, from } of snapshots) {
         const at = from * this.#layout.entryBytes;

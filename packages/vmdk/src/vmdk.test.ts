@@ -193,6 +193,15 @@ describe('a sparse disk', () => {
     expect((await read(again, 0, 4 * GRAIN)).filter((byte) => byte === 1)).toHaveLength(2 * GRAIN);
   });
 
+  it.each(['on', 'off'])('zeroes a part of its last, short grain (zeroed_grain=%s)', async (zeroed) => {
+    const image = await open(await make(GRAIN + 1024, { zeroed_grain: zeroed }));
+    await image.write?.(0, new Uint8Array(GRAIN + 1024).fill(1));
+    await image.writeZeroes?.(GRAIN + 100, 924);
+    expect(await read(image, GRAIN, 1024)).toEqual(new Uint8Array(1024).fill(1, 0, 100));
+    await image.writeZeroes?.(GRAIN, 1024);
+    expect(await read(image, GRAIN - 1, 1025)).toEqual(new Uint8Array(1025).fill(1, 0, 1));
+  });
+
   it('does not write where a damaged table points', async () => {
     const file = await make();
     const table = new DataView(file.bytes().buffer).getUint32(u64(file, Header.gdOffset) * 512, true) * 512;
