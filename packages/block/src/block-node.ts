@@ -21,7 +21,8 @@ import type { BlockGraph } from './block-graph.ts';
 import type { DirtyBitmap } from './dirty-bitmap.ts';
 import { LIMITS } from './limits.ts';
 import type { OptionTree } from './option-tree.ts';
-import { createEdge, type BlockEdge, type EdgeRequest } from './permissions.ts';
+import { adoptEdge, createEdge, type BlockEdge, type EdgeRequest } from './permissions.ts';
+import { RangeLock } from './range-lock.ts';
 
 export interface NodeOptions {
   /** `node-name`; default a generated one. */
@@ -36,7 +37,7 @@ export interface NodeOptions {
   readonly noFlush?: boolean | undefined;
   readonly maxInFlight?: number | undefined;
   /** Opens the same image again, for reading only or not; called with the node drained and the old image closed. */
-  readonly reopen?: ((readOnly: boolean) => Promise<BlockImage>) | undefined;
+  readonly reopen?: ((readOnly: boolean, node: BlockNode) => Promise<BlockImage>) | undefined;
   /** What closes after the image: storages that were opened for it. */
   readonly onClose?: (() => Promise<void>) | undefined;
 }
@@ -47,9 +48,6 @@ export type BeforeWrite = (offset: number, length: number) => Promise<void> | un
 export class BlockNode implements BlockImage {
   readonly graph: BlockGraph;
   readonly name: string;
-  readonly filename: string | undefined;
-  readonly guessedRaw: boolean;
-  readonly options: OptionTree;
   declare write?: NonNullable<BlockImage['write']>;
   declare flush?: NonNullable<BlockImage['flush']>;
   declare truncate?: NonNullable<BlockImage['truncate']>;
@@ -57,15 +55,17 @@ export class BlockNode implements BlockImage {
   declare discard?: NonNullable<BlockImage['discard']>;
   declare extent?: NonNullable<BlockImage['extent']>;
   #image: BlockImage;
-  readonly #how: NodeOptions;
+  #how: NodeOptions;
   readonly #limit: number;
-  readonly #children = new Map<string, BlockEdge>();
+  #children = new Map<string, BlockEdge>();
   readonly #edges = new Set<BlockEdge>();
-  readonly #owned = new Set<BlockNode>();
+  #owned = new Set<BlockNode>();
   readonly #bitmaps = new Set<DirtyBitmap>();
   readonly #beforeWrite = new Set<BeforeWrite>();
   readonly #waiting: (() => void)[] = [];
   readonly #idle: (() => void)[] = [];
+  #serial: RangeLock | undefined;
+  #serializers = 0;
   #inFlight = 0;
   #drains = 0;
   #closed = false;
@@ -77,9 +77,6 @@ export class BlockNode implements BlockImage {
     this.#image = image;
     this.#how = how;
     this.#limit = Math.max(1, Math.min(how.maxInFlight ?? LIMITS.IN_FLIGHT, LIMITS.IN_FLIGHT));
-    this.filename = how.filename;
-    this.guessedRaw = how.guessedRaw ?? false;
-    this.options = how.options ?? {};
     this.name = graph.add(this, how.name);
     this.#offer();
   }
@@ -87,6 +84,16 @@ export class BlockNode implements BlockImage {
   /** The driver's image, for what a node does not pass on (`check`, `resize`, `snapshots`, ...). Another one after `reopen`. */
   get image(): BlockImage {
     return this.#image;
+  }
+  /** The name that the image was opened by. */
+  get filename(): string | undefined {
+    return this.#how.filename;
+  }
+  get guessedRaw(): boolean {
+    return this.#how.guessedRaw ?? false;
+  }
+  get options(): OptionTree {
+    return this.#how.options ?? {};
   }
   get driver(): string {
     return this.#image.driver;
@@ -201,6 +208,41 @@ export class BlockNode implements BlockImage {
     return () => void this.#beforeWrite.delete(hook);
   }
 
+  /**
+   * While somebody holds this, `serialized` can be used, and writes that overlap go one after the other. Starts with the node drained, so that no write
+   * is unknown.
+   */
+  async serializeWrites(): Promise<() => void> {
+    await this.graph.drained([this], () => {
+      this.#serial ??= new RangeLock();
+      this.#serializers++;
+    });
+    return () => {
+      if (--this.#serializers === 0) this.#serial = undefined;
+    };
+  }
+
+  /** Runs `body` with no write to the range in flight; new ones wait. `body` uses `image`, and `serializeWrites` is held. */
+  serialized<T>(offset: number, length: number, body: () => Promise<T>): Promise<T> {
+    if (this.#serial === undefined) throw new BlockError('invalid-option', 'writes are not serialized');
+    return this.#serial.run(offset, length, body);
+  }
+
+  /**
+   * The two nodes change places: whoever uses this one uses `other`'s image from now on. Names and users stay. Both are drained, and neither is
+   * below the other.
+   */
+  exchange(other: BlockNode): void {
+    [this.#image, other.#image] = [other.#image, this.#image];
+    [this.#how, other.#how] = [other.#how, this.#how];
+    [this.#children, other.#children] = [other.#children, this.#children];
+    [this.#owned, other.#owned] = [other.#owned, this.#owned];
+    for (const node of [this, other]) {
+      for (const edge of node.#children.values()) adoptEdge(edge, node);
+      node.#offer();
+    }
+  }
+
   /** Exchanges the backing file while the node is drained; the header is not changed. Throws `invalid-option` if the driver cannot. */
   async replaceBacking(backing: BlockNode | undefined): Promise<void> {
     if (this.#image.setBacking === undefined)
@@ -220,8 +262,8 @@ export class BlockNode implements BlockImage {
       this.#isReplacing = true;
       try {
         await this.#image.close();
-        this.#image = await open(readOnly).catch(async (error: unknown) => {
-          this.#image = await open(!readOnly);
+        this.#image = await open(readOnly, this).catch(async (error: unknown) => {
+          this.#image = await open(!readOnly, this);
           throw error;
         });
       } finally {
@@ -241,7 +283,7 @@ export class BlockNode implements BlockImage {
     if (this.#closed) return;
     if (this.#edges.size > 0) {
       const users = [...this.#edges];
-      if (users.every(({ parent }) => parent !== undefined && (parent.#closed || parent.#isReplacing))) return;
+      if (users.some(({ parent }) => parent !== undefined && (parent.#closed || parent.#isReplacing))) return;
       throw new BlockError('locked', `Node '${this.name}' is busy: used by '${users[0]?.user}' as '${users[0]?.role}'`);
     }
     this.#closed = true;
@@ -317,10 +359,14 @@ export class BlockNode implements BlockImage {
 
   /** A request that changes the range. */
   #change(offset: number, length: number, start: () => Promise<void>, options: IoOptions | undefined): Promise<void> {
-    const isPlain = this.#bitmaps.size === 0 && this.#beforeWrite.size === 0 && this.#how.writeThrough !== true;
+    const isPlain =
+      this.#bitmaps.size === 0 &&
+      this.#beforeWrite.size === 0 &&
+      this.#serial === undefined &&
+      this.#how.writeThrough !== true;
     // what tracks writes can appear while the request waits, so a waiting request decides when its turn has come
     if (isPlain && this.#drains === 0 && this.#inFlight < this.#limit) return this.#request(start, options);
-    return this.#request(async () => {
+    const watched = async (): Promise<void> => {
       try {
         for (const hook of this.#beforeWrite) await hook(offset, length);
         await start();
@@ -328,7 +374,11 @@ export class BlockNode implements BlockImage {
       } finally {
         for (const bitmap of this.#bitmaps) bitmap.set(offset, length);
       }
-    }, options);
+    };
+    return this.#request(
+      () => (this.#serial === undefined ? watched() : this.#serial.run(offset, length, watched)),
+      options,
+    );
   }
 
   async #queued<T>(start: () => Promise<T>, options: IoOptions | undefined): Promise<T> {

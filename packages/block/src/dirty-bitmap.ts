@@ -11,6 +11,8 @@ export class DirtyBitmap {
   readonly size: number;
   /** Bytes per bit, a power of two. */
   readonly granularity: number;
+  /** Called when something becomes dirty. */
+  onDirty: (() => void) | undefined;
   readonly #bits: number;
   readonly #words: Uint32Array;
   #count = 0;
@@ -41,6 +43,7 @@ export class DirtyBitmap {
   /** Marks every granule that the range touches. */
   set(offset: number, length: number): void {
     const last = this.#lastBit(offset, length);
+    const before = this.#count;
     for (let bit = Math.floor(offset / this.granularity); bit <= last; bit++) {
       if ((bit & 31) === 0 && bit + 31 <= last && this.#words[bit >>> 5] === 0) {
         this.#words[bit >>> 5] = 0xffffffff;
@@ -51,6 +54,7 @@ export class DirtyBitmap {
         this.#count++;
       }
     }
+    if (this.#count > before) this.onDirty?.();
   }
 
   /** Cleans every granule that the range touches. */

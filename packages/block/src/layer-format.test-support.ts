@@ -313,19 +313,22 @@ export class Folder {
     if (how.backing !== undefined) options['backing_file'] = how.backing;
     if (how.format !== undefined) options['backing_fmt'] = how.format;
     await layer.create?.(file, { size: clusters * CLUSTER, options });
-    const image = await layer.open(file, { backing: 'none' });
-    for (const [cluster, byte] of how.fill ?? [])
-      await image.write?.(cluster * CLUSTER, new Uint8Array(CLUSTER).fill(byte));
-    await image.close();
+    const states = new Uint8Array(clusters);
+    for (const [cluster, byte] of how.fill ?? []) {
+      states[cluster] = State.DATA;
+      await file.write(DATA + cluster * CLUSTER, new Uint8Array(CLUSTER).fill(byte));
+    }
+    await file.write(TABLE, states);
   }
 }
 
 /** First byte of each cluster; `.` for 0. A cluster that is not all the same is `?`. */
 export async function content(image: Storage): Promise<string> {
   let text = '';
-  const bytes = new Uint8Array(CLUSTER);
-  for (let at = 0; at < image.size; at += CLUSTER) {
-    await image.read(at, bytes);
+  const all = new Uint8Array(image.size);
+  await image.read(0, all);
+  for (let at = 0; at < all.length; at += CLUSTER) {
+    const bytes = all.subarray(at, at + CLUSTER);
     const first = bytes[0] as number;
     text += bytes.some((byte) => byte !== first) ? '?' : first === 0 ? '.' : String.fromCharCode(first);
   }

@@ -19,6 +19,8 @@ export const LIMITS = {
   FAULT_RULES: 1024,
   /** Bytes of one buffer of a copy. */
   COPY_BUFFER: 64 * 1024 * 1024,
+  /** Errors of a job that are passed over, all together, before it ends with one. */
+  IGNORED_ERRORS: 1000,
   /** Buffers of a copy that are in use at a time. */
   COPY_REQUESTS: 64,
 } as const;

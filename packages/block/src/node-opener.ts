@@ -14,7 +14,7 @@ import {
   type Storage,
 } from '@emkit/storage';
 import type { BlockGraph } from './block-graph.ts';
-import { BlockNode } from './block-node.ts';
+import { BlockNode, type NodeOptions } from './block-node.ts';
 import { copyOnRead } from './copy-on-read.ts';
 import { cowStorage } from './cow-storage.ts';
 import type { BlockEnvironment } from './environment.ts';
@@ -146,9 +146,9 @@ export class NodeOpener {
     const node = this.#add(image, common, name, {
       guessedRaw: guessed,
       options: tree,
-      reopen: async (readOnly: boolean) => {
+      reopen: async (readOnly, itself) => {
         await file.reopen(readOnly);
-        return open(readOnly, node.children.get('backing') ?? 'none');
+        return open(readOnly, itself.children.get('backing') ?? 'none');
       },
     });
     node.setChild('file', file, storageEdge(node, 'file'), typeof fileSpec !== 'string');
@@ -305,7 +305,7 @@ export class NodeOpener {
     common: CommonOptions,
     filename: string | undefined,
     extra: {
-      reopen?: (readOnly: boolean) => Promise<BlockImage>;
+      reopen?: NodeOptions['reopen'];
       guessedRaw?: boolean;
       options?: OptionTree;
       isFlat?: boolean;

@@ -26,7 +26,7 @@ class Edge implements BlockEdge {
   readonly node: BlockNode;
   readonly user: string;
   readonly role: EdgeRequest['role'];
-  readonly parent: BlockNode | undefined;
+  parent: BlockNode | undefined;
   uses: readonly Permission[];
   shares: readonly Permission[];
   readonly #all: Set<BlockEdge>;
@@ -79,4 +79,9 @@ export function createEdge(node: BlockNode, all: Set<BlockEdge>, request: EdgeRe
   const edge = new Edge(node, all, request);
   all.add(edge);
   return edge;
+}
+
+/** For `BlockNode` only: the user of the edge is another node now. */
+export function adoptEdge(edge: BlockEdge, parent: BlockNode): void {
+  if (edge instanceof Edge) edge.parent = parent;
 }
