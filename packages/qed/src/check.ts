@@ -50,14 +50,7 @@ class Checker {
     const { geometry, imageSize } = this.#target;
     const { clusterSize, l1Offset, headerBytes } = geometry;
     this.#markTable(l1Offset);
-    const tables: number[] = [];
-    await this.#visit(
-      l1Offset,
-      (entry) => this.#l1Entry(entry, tables),
-      async () => {
-        for (const table of tables.splice(0)) await this.#visit(table, (entry) => this.#l2Entry(entry));
-      },
-    );
+    await this.#visit(l1Offset, (entry) => this.#l1Entry(entry));
     const clusters = (this.#end - headerBytes) / clusterSize;
     return {
       corruptions: this.#corruptions,
@@ -72,18 +65,21 @@ class Checker {
     };
   }
 
-  /** Gives what the entry should be. */
-  #l1Entry(entry: number, tables: number[]): number {
-    if (entry === 0) return 0;
+  /**
+   * Gives what the entry should be; its table is looked into before the next entry is: who comes first is the rightful user of a cluster.
+   */
+  async #l1Entry(entry: number): Promise<number> {
     if (!this.#isValid(entry, this.#target.geometry.tableBytes)) return this.#invalid(entry);
     const shared = this.#markTable(entry);
     this.#corruptions += shared;
-    if (shared === 0) tables.push(entry);
+    if (shared > 0) return entry;
+    this.#lastOffset = 0;
+    await this.#visit(entry, (value) => this.#l2Entry(value));
     return entry;
   }
 
   #l2Entry(entry: number): number {
-    if (entry === 0 || entry === 1) return entry;
+    if (entry === 1) return entry;
     const { clusterSize } = this.#target.geometry;
     this.#allocated++;
     if (this.#lastOffset !== 0 && entry !== this.#lastOffset + clusterSize) this.#fragmented++;
@@ -115,8 +111,8 @@ class Checker {
     return shared;
   }
 
-  /** `fix` gives each entry's right value, `after` runs behind each slice. Holes are skipped where the file knows them. */
-  async #visit(table: number, fix: (entry: number) => number, after?: () => Promise<void>): Promise<void> {
+  /** `fix` gives the right value of each entry that is not 0. Holes are skipped where the file knows them. */
+  async #visit(table: number, fix: (entry: number) => number | Promise<number>): Promise<void> {
     const { file, geometry, repair, signal } = this.#target;
     const slice = new Uint8Array(Math.min(geometry.tableBytes, SLICE_SIZE));
     for (let done = 0; done < geometry.tableBytes;) {
@@ -133,10 +129,9 @@ class Checker {
       }
       this.#budget -= slice.length;
       await file.read(at, slice, { signal });
-      const changed = fixSlice(slice, fix);
+      const changed = await fixSlice(slice, fix);
       if (repair !== undefined && changed !== undefined)
         await repair.write(at + changed.start, slice.subarray(changed.start, changed.end));
-      if (after !== undefined) await after();
       done += slice.length;
     }
   }
@@ -153,14 +148,19 @@ class Checker {
 }
 
 /** Gives the sectors that changed, if any. */
-function fixSlice(slice: Uint8Array, fix: (entry: number) => number): { start: number; end: number } | undefined {
+async function fixSlice(
+  slice: Uint8Array,
+  fix: (entry: number) => number | Promise<number>,
+): Promise<{ start: number; end: number } | undefined> {
   const view = new DataView(slice.buffer);
   let first = -1;
   let last = -1;
   for (let at = 0; at < slice.length; at += ENTRY_SIZE) {
     const entry = readU64(view, at);
     if (entry === 0) continue;
-    const right = fix(entry);
+    const fixed = fix(entry);
+    // most are known at once
+    const right = typeof fixed === 'number' ? fixed : await fixed;
     if (right === entry) continue;
     writeU64(view, at, right);
     if (first < 0) first = at;
