@@ -35,7 +35,7 @@ export class Bench {
   }
 
   io(file: string, ...commands: string[]): void {
-    const text = execFileSync('qemu-io', ['-f', 'qcow2', ...commands.flatMap((c) => ['-c', c]), file], {
+    const text = execFileSync('qemu-io', ['-f', 'qcow2', '-d', 'unmap', ...commands.flatMap((c) => ['-c', c]), file], {
       cwd: this.directory,
       encoding: 'utf8',
     });

@@ -48,18 +48,28 @@ export async function zeroGuest(
 
 function changeFor(core: Qcow2Core, options: ZeroOptions): Change {
   if (core.header.version < 3) return 'unallocate';
-  return options.unmap === true && !core.isIdentity ? 'zero-unmap' : 'zero';
+  return options.unmap === true ? 'zero-unmap' : 'zero';
 }
 
-/** Part of a unit, the rest of which reads as zero already: then all of it can be marked. */
+/** Part of a unit, the rest of which reads as zero already: then all of it can be marked. False: it must be written. */
 async function zeroWholeUnit(core: Qcow2Core, offset: number, end: number, options: ZeroOptions): Promise<boolean> {
   const unit = core.geometry.subclusterSize;
   const start = offset - (offset % unit);
   const stop = Math.ceil(end / unit) * unit;
   if (core.isDataFileRaw) return false;
-  if (!(await readsZero(core, start, offset - start)) || !(await readsZero(core, end, stop - end))) return false;
-  if (await readsZero(core, offset, end - offset)) return true;
-  return (await changeRange(core, start, stop, changeFor(core, options))).length === 0;
+  await lockRange(core, start, stop);
+  try {
+    // with the lock: the rest is somebody else's to write until then
+    core.checkWritable();
+    if (!(await readsZero(core, start, offset - start)) || !(await readsZero(core, end, stop - end))) return false;
+    await makeRoom(core);
+    await markDirty(core);
+    const rest: [number, number][] = [];
+    changePiece(core, await ownPiece(core, start), start, stop, changeFor(core, options), rest);
+    return rest.length === 0;
+  } finally {
+    core.lock.unlock();
+  }
 }
 
 async function writeZeroBytes(core: Qcow2Core, offset: number, length: number, options: IoOptions): Promise<void> {
@@ -76,10 +86,8 @@ export async function discardGuest(core: Qcow2Core, offset: number, length: numb
   const first = core.geometry.alignUp(offset);
   const last = end === core.size ? core.geometry.alignUp(end) : end - (end % clusterSize);
   if (first >= last) return;
-  if (core.isDataFileRaw) {
-    // the raw file is the disk: what it gives back, it must show as zeroes
-    return;
-  }
+  // the raw file is the disk: what is given back must read as zeroes there too
+  if (core.isDataFileRaw) await zeroRange(writable(core.dataFile), first, Math.min(last, end) - first);
   await changeRange(core, first, last, 'discard');
 }
 
@@ -180,8 +188,9 @@ function changeCluster(core: Qcow2Core, view: DataView, entry: number, change: C
   if (change === 'unallocate') isZero = false;
   else if (change === 'discard') {
     const type = isExtended ? UNALLOCATED : entryType(view, entry, 0, false, core.isIdentity);
-    const isPresent = isCompressed || hasHost || type !== UNALLOCATED || zeroes !== 0;
-    isZero = isPresent || core.hasBacking;
+    const isPresent = isCompressed || hasHost || type !== UNALLOCATED;
+    if (!isPresent && !core.hasBacking) return false;
+    isZero = true;
     // version 2 has no zero clusters; it comes here only where no backing file can show through
     if (core.header.version < 3) isZero = false;
   } else {
