@@ -242,7 +242,16 @@ class ReferenceCounter {
       if (this.#nextContiguous !== 0 && offset !== this.#nextContiguous) state.fragmented++;
       this.#nextContiguous = offset + clusterSize;
     }
-    if (!state.hasDataFile) this.region(offset, clusterSize, times);
+    if (state.hasDataFile) return;
+    if (offset % clusterSize === 0 && offset < state.fileSize && this.#addOne(offset / clusterSize, times)) return;
+    this.region(offset, clusterSize, times);
+  }
+
+  /** The common case of `region`: one cluster, and its count has room. Hot path. */
+  #addOne(cluster: number, times: number): boolean {
+    if (this.counts.get(cluster) + times > this.#state.geometry.maxRefcount) return false;
+    this.counts.add(cluster, times);
+    return true;
   }
 }
 

@@ -25,6 +25,8 @@ export class DiskRefcounts {
   readonly #state: CheckState;
   readonly #table: DataView;
   readonly #cache: TableCache;
+  #last: Piece | undefined;
+  #lastStart = 0;
 
   private constructor(state: CheckState, table: Uint8Array) {
     this.#state = state;
@@ -50,15 +52,24 @@ export class DiskRefcounts {
     return offset % this.#state.geometry.clusterSize !== 0 || offset > MAX_HOST_OFFSET;
   }
 
-  /** undefined: the table is broken there. */
+  /** undefined: the table is broken there. Hot path: neighbours are in the piece that was looked at last. */
   get(cluster: number): number | undefined | Promise<number | undefined> {
     const { refcountsPerBlock, refcountsPerPiece, refcountOrder } = this.#state.geometry;
+    const within = cluster - this.#lastStart;
+    if (this.#last !== undefined && within >= 0 && within < refcountsPerPiece)
+      return readRefcount(this.#last.view, within, refcountOrder);
     const offset = this.blockOffset(Math.floor(cluster / refcountsPerBlock));
     if (offset === 0) return 0;
     if (this.isBad(offset)) return undefined;
     const piece = this.piece(offset, cluster % refcountsPerBlock);
-    const value = (p: Piece): number => readRefcount(p.view, cluster % refcountsPerPiece, refcountOrder);
-    return piece instanceof Promise ? piece.then(value) : value(piece);
+    return piece instanceof Promise ? piece.then((loaded) => this.#read(loaded, cluster)) : this.#read(piece, cluster);
+  }
+
+  #read(piece: Piece, cluster: number): number {
+    const { refcountsPerPiece, refcountOrder } = this.#state.geometry;
+    this.#last = piece;
+    this.#lastStart = cluster - (cluster % refcountsPerPiece);
+    return readRefcount(piece.view, cluster - this.#lastStart, refcountOrder);
   }
 
   piece(block: number, within: number): Piece | Promise<Piece> {

@@ -46,6 +46,8 @@ export class Qcow2Core {
   readonly lock = new AsyncMutex();
   readonly gate = new RequestGate();
   readonly inFlight = new InFlight();
+  /** Sectors that are being encrypted and written. */
+  readonly sectors = new InFlight();
   readonly l2: TableCache;
   header: Qcow2Header;
   geometry: Geometry;

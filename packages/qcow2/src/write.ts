@@ -67,28 +67,25 @@ export async function writeHost(
   const head = host % 512;
   const tail = -(head + bytes.length) & 511;
   const sectors = new Uint8Array(head + bytes.length + tail);
-  if (head !== 0 || tail !== 0) {
-    // the cipher works on sectors: what surrounds the data is read first, and nobody else may change it meanwhile
-    const claim = await claimRange(core, offset - head, offset + bytes.length + tail);
-    try {
+  // the cipher works on sectors: what surrounds the data is read first, and nobody else may change it meanwhile
+  const claim = await claimSectors(core, offset - head, offset + bytes.length + tail);
+  try {
+    if (head !== 0 || tail !== 0) {
       await file.read(host - head, sectors);
       await core.cipher.decrypt(sectors, offset - head, host - head);
-      sectors.set(bytes, head);
-      await core.cipher.encrypt(sectors, offset - head, host - head);
-      return await file.write(host - head, sectors, options);
-    } finally {
-      claim.release();
     }
+    sectors.set(bytes, head);
+    await core.cipher.encrypt(sectors, offset - head, host - head);
+    return await file.write(host - head, sectors, options);
+  } finally {
+    claim.release();
   }
-  sectors.set(bytes);
-  await core.cipher.encrypt(sectors, offset, host);
-  return file.write(host, sectors, options);
 }
 
-async function claimRange(core: Qcow2Core, start: number, end: number): Promise<Claim> {
+async function claimSectors(core: Qcow2Core, start: number, end: number): Promise<Claim> {
   for (;;) {
-    const other = core.inFlight.overlapping(start, end);
-    if (other === undefined) return core.inFlight.claim(start, end);
+    const other = core.sectors.overlapping(start, end);
+    if (other === undefined) return core.sectors.claim(start, end);
     await other.done;
   }
 }
