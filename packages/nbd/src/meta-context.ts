@@ -52,7 +52,9 @@ export function allocationDepth(image: Storage): MetaContext {
         limit = Math.min(limit, status.length);
         if (status.allocated) return { length: limit, flags: depth };
         const backing: Storage | undefined = layer.backing;
-        if (backing === undefined || offset >= backing.size) return { length: limit, flags: 0 };
+        if (backing === undefined) return { length: limit, flags: 0 };
+        // what a short backing file lacks counts as its own, as QEMU has it
+        if (offset >= backing.size) return { length: limit, flags: depth + 1 };
         limit = Math.min(limit, backing.size - offset);
         layer = backing;
       }
