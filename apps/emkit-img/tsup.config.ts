@@ -2,7 +2,7 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: { 'emkit-img': 'src/main.ts' },
+  entry: { 'emkit-img': 'src/main.ts', 'zstd-worker': '../../packages/block-node/src/zstd-worker.ts' },
   format: 'esm',
   target: 'node20',
   platform: 'node',

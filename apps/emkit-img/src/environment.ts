@@ -5,6 +5,9 @@ import { diskUsage, isSameFile, nodeEnvironment, parseSecrets } from '@emkit/blo
 import type { Storage } from '@emkit/storage';
 import type { Tool } from './tool.ts';
 
+/** Beside the bundle (tsup.config.ts). */
+const ZSTD_WORKER = new URL('./zstd-worker.js', import.meta.url);
+
 export interface Environment {
   readonly block: BlockEnvironment;
   secret(id: string): Uint8Array;
@@ -18,7 +21,7 @@ export interface Environment {
 export async function createEnvironment(tool: Tool, objects: readonly string[]): Promise<Environment> {
   const secret = parseSecrets(objects);
   return {
-    block: nodeEnvironment({ blocking: true, secret, warn: (line) => tool.say(line) }),
+    block: nodeEnvironment({ blocking: true, secret, warn: (line) => tool.say(line), zstdWorker: ZSTD_WORKER }),
     secret,
     exists: existsSync,
     remove: (filename) => rmSync(filename, { force: true }),

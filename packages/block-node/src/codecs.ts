@@ -1,12 +1,13 @@
 /**
  * Compression by node:zlib in its thread pool, so that several clusters are packed at a time, and AES by OpenSSL. zstd is Node's where it has it
- * (22.15 and newer), else WebAssembly on this thread.
+ * (22.15 and newer), else WebAssembly: on this thread, or in workers when the program names their file.
  */
 import * as zlib from 'node:zlib';
 import type { AesProvider } from '@emkit/luks';
 import { DEFAULT_CODECS, type Codecs } from '@emkit/qcow2';
 import { nodeAes } from '@emkit/storage-node';
 import type { GrainCodec } from '@emkit/vmdk';
+import { zstdPool } from './zstd-pool.ts';
 
 /** QEMU's window for qcow2: a cluster is small, and readers may rely on it. */
 const QCOW2_WINDOW_BITS = 12;
@@ -25,20 +26,27 @@ interface ZstdOfNode {
 }
 const { zstdCompress, zstdDecompress } = zlib as ZstdOfNode;
 
-export const nodeQcow2Codecs: Codecs = {
-  deflate: (data) =>
-    called((done) => zlib.deflateRaw(data, { windowBits: QCOW2_WINDOW_BITS, memLevel: MEMORY_LEVEL }, done)),
-  inflate: (data, length) =>
-    called((done) =>
-      zlib.inflateRaw(data, { maxOutputLength: length, finishFlush: zlib.constants.Z_SYNC_FLUSH }, done),
-    ),
-  zstdCompress:
-    zstdCompress === undefined ? DEFAULT_CODECS.zstdCompress : (data) => called((done) => zstdCompress(data, {}, done)),
-  zstdDecompress:
-    zstdDecompress === undefined
-      ? DEFAULT_CODECS.zstdDecompress
-      : (data, length) => called((done) => zstdDecompress(data, { maxOutputLength: length }, done)),
-};
+/** `zstdWorker`: the file that `zstd-worker.ts` was bundled to. */
+export function nodeQcow2Codecs(zstdWorker?: URL): Codecs {
+  return {
+    deflate: (data) =>
+      called((done) => zlib.deflateRaw(data, { windowBits: QCOW2_WINDOW_BITS, memLevel: MEMORY_LEVEL }, done)),
+    inflate: (data, length) =>
+      called((done) =>
+        zlib.inflateRaw(data, { maxOutputLength: length, finishFlush: zlib.constants.Z_SYNC_FLUSH }, done),
+      ),
+    zstdCompress:
+      zstdCompress !== undefined
+        ? (data) => called((done) => zstdCompress(data, {}, done))
+        : zstdWorker === undefined
+          ? DEFAULT_CODECS.zstdCompress
+          : zstdPool(zstdWorker),
+    zstdDecompress:
+      zstdDecompress === undefined
+        ? DEFAULT_CODECS.zstdDecompress
+        : (data, length) => called((done) => zstdDecompress(data, { maxOutputLength: length }, done)),
+  };
+}
 
 export const nodeGrainCodec: GrainCodec = {
   deflate: (data) => called((done) => zlib.deflate(data, done)),

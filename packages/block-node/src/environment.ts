@@ -13,12 +13,15 @@ export interface NodeEnvironmentOptions {
   /** File calls block the thread: right for a tool or a worker of its own. Default false. */
   readonly blocking?: boolean | undefined;
   readonly secret?: ((id: string) => Promise<Uint8Array> | Uint8Array) | undefined;
+  /** The file that `zstd-worker.ts` was bundled to: zstd then works in threads of its own. */
+  readonly zstdWorker?: URL | undefined;
   /** One line for people, without the newline. */
   readonly warn?: ((line: string) => void) | undefined;
 }
 
-export function nodeEnvironment({ blocking = false, secret, warn }: NodeEnvironmentOptions = {}): BlockEnvironment {
-  const registry = allFormats();
+export function nodeEnvironment(options: NodeEnvironmentOptions = {}): BlockEnvironment {
+  const { blocking = false, secret, warn, zstdWorker } = options;
+  const registry = allFormats({ zstdWorker });
   const nbd = nbdProtocol();
   return {
     registry,

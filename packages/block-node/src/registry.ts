@@ -7,9 +7,10 @@ import { raw } from '@emkit/raw';
 import { createVmdkDriver } from '@emkit/vmdk';
 import { nodeAesProvider, nodeGrainCodec, nodeQcow2Codecs } from './codecs.ts';
 
-export function allFormats(): Registry {
+/** `zstdWorker`: the file that `zstd-worker.ts` was bundled to; without it zstd works on this thread. */
+export function allFormats({ zstdWorker }: { readonly zstdWorker?: URL | undefined } = {}): Registry {
   return createRegistry([
-    createQcow2(nodeQcow2Codecs),
+    createQcow2(nodeQcow2Codecs(zstdWorker)),
     createVmdkDriver(nodeGrainCodec),
     qed,
     createLuksDriver({ aes: nodeAesProvider }),

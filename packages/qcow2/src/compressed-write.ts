@@ -7,6 +7,7 @@ import { allocateBytes, freeBytes, freeEntry, makeRoom, ownPiece } from './alloc
 import { COMPRESSION_ZSTD } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
 import type { Claim } from './in-flight.ts';
+import { isIncompressible } from './incompressible.ts';
 import { compressedHi } from './l2-entry.ts';
 import { TWO_32 } from './u64.ts';
 import { lockRange, writeGuest } from './write.ts';
@@ -25,6 +26,7 @@ export async function writeCompressed(
     throw new BlockError('unsupported-feature', 'an image with an external data file has no compressed clusters');
   if (core.cipher !== undefined)
     throw new BlockError('unsupported-feature', 'Compression and encryption not supported at the same time');
+  if (isIncompressible(data)) return writeGuest(core, offset, data, options);
   const packed = await compress(core, data, clusterSize);
   checkAborted(options?.signal);
   if (packed.length >= clusterSize) return writeGuest(core, offset, data, options);
