@@ -2,10 +2,10 @@
  * Grains of stream-optimized extents: a marker with the sector and the count of bytes, then these, padded to a sector. Virtual Disk
  * Format 5.0 "Stream-Optimized Compressed". A grain is read and inflated as a whole; the last few are kept.
  */
-import { BlockError, type IoOptions, type Storage } from '@emkit/storage';
+import { BlockError, type Storage } from '@emkit/storage';
 import type { GrainCodec } from './codec.ts';
+import type { BoundedCache } from './caches.ts';
 import { SECTOR, type GrainLayout } from './grain-layout.ts';
-import { GRAIN_CACHE_BYTES } from './limits.ts';
 
 /** Bytes of a grain's marker: lba (8), size (4). */
 export const GRAIN_MARKER_BYTES = 12;
@@ -14,25 +14,33 @@ export class CompressedGrains {
   readonly #file: Storage;
   readonly #layout: GrainLayout;
   readonly #codec: GrainCodec;
-  readonly #cache = new Map<number, Promise<Uint8Array>>();
-  readonly #maxCached: number;
+  readonly #cache: BoundedCache<string, Promise<Uint8Array>>;
+  readonly #extent: number;
 
-  constructor(file: Storage, layout: GrainLayout, codec: GrainCodec) {
+  constructor(
+    file: Storage,
+    layout: GrainLayout,
+    codec: GrainCodec,
+    cache: BoundedCache<string, Promise<Uint8Array>>,
+    extent: number,
+  ) {
     this.#file = file;
     this.#layout = layout;
     this.#codec = codec;
-    this.#maxCached = Math.max(1, Math.floor(GRAIN_CACHE_BYTES / layout.grainBytes));
+    this.#cache = cache;
+    this.#extent = extent;
   }
 
   /** Copies a part of the grain that stands at `offset` in the file. */
-  async read(offset: number, within: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
-    let grain = this.#cache.get(offset);
+  async read(offset: number, within: number, buffer: Uint8Array): Promise<void> {
+    const key = `${this.#extent}:${offset}`;
+    let grain = this.#cache.get(key);
     if (grain === undefined) {
-      grain = this.#load(offset, options);
-      if (this.#cache.size >= this.#maxCached) this.#cache.delete(this.#cache.keys().next().value as number);
-      this.#cache.set(offset, grain);
-      // what failed or was aborted is tried anew
-      grain.catch(() => this.#cache.delete(offset));
+      // not with the signal of the one who came first: others wait for it too
+      grain = this.#load(offset);
+      this.#cache.set(key, grain, this.#layout.grainBytes);
+      // what failed is tried anew
+      grain.catch(() => this.#cache.delete(key));
     }
     const bytes = await grain;
     if (within + buffer.length > bytes.length)
@@ -40,12 +48,12 @@ export class CompressedGrains {
     buffer.set(bytes.subarray(within, within + buffer.length));
   }
 
-  async #load(offset: number, options?: IoOptions): Promise<Uint8Array> {
+  async #load(offset: number): Promise<Uint8Array> {
     const { grainBytes, markers } = this.#layout;
     const room = Math.min(2 * grainBytes, this.#file.size - offset);
     // most grains are smaller than they were; the few that are not take a second request
     let input = new Uint8Array(Math.max(0, Math.min(room, grainBytes + SECTOR)));
-    await this.#file.read(offset, input, options);
+    await this.#file.read(offset, input);
     let start = 0;
     let size = Math.max(0, room);
     if (markers) {
@@ -58,7 +66,7 @@ export class CompressedGrains {
     if (start + size > input.length) {
       const whole = new Uint8Array(start + size);
       whole.set(input);
-      await this.#file.read(offset + input.length, whole.subarray(input.length), options);
+      await this.#file.read(offset + input.length, whole.subarray(input.length));
       input = whole;
     }
     const output = new Uint8Array(grainBytes);

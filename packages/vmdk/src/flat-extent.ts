@@ -71,15 +71,20 @@ export class VoidExtent implements VmdkExtent {
   readonly start: number;
   readonly length: number;
   readonly format: string;
-  readonly filename = '';
+  readonly filename: string;
   readonly file = undefined;
   readonly readOnlyReason: string;
   readonly #isReadable: boolean;
 
-  constructor(place: { start: number; length: number }, format: string, isReadable: boolean) {
+  constructor(
+    place: { start: number; length: number },
+    words: { format: string; filename: string },
+    isReadable: boolean,
+  ) {
     this.start = place.start;
     this.length = place.length;
-    this.format = format;
+    this.format = words.format;
+    this.filename = words.filename;
     this.#isReadable = isReadable;
     this.readOnlyReason = isReadable ? 'it has no file' : 'the descriptor allows no access';
   }

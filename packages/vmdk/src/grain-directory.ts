@@ -1,20 +1,32 @@
 /** Reads entries of a grain directory in pieces, so that a large one costs nothing at open. */
 import type { IoOptions, Storage } from '@emkit/storage';
+import type { BoundedCache } from './caches.ts';
 import type { GrainLayout } from './grain-layout.ts';
 
 const CHUNK_ENTRIES = 8192;
-const MAX_CHUNKS = 16;
 
 export class GrainDirectory {
   readonly #file: Storage;
   readonly #layout: GrainLayout;
   readonly #offset: number;
-  readonly #chunks = new Map<number, Float64Array>();
+  readonly #cache: BoundedCache<string, Float64Array>;
+  readonly #name: string;
+  /** Entries that were written: what was being read meanwhile is read again. */
+  #changes = 0;
 
-  constructor(file: Storage, layout: GrainLayout, offset: number) {
+  /** `name`: unique in the cache. */
+  constructor(
+    file: Storage,
+    layout: GrainLayout,
+    offset: number,
+    cache: BoundedCache<string, Float64Array>,
+    name: string,
+  ) {
     this.#file = file;
     this.#layout = layout;
     this.#offset = offset;
+    this.#cache = cache;
+    this.#name = name;
   }
 
   get offset(): number {
@@ -37,27 +49,29 @@ export class GrainDirectory {
 
   /** After the entry was written to the file. */
   set(index: number, offset: number): void {
-    const chunk = this.#chunks.get(Math.floor(index / CHUNK_ENTRIES));
+    this.#changes++;
+    const chunk = this.#cache.get(`${this.#name}:${Math.floor(index / CHUNK_ENTRIES)}`);
     if (chunk !== undefined) chunk[index % CHUNK_ENTRIES] = offset;
   }
 
   async #chunk(index: number, options?: IoOptions): Promise<Float64Array> {
     const number = Math.floor(index / CHUNK_ENTRIES);
-    const known = this.#chunks.get(number);
-    if (known !== undefined) return known;
+    const key = `${this.#name}:${number}`;
     const { entryBytes, directoryEntries } = this.#layout;
     const first = number * CHUNK_ENTRIES;
     const count = Math.min(CHUNK_ENTRIES, directoryEntries - first);
-    const bytes = new Uint8Array(count * entryBytes);
-    await this.#file.read(this.#offset + first * entryBytes, bytes, options);
-    const view = new DataView(bytes.buffer);
-    const entries = new Float64Array(count);
-    for (let i = 0; i < count; i++) entries[i] = this.#layout.directoryEntry(view, i * entryBytes, first + i);
-    // somebody else may have been faster, and may have changed an entry since
-    const raced = this.#chunks.get(number);
-    if (raced !== undefined) return raced;
-    if (this.#chunks.size >= MAX_CHUNKS) this.#chunks.delete(this.#chunks.keys().next().value as number);
-    this.#chunks.set(number, entries);
-    return entries;
+    for (;;) {
+      const known = this.#cache.get(key);
+      if (known !== undefined) return known;
+      const changes = this.#changes;
+      const bytes = new Uint8Array(count * entryBytes);
+      await this.#file.read(this.#offset + first * entryBytes, bytes, options);
+      if (this.#changes !== changes) continue;
+      const view = new DataView(bytes.buffer);
+      const entries = new Float64Array(count);
+      for (let i = 0; i < count; i++) entries[i] = this.#layout.directoryEntry(view, i * entryBytes, first + i);
+      this.#cache.set(key, entries, entries.byteLength);
+      return entries;
+    }
   }
 }

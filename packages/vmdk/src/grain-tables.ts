@@ -3,6 +3,7 @@ import type { Storage } from '@emkit/storage';
 import { GrainDirectory } from './grain-directory.ts';
 import type { GrainLayout } from './grain-layout.ts';
 import { GrainTable, type TableCache } from './grain-table.ts';
+import type { Caches } from './caches.ts';
 
 /** Keys of an extent's tables in the shared cache: above any number of tables. */
 const KEYS_PER_EXTENT = 2 ** 26;
@@ -16,15 +17,19 @@ export class GrainTables {
   readonly #firstKey: number;
   readonly #loading = new Map<number, Promise<GrainTable>>();
 
-  constructor(file: Storage, layout: GrainLayout, cache: TableCache, extent: number, isWritable: boolean) {
+  constructor(file: Storage, layout: GrainLayout, caches: Caches, extent: number, isWritable: boolean) {
     this.#file = file;
     this.#layout = layout;
-    this.#cache = cache;
+    this.#cache = caches.tables;
     this.#firstKey = extent * KEYS_PER_EXTENT;
-    this.directory = new GrainDirectory(file, layout, layout.directoryOffset);
+    this.directory = this.#open(layout.directoryOffset, caches, `${extent}`);
     // only a writer needs to know where the copies are
     this.redundant =
-      isWritable && layout.redundantOffset !== 0 ? new GrainDirectory(file, layout, layout.redundantOffset) : undefined;
+      isWritable && layout.redundantOffset !== 0 ? this.#open(layout.redundantOffset, caches, `${extent}r`) : undefined;
+  }
+
+  #open(offset: number, caches: Caches, name: string): GrainDirectory {
+    return new GrainDirectory(this.#file, this.#layout, offset, caches.directories, name);
   }
 
   get tableBytes(): number {

@@ -27,7 +27,10 @@ export const TABLE_CACHE_BYTES = 4 * 1024 * 1024;
 /** Grain tables with entries that are not on disk yet, of one extent; one more, and they are written. */
 export const MAX_DIRTY_TABLES = 256;
 
-/** Memory for grains that were decompressed, of one extent; at least one grain is kept. */
+/** Memory for pieces of grain directories, decoded, of all extents of one image. */
+export const DIRECTORY_CACHE_BYTES = 1024 * 1024;
+
+/** Memory for grains that were decompressed, of all extents of one image; one grain is always kept. */
 export const GRAIN_CACHE_BYTES = 1024 * 1024;
 
 /** Parts of one request that are under way at once. */

@@ -1,5 +1,6 @@
 /** Opens a disk: tells what the file is, reads its descriptor, opens the extents and the parent. */
 import { BlockError, type OpenOptions, type Resolver, type Storage } from '@emkit/storage';
+import { Caches } from './caches.ts';
 import { platformRandom } from './cid.ts';
 import type { GrainCodec } from './codec.ts';
 import { COWD_MAGIC, parseCowdHeader } from './cowd-header.ts';
@@ -9,7 +10,6 @@ import { DescriptorPlace } from './descriptor-place.ts';
 import type { VmdkExtent } from './extent.ts';
 import { FlatExtent, VoidExtent } from './flat-extent.ts';
 import { SECTOR, type GrainLayout } from './grain-layout.ts';
-import { TableCache } from './grain-table.ts';
 import { MAX_DESCRIPTOR_BYTES, MAX_EXTENTS, MAX_PARENTS } from './limits.ts';
 import { relativeTo } from './names.ts';
 import { openParent, type Parent } from './parent.ts';
@@ -39,7 +39,7 @@ interface Context {
   readonly options: OpenOptions;
   readonly codec: GrainCodec;
   readonly below: ParentView;
-  readonly cache: TableCache;
+  readonly caches: Caches;
   readonly wantsWrite: boolean;
   readonly remarks: string[];
   /** What was opened, by name. */
@@ -59,7 +59,7 @@ export async function openVmdk(file: Storage, options: OpenOptions, codec: Grain
     options,
     codec,
     below: new ParentView(descriptor.parentCid),
-    cache: new TableCache(),
+    caches: new Caches(),
     wantsWrite: file.write !== undefined && options.readOnly !== true,
     remarks: [],
     opened: new Map(),
@@ -160,24 +160,25 @@ async function openExtent(
 ): Promise<VmdkExtent> {
   const { type, access, sectors } = line;
   const length = sectors * SECTOR;
-  if (type === 'ZERO' || access === 'NOACCESS') return new VoidExtent({ start, length }, type, access !== 'NOACCESS');
+  if (type === 'ZERO' || access === 'NOACCESS')
+    return new VoidExtent({ start, length }, { format: type, filename: line.name ?? '' }, access !== 'NOACCESS');
   const name = line.name as string;
   const filename = relativeTo(context.file.name ?? '', name);
   const readOnlyReason = access === 'RDONLY' ? 'the descriptor says that the extent is read-only' : undefined;
-  const isShared = lines.some((other) => other.name === name && other.access === 'RW');
-  const file = await openFile(context, name, context.wantsWrite && isShared, length);
+  const isWritten = lines.some((other) => other.name === name && other.access === 'RW');
+  const file = await openFile(context, name, context.wantsWrite && isWritten, length);
   if (type === 'FLAT' || type === 'VMFS') {
     const offset = (line.offset ?? 0) * SECTOR;
     if (offset + length > Number.MAX_SAFE_INTEGER)
       throw new BlockError('invalid-format', 'the extent ends beyond 2^53 bytes', { field: 'extent' });
-    if (file === undefined) return new VoidExtent({ start, length }, type, false);
+    if (file === undefined) return new VoidExtent({ start, length }, { format: type, filename }, false);
     return new FlatExtent(
       file,
       { start, length, offset },
       { format: type, filename: file.name ?? filename, readOnlyReason },
     );
   }
-  if (file === undefined) return new VoidExtent({ start, length }, type, false);
+  if (file === undefined) return new VoidExtent({ start, length }, { format: type, filename }, false);
   const layout = await readLayout(file, type, context.options);
   const words = { start, number, format: type, filename: file.name ?? filename, file, readOnlyReason };
   return sparseExtent(context, layout, words);
@@ -229,8 +230,8 @@ function sparseExtent(
     words.readOnlyReason === undefined &&
     words.file.write !== undefined;
   const readOnlyReason = words.file.write === undefined ? 'the file cannot be written' : words.readOnlyReason;
-  const { below, cache, codec } = context;
-  return new SparseExtent({ ...words, readOnlyReason, layout, isWritable, below, cache, codec });
+  const { below, caches, codec } = context;
+  return new SparseExtent({ ...words, readOnlyReason, layout, isWritable, below, caches, codec });
 }
 
 function remark(context: Context, header: SparseHeader | undefined, descriptor: ParsedDescriptor): void {

@@ -3,11 +3,12 @@
  * Tables and grains past the end of the file read as zeroes, as QEMU has it.
  */
 import { BlockError, checkAborted, type BlockStatus, type IoOptions, type Storage } from '@emkit/storage';
+import type { Caches } from './caches.ts';
 import type { GrainCodec } from './codec.ts';
 import { CompressedGrains } from './compressed-grains.ts';
 import type { Below, VmdkExtent } from './extent.ts';
 import { ZEROED, type GrainLayout } from './grain-layout.ts';
-import { readsZero, type GrainTable, type TableCache } from './grain-table.ts';
+import { readsZero, type GrainTable } from './grain-table.ts';
 import { GrainTables } from './grain-tables.ts';
 import { Parts } from './settle.ts';
 import { SparseWriter } from './sparse-writer.ts';
@@ -27,7 +28,7 @@ export interface SparseExtentSetup {
   readonly isWritable: boolean;
   readonly readOnlyReason?: string | undefined;
   readonly below: Below;
-  readonly cache: TableCache;
+  readonly caches: Caches;
   readonly codec: GrainCodec;
 }
 
@@ -61,8 +62,10 @@ export class SparseExtent implements VmdkExtent {
     this.#layout = layout;
     this.#below = setup.below;
     this.#coverage = layout.grainBytes * layout.tableEntries;
-    this.#tables = new GrainTables(file, layout, setup.cache, setup.number, setup.isWritable);
-    this.#packed = layout.compressed ? new CompressedGrains(file, layout, setup.codec) : undefined;
+    this.#tables = new GrainTables(file, layout, setup.caches, setup.number, setup.isWritable);
+    this.#packed = layout.compressed
+      ? new CompressedGrains(file, layout, setup.codec, setup.caches.grains, setup.number)
+      : undefined;
     if (setup.isWritable) this.#writer = new SparseWriter(setup, this.#tables, this.#packed);
   }
 
@@ -100,7 +103,7 @@ export class SparseExtent implements VmdkExtent {
 
   #readRun(offset: number, at: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
     if (offset > ZEROED) {
-      if (this.#packed !== undefined) return this.#packed.read(offset, at % this.grainBytes, buffer, options);
+      if (this.#packed !== undefined) return this.#packed.read(offset, at % this.grainBytes, buffer);
       return this.file.read(offset + (at % this.grainBytes), buffer, options);
     }
     if (!readsZero(offset) && this.#below.size > this.start + at)
