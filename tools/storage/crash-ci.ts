@@ -3,18 +3,17 @@
  * same every time. Ends with `N passed, N failed`.
  */
 import { cutRun, enduranceRun, faultRun, Tally } from './runs.ts';
-import { SETUPS } from './setups.ts';
+import { SETUPS, share } from './setups.ts';
 
 const CUTS = 20_000;
 const FAULTS = 5_000;
 const ENDURANCE_SECONDS = 8;
 
 const tally = new Tally();
-const share = (total: number): number => Math.ceil(total / SETUPS.length);
 for (const setup of SETUPS) {
-  await cutRun(tally, setup, share(CUTS), 1);
-  await faultRun(tally, setup, share(FAULTS), 1);
-  await enduranceRun(tally, setup, ENDURANCE_SECONDS / SETUPS.length, 1);
+  await cutRun(tally, setup, share(CUTS, setup, SETUPS), 1);
+  await faultRun(tally, setup, share(FAULTS, setup, SETUPS), 1);
+  await enduranceRun(tally, setup, share(ENDURANCE_SECONDS * 1000, setup, SETUPS) / 1000, 1);
 }
 if (tally.failed === 0 && (tally.cuts < CUTS || tally.faults < FAULTS)) {
   console.log(`only ${tally.cuts} cut points and ${tally.faults} faults`);

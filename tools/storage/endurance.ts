@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { cutRun, enduranceRun, faultRun, Tally } from './runs.ts';
-import { SETUPS } from './setups.ts';
+import { SETUPS, share } from './setups.ts';
 
 const { values } = parseArgs({
   options: {
@@ -30,10 +30,9 @@ if (![seed, cuts, faults, seconds].every((n) => n >= 0) || setups.length === 0) 
 }
 
 const tally = new Tally();
-const share = (total: number): number => Math.ceil(total / setups.length);
 for (const setup of setups) {
-  if (cuts > 0) await cutRun(tally, setup, share(cuts), seed);
-  if (faults > 0) await faultRun(tally, setup, share(faults), seed);
-  if (seconds > 0) await enduranceRun(tally, setup, seconds / setups.length, seed);
+  if (cuts > 0) await cutRun(tally, setup, share(cuts, setup, setups), seed);
+  if (faults > 0) await faultRun(tally, setup, share(faults, setup, setups), seed);
+  if (seconds > 0) await enduranceRun(tally, setup, share(seconds * 1000, setup, setups) / 1000, seed);
 }
 tally.end();

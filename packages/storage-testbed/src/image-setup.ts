@@ -22,6 +22,8 @@ export interface ImageSetup {
   readonly fresh?: 'zero' | 'any';
   /** In place of the default, which is that `check` finds no corruption: what must hold after a power cut or a fault. May repair. */
   readonly checkAfterCut?: (image: BlockImage) => Promise<void>;
+  /** The disk's size is that of its file, so that a cut within a resize can leave any size between. @default for raw */
+  readonly isElastic?: boolean;
   /** In place of the driver's `create`. */
   readonly create?: (directory: Directory) => Promise<void>;
   /** The unit that operations are aimed at; default: the image's cluster size, or 4096. */

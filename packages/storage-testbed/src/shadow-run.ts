@@ -74,9 +74,12 @@ export class ShadowRun {
 
   async open(): Promise<void> {
     this.#image = await openImage(this.#setup, this.#directory, this.#options.openOptions);
-    if (!this.model.sizes.includes(this.#image.size))
-      throw new Error(`opened with ${this.#image.size} bytes, wanted ${this.model.sizes.join(' or ')}`);
-    if (this.#image.size !== this.model.size || this.model.sizes.length > 1) this.model.resize(this.#image.size);
+    const { size } = this.#image;
+    const { sizes } = this.model;
+    const { isElastic = this.#setup.driver.name === 'raw' } = this.#setup;
+    if (!sizes.includes(size) && !(isElastic && size >= Math.min(...sizes) && size <= Math.max(...sizes)))
+      throw new Error(`opened with ${size} bytes, wanted ${sizes.join(' or ')}`);
+    if (size !== this.model.size || sizes.length > 1) this.model.resize(size);
   }
 
   /** Draws of one call run at the same time, as far as they do not meet. */
