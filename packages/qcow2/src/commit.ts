@@ -74,7 +74,9 @@ export async function commit(core: Qcow2Core, options: CommitOptions = {}): Prom
     const frees = core.pendingFrees;
     core.pendingFrees = [];
     core.pendingClusters = 0;
-    core.gate.whenPassed(() => void core.releasable.push(...frees));
+    core.gate.whenPassed(() => {
+      for (const value of frees) core.releasable.push(value);
+    });
     await releaseFrees(core);
   }
 }

@@ -22,6 +22,9 @@ export interface RefcountEvents {
   isMetadata(cluster: number): boolean;
 }
 
+/** Places to be remembered as full; beyond, they are searched. */
+const MAX_FULL_PIECES = 65536;
+
 export class Refcounts {
   readonly geometry: Geometry;
   readonly cache: TableCache;
@@ -35,6 +38,8 @@ export class Refcounts {
   hasMoved = false;
   /** All clusters below are in use, as far as is known. */
   hint = 0;
+  /** First clusters of pieces in which nothing is free: not searched again each time a cluster far below is freed. */
+  readonly #full = new Set<number>();
   readonly #events: RefcountEvents;
   #table: Uint8Array;
   #view: DataView;
@@ -120,6 +125,7 @@ export class Refcounts {
         if (last !== undefined && last[0] + last[1] === cluster) last[1]++;
         else freed.push([cluster, 1]);
         if (cluster < this.hint) this.hint = cluster;
+        this.#full.delete(cluster - i);
       }
     }
     return freed;
@@ -163,6 +169,7 @@ export class Refcounts {
     this.tableClusters = place.tableClusters;
     this.#setTable(place.table);
     this.cache.clear();
+    this.#full.clear();
     this.markTableClean();
     this.hint = 0;
   }
@@ -175,11 +182,19 @@ export class Refcounts {
     let skipped = false;
     for (let cluster = start; ;) {
       if ((cluster + 1) * clusterSize > MAX_HOST_OFFSET) throw new BlockError('no-space', 'the image file is full');
+      const first = cluster - (cluster % refcountsPerPiece);
+      const end = first + refcountsPerPiece;
+      if (count === 0 && this.#full.has(first)) {
+        start = cluster = end;
+        continue;
+      }
       const found = this.piece(cluster);
       const piece = found instanceof Promise ? await found : found;
-      const end = cluster - (cluster % refcountsPerPiece) + refcountsPerPiece;
+      const isWhole = cluster === first;
+      let hasFree = piece === undefined;
       for (; cluster < end; cluster++) {
         if (piece === undefined || readRefcount(piece.view, cluster % refcountsPerPiece, refcountOrder) === 0) {
+          hasFree = true;
           if (++count === max) break;
           continue;
         }
@@ -188,6 +203,7 @@ export class Refcounts {
         count = 0;
         start = cluster + 1;
       }
+      if (isWhole && !hasFree && cluster === end && this.#full.size < MAX_FULL_PIECES) this.#full.add(first);
       if (count >= max || (count >= min && cluster < end)) break;
     }
     await this.#checkFree(start, count);
