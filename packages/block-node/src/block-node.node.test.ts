@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -96,6 +98,42 @@ describe('NBD names', () => {
       name: 'BlockError',
       message: expect.stringContaining('127.0.0.1:1') as string,
     });
+  });
+});
+
+describe('URLs', () => {
+  it('are images by range requests, read-only', async () => {
+    const image = new Uint8Array(300_000);
+    for (let i = 0; i < image.length; i++) image[i] = i % 251;
+    let requests = 0;
+    const server = createServer((request, response) => {
+      requests++;
+      const range = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '');
+      const [from, to] =
+        range === null ? [0, image.length - 1] : [Number(range[1]), Math.min(Number(range[2]), image.length - 1)];
+      response.writeHead(range === null ? 200 : 206, {
+        'content-length': to - from + 1,
+        'accept-ranges': 'bytes',
+        etag: '"1"',
+        ...(range === null ? {} : { 'content-range': `bytes ${from}-${to}/${image.length}` }),
+      });
+      response.end(request.method === 'HEAD' ? undefined : image.subarray(from, to + 1));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/disk.img`;
+    try {
+      const node = await openImage(url, nodeEnvironment(), { format: 'raw', readOnly: true });
+      const buffer = new Uint8Array(1000);
+      await node.read(150_000, buffer);
+      expect(buffer.every((byte, i) => byte === (150_000 + i) % 251)).toBe(true);
+      expect(node.size).toBe(300_032); // whole sectors
+      await node.close();
+      expect(requests).toBeLessThan(8);
+      await expect(openImage(url, nodeEnvironment(), { format: 'raw' })).rejects.toMatchObject({ kind: 'read-only' });
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });
 

@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import type { BlockEnvironment } from '@emkit/block';
 import { protectHeader } from '@emkit/raw';
 import { fileProtocol } from '@emkit/storage-node';
+import { httpProtocol } from './http-protocol.ts';
 import { nbdProtocol } from './nbd-protocol.ts';
 import { allFormats } from './registry.ts';
 
@@ -23,9 +24,10 @@ export function nodeEnvironment(options: NodeEnvironmentOptions = {}): BlockEnvi
   const { blocking = false, secret, warn, zstdWorker } = options;
   const registry = allFormats({ zstdWorker });
   const nbd = nbdProtocol();
+  const http = httpProtocol();
   return {
     registry,
-    protocols: { file: fileProtocol({ blocking }), nbd, 'nbd+unix': nbd },
+    protocols: { file: fileProtocol({ blocking }), nbd, 'nbd+unix': nbd, http, https: http },
     secret,
     warn,
     guessBackingFormat: true,
