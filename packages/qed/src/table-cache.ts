@@ -39,6 +39,8 @@ export class TableCache {
 
   /** Loads at most once at a time. No signal: others may wait for the same slice. */
   load(offset: number): Promise<Slice> {
+    const known = this.peek(offset);
+    if (known !== undefined) return Promise.resolve(known);
     let loading = this.#loading.get(offset);
     if (loading === undefined) {
       loading = this.#read(offset).finally(() => this.#loading.delete(offset));
