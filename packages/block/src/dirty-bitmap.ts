@@ -80,6 +80,7 @@ export class DirtyBitmap {
 
   /** The first dirty range at or after `offset`, at most `maximum` bytes, cut at the end of the disk. */
   next(offset = 0, maximum = Number.MAX_SAFE_INTEGER): { offset: number; length: number } | undefined {
+    if (offset >= this.size) return undefined;
     let bit = Math.floor(offset / this.granularity);
     while (bit < this.#bits && !this.#get(bit)) bit += (bit & 31) === 0 && this.#words[bit >>> 5] === 0 ? 32 : 1;
     if (bit >= this.#bits) return undefined;
