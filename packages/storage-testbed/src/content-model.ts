@@ -23,8 +23,11 @@ export class ContentModel {
 
   constructor(content: Uint8Array) {
     this.sizes = [content.length];
-    this.#bytes = new Uint8Array(Math.ceil(content.length / SECTOR) * SECTOR);
-    this.#bytes.set(content);
+    if (content.length % SECTOR === 0) this.#bytes = content.slice();
+    else {
+      this.#bytes = new Uint8Array(Math.ceil(content.length / SECTOR) * SECTOR);
+      this.#bytes.set(content);
+    }
   }
 
   /** The largest it may have. */
@@ -97,6 +100,8 @@ export class ContentModel {
   /** A text when what was read cannot be. */
   check(offset: number, actual: Uint8Array): string | undefined {
     const end = offset + actual.length;
+    if (end <= this.#bytes.length && this.#doubt.size === 0 && equals(actual, this.#bytes.subarray(offset, end)))
+      return undefined;
     for (let at = offset; at < end;) {
       const sector = Math.floor(at / SECTOR);
       const next = Math.min((sector + 1) * SECTOR, end);
@@ -116,11 +121,9 @@ export class ContentModel {
   /** What was read, and is possible, is what it is from now on. Whole sectors only; parts stay in doubt. */
   settle(offset: number, actual: Uint8Array): void {
     if (this.#doubt.size === 0) return;
-    const first = Math.ceil(offset / SECTOR);
-    for (let sector = first; (sector + 1) * SECTOR <= offset + actual.length; sector++) {
-      if (!this.#doubt.has(sector)) continue;
+    for (const sector of [...this.#doubt.keys()]) {
       const at = sector * SECTOR - offset;
-      this.#put(sector, [actual.slice(at, at + SECTOR)]);
+      if (at >= 0 && at + SECTOR <= actual.length) this.#put(sector, [actual.slice(at, at + SECTOR)]);
     }
   }
 
@@ -176,7 +179,17 @@ function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 }
 
+/** Hot path. By words where both begin at a word. */
 function equals(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  const { length } = a;
+  let at = 0;
+  if (((a.byteOffset | b.byteOffset) & 3) === 0) {
+    const words = length >> 2;
+    const left = new Int32Array(a.buffer, a.byteOffset, words);
+    const right = new Int32Array(b.buffer, b.byteOffset, words);
+    for (let i = 0; i < words; i++) if (left[i] !== right[i]) return false;
+    at = words * 4;
+  }
+  for (; at < length; at++) if (a[at] !== b[at]) return false;
   return true;
 }

@@ -269,6 +269,7 @@ export class ShadowRun {
   }
 
   async #compare(offset: number, buffer: Uint8Array): Promise<boolean> {
+    // a byte that is not written to shows up
     buffer.fill(0xa5);
     await this.image.read(offset, buffer);
     const wrong = this.model.check(offset, buffer);
