@@ -6,6 +6,8 @@ export type { FileStorageParts, LockState } from './file-storage.ts';
 export { LIMITS } from './limits.ts';
 export { nodeAes } from './node-aes.ts';
 export type { NodeAesKey } from './node-aes.ts';
+export { nodeCodecs } from './node-codecs.ts';
+export type { NodeCodecs, ZstdFallback } from './node-codecs.ts';
 export { openFile } from './open-file.ts';
 export type { OpenFileOptions } from './open-file.ts';
 export { connectTcp, connectUnix, listenTcp, listenUnix } from './socket-stream.ts';
