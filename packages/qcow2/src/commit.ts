@@ -35,6 +35,7 @@ export function hasChanges(core: Qcow2Core): boolean {
     core.dirtyL1.size > 0 ||
     core.newL1Offset !== undefined ||
     core.pendingFrees.length > 0 ||
+    core.releasable.length > 0 ||
     hasDirtyRefcounts(core)
   );
 }

@@ -110,6 +110,8 @@ export class Refcounts {
       const piece = found instanceof Promise ? await found : found;
       const start = cluster % refcountsPerPiece;
       const end = Math.min(refcountsPerPiece, start + first + count - cluster);
+      const [from, to] = refcountBytes(start, end - start, refcountOrder);
+      this.cache.markDirty(piece, from, to);
       for (let i = start; i < end; i++, cluster++) {
         const now = readRefcount(piece.view, i, refcountOrder);
         if (delta < 0 && now === 0) continue;
@@ -118,8 +120,6 @@ export class Refcounts {
             hint: 'amend the image to larger refcount_bits',
           });
         writeRefcount(piece.view, i, refcountOrder, now + delta);
-        const [from, to] = refcountBytes(i, 1, refcountOrder);
-        this.cache.markDirty(piece, from, to);
         if (now + delta !== 0) continue;
         const last = freed[freed.length - 1];
         if (last !== undefined && last[0] + last[1] === cluster) last[1]++;
