@@ -1,9 +1,15 @@
 /**
  * An open image's state and its lookups: header, L1 table, L2 cache, refcounts, locks. The operations (read, write, zero, discard,
- * commit, ...) are functions over it in files of their own; `Qcow2Image` is the public face.
+ * commit, ...) are functions over it in files of their own; `Qcow2Image` is the public face, and `parts.ts` is where snapshots, bitmaps and
+ * encryption join.
  *
- * Who changes mapping or refcounts holds `lock`; every request is inside `gate`; see `commit.ts` for the order in which changes reach the
- * disk.
+ * - Every request is inside `gate`; `alone` (`maintenance.ts`) waits until nobody is. Who changes mapping or refcounts holds `lock`, in `alone` too.
+ * - To change an L2 entry: `ownPiece` (`allocation.ts`), change the piece's bytes, `l2.markDirty` in the same turn. An L1 entry: `setL1`; a whole new
+ *   table: `l1`, `l1View`, `newL1Offset`. The header: `updateHeader`, which writes the bytes that differ and does not flush.
+ * - Clusters: `allocateClusters`; `freeLater` and `freeEntry` when a table on disk may still refer to them, `freeUnused` when none ever did.
+ * - `commit.ts` has the order in which all of this reaches the disk. A table of one's own is written to new clusters, then `commit`, then
+ *   `updateHeader`, flush, `freeLater` of the old one.
+ * - Guest offsets past the disk's end work as far as the L1 table goes: that is where VM state stands.
  */
 import { AsyncMutex, BlockError, type Storage, type WritableStorage } from '@emkit/storage';
 import type { Codecs } from './codecs.ts';
