@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { isElsewhere } from './remote-file.ts';
 import { parseContentRange, parseLength, rangeHeader } from './byte-range.ts';
 
 it('reads Content-Range, and nothing that only looks like it', () => {
@@ -28,4 +29,18 @@ it('reads lengths below 2^53 only', () => {
 
 it('writes inclusive ranges', () => {
   expect(rangeHeader(512, 512)).toBe('bytes=512-1023');
+});
+
+it('knows what another origin is', () => {
+  const origin = 'https://a.example';
+  for (const here of ['disk.img', '/disk.img', 'https://a.example/disk.img'])
+    expect(isElsewhere(here, origin)).toBe(false);
+  for (const there of [
+    'https://a.example.org/disk.img',
+    'http://a.example/disk.img',
+    '//b.example/disk.img',
+    'https://a.example:444/x',
+  ])
+    expect(isElsewhere(there, origin), there).toBe(true);
+  expect(isElsewhere('https://b.example/', undefined)).toBe(false);
 });

@@ -48,6 +48,8 @@ export interface FileHandleLike {
 
 interface Host {
   readonly fetch?: Fetch;
+  /** In pages and workers. */
+  readonly location?: { readonly origin: string };
   readonly AbortController: new () => { readonly signal: AbortSignal; abort(reason?: unknown): void };
   setTimeout(run: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;

@@ -1,40 +1,34 @@
 import { MemoryStorage } from '@emkit/storage';
+import { Disk } from '@emkit/storage-testbed';
 import { describe, expect, it } from 'vitest';
 import { OpfsStorage } from './index.ts';
 import type { SyncAccessHandle } from './index.ts';
 
-/** Gives and takes at most `most` bytes a call, as a handle may. */
-function fakeHandle(
-  limit = Infinity,
-  most = Infinity,
-): SyncAccessHandle & { readonly log: string[]; bytes: Uint8Array } {
+/** Gives and takes at most `most` bytes a call, as a handle may; has room for `limit`. */
+function fakeHandle(limit = Infinity, most = Infinity): SyncAccessHandle & { readonly log: string[] } {
   const log: string[] = [];
-  const named = (name: string) => Object.assign(new Error(name), { name });
-  let bytes = new Uint8Array(0);
-  const grow = (size: number): void => {
-    if (size > limit) throw named('QuotaExceededError');
-    const grown = new Uint8Array(size);
-    grown.set(bytes.subarray(0, size));
-    bytes = grown;
+  const disk = new Disk();
+  const checkQuota = (size: number): void => {
+    if (size > limit) throw Object.assign(new Error('full'), { name: 'QuotaExceededError' });
   };
   return {
     log,
-    get bytes() {
-      return bytes;
-    },
     read(buffer, { at }) {
-      const part = bytes.subarray(at, at + Math.min(buffer.length, most));
-      buffer.set(part);
-      return part.length;
+      const length = Math.max(0, Math.min(buffer.length, most, disk.size - at));
+      disk.get(at, buffer.subarray(0, length));
+      return length;
     },
     write(buffer, { at }) {
       const part = buffer.subarray(0, Math.min(buffer.length, most));
-      if (at + part.length > bytes.length) grow(at + part.length);
-      bytes.set(part, at);
+      checkQuota(at + part.length);
+      disk.put(at, part);
       return part.length;
     },
-    truncate: grow,
-    getSize: () => bytes.length,
+    truncate(size) {
+      checkQuota(size);
+      void disk.truncate(size);
+    },
+    getSize: () => disk.size,
     flush: () => void log.push('flush'),
     close: () => void log.push('close'),
   };

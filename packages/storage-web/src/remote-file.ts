@@ -66,8 +66,10 @@ export class RemoteFile {
   async fetch(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
     const identity = this.#identity as Identity;
     const headers: Record<string, string> = { Range: rangeHeader(offset, length) };
-    // a weak validator may not stand in If-Range
-    if (identity.etag !== undefined && !identity.etag.startsWith('W/')) headers['If-Range'] = identity.etag;
+    // A weak validator may not stand in If-Range; and it would make a browser ask another origin for leave first, which few servers answer.
+    const { etag } = identity;
+    if (etag !== undefined && !etag.startsWith('W/') && !isElsewhere(this.url, host.location?.origin))
+      headers['If-Range'] = etag;
     return this.#retry(signal, () =>
       this.#attempt('GET', headers, signal, (answer) => this.#readRange(answer, offset, length, identity)),
     );
@@ -231,6 +233,13 @@ export class RemoteFile {
 
 function identityOf(answer: Answer, size: number): Identity {
   return { size, etag: answer.header('etag'), lastModified: answer.header('last-modified') };
+}
+
+/** Whether a page of `origin` asks another origin with this URL; undefined: no page. */
+export function isElsewhere(url: string, origin: string | undefined): boolean {
+  if (origin === undefined) return false;
+  const isAbsolute = /^[a-z][a-z0-9+.-]*:/i.test(url) || url.startsWith('//');
+  return isAbsolute && url !== origin && !url.startsWith(`${origin}/`);
 }
 
 /** A validator that one of the answers lacks says nothing. */
