@@ -155,6 +155,7 @@ export class LuksImage implements BlockImage {
   }
 
   async status(offset: number, length: number): Promise<BlockStatus> {
+    this.#open();
     checkRange(offset, length, this.size);
     return { length, zero: false, data: true, allocated: true };
   }

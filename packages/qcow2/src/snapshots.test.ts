@@ -140,7 +140,10 @@ describe('a snapshot table', () => {
     const endless = {
       size: 2 ** 40,
       read: async (at: number, to: Uint8Array) => {
-        for (let i = 0; i < to.length; i++) to[i] = [12, 13, 14, 15].includes((at + i) % 131112) ? 255 : 0;
+        to.fill(0);
+        // each entry: both names of 65535 bytes
+        for (let entry = at - (at % 131112); entry < at + to.length; entry += 131112)
+          for (let i = entry + 12; i < entry + 16; i++) if (i >= at && i < at + to.length) to[i - at] = 255;
       },
     };
     await expect(readSnapshotTable(endless, await headerOf(MAX_SNAPSHOTS))).rejects.toMatchObject({
