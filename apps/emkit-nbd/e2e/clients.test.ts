@@ -211,7 +211,7 @@ describe('qemu-img and nbdcopy', () => {
     run('qemu-io', '-f', 'qcow2', '-c', 'write -P 1 0 1M', image);
     run('qemu-img', 'snapshot', '-c', 'before', image);
     run('qemu-io', '-f', 'qcow2', '-c', 'write -P 2 0 2M', image);
-    for (const key of ['before', '1', 'snapshot.id=1,snapshot.name=before'])
+    for (const key of ['before', 'snapshot.id=1,snapshot.name=before'])
       await during('emkit-nbd', ['-f', 'qcow2', '-l', key, image], (uri) => {
         expectClean(run('qemu-io', '-r', '-f', 'raw', '-c', 'read -P 1 0 1M', '-c', 'read -P 0 1M 3M', uri()));
       });

@@ -198,6 +198,14 @@ describe('handshake', () => {
     expect((await connectNbd(peer.stream, { exportName: name })).size).toBe(512);
   });
 
+  it('takes an option with the most data', async () => {
+    const { connect } = start();
+    const peer = connect();
+    await greet(peer);
+    await peer.stream.write(option(77, new Uint8Array(MAX_OPTION_DATA)));
+    expect((await optionReply(peer)).type).toBe(nbd.NBD_REP_ERR_UNSUP);
+  });
+
   it('counts queries by their bytes, not by what the client says', async () => {
     const { connect } = start();
     const peer = connect();
