@@ -28,7 +28,8 @@ it('create options have the names and the help of qemu-img', () => {
     .img('create', '-f', 'qcow2', '-o', 'help')
     .split('\n')
     .filter((line) => line.startsWith('  '));
-  expect(ours).toEqual(theirs);
+  // the table is in the order in which create names them when it begins; help is sorted
+  expect([...(ours ?? [])].sort()).toEqual([...theirs].sort());
 });
 
 describe('measure', () => {
