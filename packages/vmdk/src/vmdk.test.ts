@@ -229,6 +229,18 @@ describe('a sparse disk', () => {
     expect((await open(patch(file, Header.singleEndLineChar, 4, 0))).readOnly).toBe(false);
   });
 
+  it('is full at 2 TiB, which is as far as its entries reach', async () => {
+    const file = await make();
+    await file.truncate(2 ** 41 - 2 * GRAIN);
+    const image = await open(file);
+    const grain = new Uint8Array(GRAIN).fill(4);
+    await image.write?.(0, grain);
+    await image.write?.(5 * GRAIN, grain);
+    expect(await failure(() => image.write?.(7 * GRAIN, grain) ?? Promise.resolve())).toBe('no-space');
+    await image.close();
+    expect(await read(await open(file), 5 * GRAIN, GRAIN)).toEqual(grain);
+  });
+
   it('is opened in no time, whatever its size', async () => {
     const file = await make(10 * 2 ** 40);
     const reads: number[] = [];
