@@ -33,6 +33,6 @@ const tally = new Tally();
 for (const setup of setups) {
   if (cuts > 0) await cutRun(tally, setup, share(cuts, setup, setups), seed);
   if (faults > 0) await faultRun(tally, setup, share(faults, setup, setups), seed);
-  if (seconds > 0) await enduranceRun(tally, setup, share(seconds * 1000, setup, setups) / 1000, seed);
+  if (seconds > 0) await enduranceRun(tally, setup, { seconds: share(seconds * 1000, setup, setups) / 1000 }, seed);
 }
 tally.end();

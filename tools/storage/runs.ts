@@ -1,6 +1,6 @@
 /** The long runs over all formats, in counted units: a setup that gets through is one passed, a finding is one failed and says how to repeat it. */
 import { randomProgram, runCrash, runEndurance, runFaults, runShadow } from '@emkit/storage-testbed';
-import type { FaultRunOptions } from '@emkit/storage-testbed';
+import type { EnduranceResult, FaultRunOptions } from '@emkit/storage-testbed';
 import type { NamedSetup } from './setups.ts';
 
 export class Tally {
@@ -9,7 +9,6 @@ export class Tally {
   cuts = 0;
   faults = 0;
   operations = 0;
-  written = 0;
 
   /** `work` gives what is printed after the name. */
   async count(name: string, work: () => Promise<string>): Promise<void> {
@@ -79,27 +78,29 @@ function faultOptions(seed: number): FaultRunOptions {
   };
 }
 
+/** How long a variant is used: a time, or so much that it is the same every time. */
+export type Budget = { readonly seconds: number } | { readonly programs: number; readonly rounds: number };
+
 /** Short programs from ever new images, then one long life. */
-export async function enduranceRun(
-  tally: Tally,
-  { name, setup }: NamedSetup,
-  seconds: number,
-  seed: number,
-): Promise<void> {
+export async function enduranceRun(tally: Tally, named: NamedSetup, budget: Budget, seed: number): Promise<void> {
+  const { name, setup } = named;
   await tally.count(`${name}, endurance`, async () => {
     const begun = performance.now();
-    const isAfter = (part: number): boolean => performance.now() - begun > part * seconds * 1000;
+    const isAfter = (part: number, seconds: number): boolean => performance.now() - begun > part * seconds * 1000;
+    const enough = (done: number): boolean =>
+      'seconds' in budget ? isAfter(0.2, budget.seconds) : done >= budget.programs;
     let programs = 0;
-    for (; !isAfter(0.2); programs++) {
+    for (; !enough(programs); programs++) {
       const program = randomProgram({ seed: seed + programs, operations: 150, depth: programs % 2 === 0 ? 1 : 16 });
       tally.operations += await runShadow(setup, program).catch((error: unknown) => {
         const text = error instanceof Error ? error.message : String(error);
         throw new Error(`program of seed ${seed + programs}: ${text}`, { cause: error });
       });
     }
-    const life = await runEndurance(setup, { seed, isOver: () => isAfter(1) });
+    const isOver = ({ rounds }: EnduranceResult): boolean =>
+      'seconds' in budget ? isAfter(1, budget.seconds) : rounds >= budget.rounds;
+    const life = await runEndurance(setup, { seed, isOver });
     tally.operations += life.operations;
-    tally.written += life.written;
     const written = (life.written / 2 ** 20).toFixed(0);
     return `${programs} programs; one image with ${life.operations} operations, ${written} MiB written, ${life.rounds} times compared and checked`;
   });
