@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openImage } from '@emkit/block';
+import { MemoryStorage } from '@emkit/storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   allFormats,
@@ -101,37 +102,78 @@ describe('NBD names', () => {
   });
 });
 
+/** A web server of one file that counts what is asked of it. */
+async function serve(
+  image: Uint8Array,
+): Promise<{ url: string; requests: () => number; bytes: () => number; close: () => void }> {
+  let requests = 0;
+  let bytes = 0;
+  const server = createServer((request, response) => {
+    requests++;
+    const range = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '');
+    const end = image.length - 1;
+    const [from, to] = range === null ? [0, end] : [Number(range[1]), Math.min(Number(range[2]), end)];
+    response.writeHead(range === null ? 200 : 206, {
+      'content-length': to - from + 1,
+      'accept-ranges': 'bytes',
+      etag: '"1"',
+      ...(range === null ? {} : { 'content-range': `bytes ${from}-${to}/${image.length}` }),
+    });
+    if (request.method === 'HEAD') return response.end();
+    bytes += to - from + 1;
+    return response.end(image.subarray(from, to + 1));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/disk.img`,
+    requests: () => requests,
+    bytes: () => bytes,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
 describe('URLs', () => {
   it('are images by range requests, read-only', async () => {
-    const image = new Uint8Array(300_000);
-    for (let i = 0; i < image.length; i++) image[i] = i % 251;
-    let requests = 0;
-    const server = createServer((request, response) => {
-      requests++;
-      const range = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '');
-      const [from, to] =
-        range === null ? [0, image.length - 1] : [Number(range[1]), Math.min(Number(range[2]), image.length - 1)];
-      response.writeHead(range === null ? 200 : 206, {
-        'content-length': to - from + 1,
-        'accept-ranges': 'bytes',
-        etag: '"1"',
-        ...(range === null ? {} : { 'content-range': `bytes ${from}-${to}/${image.length}` }),
-      });
-      response.end(request.method === 'HEAD' ? undefined : image.subarray(from, to + 1));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/disk.img`;
+    const image = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
+    const server = await serve(image);
     try {
-      const node = await openImage(url, nodeEnvironment(), { format: 'raw', readOnly: true });
+      const node = await openImage(server.url, nodeEnvironment(), { format: 'raw', readOnly: true });
       const buffer = new Uint8Array(1000);
       await node.read(150_000, buffer);
       expect(buffer.every((byte, i) => byte === (150_000 + i) % 251)).toBe(true);
       expect(node.size).toBe(300_032); // whole sectors
       await node.close();
-      expect(requests).toBeLessThan(8);
-      await expect(openImage(url, nodeEnvironment(), { format: 'raw' })).rejects.toMatchObject({ kind: 'read-only' });
+      await expect(openImage(server.url, nodeEnvironment(), { format: 'raw' })).rejects.toMatchObject({
+        kind: 'read-only',
+      });
     } finally {
-      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it('of qcow2 images are opened and read with few requests', async () => {
+    const { qcow2 } = await import('@emkit/qcow2');
+    const file = new MemoryStorage();
+    await qcow2.create!(file, { size: 2 ** 40 });
+    const made = await qcow2.open(file);
+    const data = Uint8Array.from({ length: 1 << 20 }, (_, i) => (i * i) >>> 7);
+    await made.write!(2 ** 39, data);
+    await made.write!(0, new Uint8Array(8 << 20).fill(1));
+    await made.close();
+    const server = await serve(file.bytes());
+    try {
+      const node = await openImage(server.url, nodeEnvironment(), { readOnly: true });
+      expect([node.driver, node.size]).toEqual(['qcow2', 2 ** 40]);
+      const buffer = new Uint8Array(4096);
+      await node.read(2 ** 39 + 65536, buffer);
+      expect(Buffer.compare(buffer, data.subarray(65536, 69632))).toBe(0);
+      expect(server.requests()).toBeLessThanOrEqual(6); // header, L1, L2, data
+      expect(server.bytes()).toBeLessThan(1 << 20);
+      await node.close();
+    } finally {
       server.close();
     }
   });

@@ -5,7 +5,8 @@ import { createQcow2 } from '@emkit/qcow2';
 import { qed } from '@emkit/qed';
 import { raw } from '@emkit/raw';
 import { createVmdkDriver } from '@emkit/vmdk';
-import { nodeAesProvider, nodeGrainCodec, nodeQcow2Codecs } from './codecs.ts';
+import { nodeAes } from '@emkit/storage-node';
+import { nodeGrainCodec, nodeQcow2Codecs } from './codecs.ts';
 
 /** `zstdWorker`: the file that `zstd-worker.ts` was bundled to; without it zstd works on this thread. */
 export function allFormats({ zstdWorker }: { readonly zstdWorker?: URL | undefined } = {}): Registry {
@@ -13,7 +14,7 @@ export function allFormats({ zstdWorker }: { readonly zstdWorker?: URL | undefin
     createQcow2(nodeQcow2Codecs(zstdWorker)),
     createVmdkDriver(nodeGrainCodec),
     qed,
-    createLuksDriver({ aes: nodeAesProvider }),
+    createLuksDriver({ aes: nodeAes }),
     raw,
   ]);
 }
