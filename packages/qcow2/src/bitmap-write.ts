@@ -12,6 +12,7 @@ import {
   encodeBitmapsExtension,
   FLAG_IN_USE,
   readBitmapsExtension,
+  tableSizeFor,
   type DirectoryEntry,
 } from './bitmap-directory.ts';
 import { isAllOnes, loadBitmapTable, tableEntryOffset } from './bitmap-read.ts';
@@ -133,7 +134,8 @@ async function storeBitmap(
   const file = core.checkWritable();
   const { geometry } = core;
   const { clusterSize } = geometry;
-  const table = new Uint8Array(bitmap.entry.tableSize * 8);
+  const tableSize = tableSizeFor(core.size, bitmap.entry.granularityBits, clusterSize);
+  const table = new Uint8Array(tableSize * 8);
   const view = viewOf(table);
   const { stored } = bitmap;
   if (stored !== undefined) {
@@ -145,7 +147,7 @@ async function storeBitmap(
     frees.push([stored.tableOffset / clusterSize, geometry.clustersFor(stored.tableSize * 8)]);
   }
   for (const index of bitmap.bits.pieces(clusterSize)) {
-    if (index >= bitmap.entry.tableSize || isAllOnes(view, index)) continue;
+    if (index >= tableSize || isAllOnes(view, index)) continue;
     const data = new Uint8Array(clusterSize);
     let offset = tableEntryOffset(view, index);
     if (offset !== 0) await file.read(offset, data);
@@ -157,7 +159,7 @@ async function storeBitmap(
   const clusters = geometry.clustersFor(table.length);
   const { start } = await allocateClusters(core, clusters, clusters);
   await file.write(start * clusterSize, table);
-  return { ...bitmap.entry, flags: bitmap.entry.flags & ~FLAG_IN_USE, tableOffset: start * clusterSize };
+  return { ...bitmap.entry, tableSize, flags: bitmap.entry.flags & ~FLAG_IN_USE, tableOffset: start * clusterSize };
 }
 
 async function dropBitmap(

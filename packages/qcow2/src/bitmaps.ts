@@ -48,9 +48,12 @@ export class Qcow2Bitmaps implements BitmapStore {
   /** As the directory on disk says, but for "in use". */
   readonly #hadEntries: boolean;
   #isRecording = false;
+  /** Bits lie below this size of the disk. */
+  #seenSize: number;
 
   constructor(core: Qcow2Core, entries: readonly DirectoryEntry[]) {
     this.#core = core;
+    this.#seenSize = core.size;
     this.#hadEntries = entries.length > 0;
     this.#bitmaps = entries.map((entry) => ({
       entry,
@@ -79,6 +82,7 @@ export class Qcow2Bitmaps implements BitmapStore {
     const before = this.#core.onWrite;
     this.#core.onWrite = (offset, length) => {
       before?.(offset, length);
+      this.#followSize();
       for (const bitmap of this.#bitmaps)
         if (!bitmap.isInconsistent && (bitmap.entry.flags & FLAG_AUTO) !== 0) setRange(bitmap, offset, offset + length);
     };
@@ -187,6 +191,7 @@ export class Qcow2Bitmaps implements BitmapStore {
   async dirtyRanges(name: string): Promise<DirtyRanges> {
     const core = this.#core;
     core.checkOpen();
+    this.#followSize();
     const bitmap = this.#usable(name);
     const all = new DirtyBits();
     if (!bitmap.isCleared && bitmap.stored !== undefined) await readBitmapInto(core, bitmap.stored, all);
@@ -199,8 +204,12 @@ export class Qcow2Bitmaps implements BitmapStore {
     })();
   }
 
-  /** The disk is about to have another size: bitmaps follow when they are written. */
+  /**
+   * The disk is about to have another size, or is not after all: what stands on disk is taken over into memory, and takes its new form
+   * when it is written.
+   */
   async beforeResize(size: number): Promise<void> {
+    this.#followSize();
     const { clusterSize } = this.#core.geometry;
     const broken = this.#bitmaps.find((bitmap) => bitmap.isInconsistent);
     if (broken !== undefined)
@@ -208,18 +217,23 @@ export class Qcow2Bitmaps implements BitmapStore {
         hint: 'remove the bitmap',
       });
     for (const bitmap of this.#bitmaps) {
-      const { granularityBits } = bitmap.entry;
-      const tableSize = tableSizeFor(size, granularityBits, clusterSize);
-      if (tableSize * clusterSize > MAX_BITMAP_BYTES + clusterSize)
-        throw new BlockError('no-space', `bitmap '${bitmap.entry.name}' would be too large`);
-      // taken over into memory, so that what lies past a smaller size is forgotten and not found again
+      const { granularityBits, name } = bitmap.entry;
+      if (tableSizeFor(size, granularityBits, clusterSize) * clusterSize > MAX_BITMAP_BYTES + clusterSize)
+        throw new BlockError('no-space', `bitmap '${name}' would be too large`);
       if (!bitmap.isCleared && bitmap.stored !== undefined)
         await readBitmapInto(this.#core, bitmap.stored, bitmap.bits);
       bitmap.isCleared = true;
       bitmap.isChanged = true;
-      bitmap.bits.truncate(Math.ceil(size / 2 ** granularityBits));
-      bitmap.entry = { ...bitmap.entry, tableSize };
     }
+  }
+
+  /** What lay past a smaller size is forgotten, and not found again when the disk grows. Hot path. */
+  #followSize(): void {
+    const { size } = this.#core;
+    if (size === this.#seenSize) return;
+    if (size < this.#seenSize)
+      for (const { bits, entry } of this.#bitmaps) bits.truncate(Math.ceil(size / 2 ** entry.granularityBits));
+    this.#seenSize = size;
   }
 
   /** Writes what has changed, and that the bitmaps are not in use any more. With nobody inside. */
@@ -227,6 +241,7 @@ export class Qcow2Bitmaps implements BitmapStore {
     const core = this.#core;
     if (core.writable === undefined || core.isCorrupt || !this.#isRecording || core.header.version < 3) return;
     if (!this.#hadEntries && this.#bitmaps.length === 0) return;
+    this.#followSize();
     await core.lock.run(() => storeBitmaps(core, this.#bitmaps, this.#removed));
   }
 
@@ -247,7 +262,10 @@ export class Qcow2Bitmaps implements BitmapStore {
 
   async #change(body: () => Promise<void>): Promise<void> {
     this.#core.checkWritable();
-    return alone(this.#core, body);
+    return alone(this.#core, () => {
+      this.#followSize();
+      return body();
+    });
   }
 }
 

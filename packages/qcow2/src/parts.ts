@@ -34,11 +34,14 @@ export async function openParts(core: Qcow2Core, options: OpenOptions): Promise<
   const encryption = await openEncryption(core, options);
   const snapshots = await tolerant(forCheck, () => openSnapshots(core));
   const bitmaps = await tolerant(forCheck, () => openBitmaps(core, core.writable !== undefined && !forCheck));
+  const store = snapshots ?? new Qcow2Snapshots(core, []);
+  const beforeResize = (size: number): Promise<void> => bitmaps?.beforeResize(size) ?? Promise.resolve();
+  store.beforeResize = beforeResize;
   return {
-    snapshots: snapshots ?? new Qcow2Snapshots(core, []),
+    snapshots: store,
     bitmaps,
     info: () => extraInfo(bitmaps, encryption?.info()),
-    beforeResize: (size) => bitmaps?.beforeResize(size) ?? Promise.resolve(),
+    beforeResize,
     amendEncryption: encryption?.amend,
     close: () => bitmaps?.close() ?? Promise.resolve(),
   };

@@ -49,6 +49,8 @@ export async function openSnapshots(core: Qcow2Core): Promise<Qcow2Snapshots> {
 export class Qcow2Snapshots implements SnapshotStore {
   readonly #core: Qcow2Core;
   #snapshots: readonly Snapshot[];
+  /** Called before a snapshot of another disk size is applied. */
+  beforeResize: ((size: number) => Promise<void>) | undefined;
 
   constructor(core: Qcow2Core, snapshots: readonly Snapshot[]) {
     this.#core = core;
@@ -76,7 +78,9 @@ export class Qcow2Snapshots implements SnapshotStore {
     return this.#alone(async () => {
       checkAborted(options.signal);
       this.#checkUsable();
-      await this.#core.lock.run(() => this.#apply(this.#find(key)));
+      const snapshot = this.#find(key);
+      if (snapshot.diskSize !== this.#core.size) await this.beforeResize?.(snapshot.diskSize);
+      await this.#core.lock.run(() => this.#apply(snapshot));
     });
   }
 
