@@ -270,3 +270,23 @@ it('errors are BlockErrors with the place in the file', async () => {
   expect(qcow2.probe(Uint8Array.of(0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 1))).toBe(0);
   expect(qcow2.probe(new Uint8Array(0))).toBe(0);
 });
+
+it('what a shorter disk cut off is zero when it grows again, also in a compressed cluster', async () => {
+  const { image } = await make({ extended_l2: 'on', cluster_size: '16384' }, 32768);
+  await image.writeCompressed?.(16384, filled(16384, 3));
+  await image.resize?.(16384 + 2048, { shrink: true });
+  await image.resize?.(65536);
+  const bytes = filled(16384, 9);
+  await image.read(16384, bytes);
+  expect([bytes[2047], bytes[2048], bytes[16383]]).toEqual([3, 0, 0]);
+});
+
+it('VM state behind the disk is given back when the disk shrinks', async () => {
+  const { image } = await make({ cluster_size: '4096' });
+  await image.snapshots?.create({ name: 'a', vmState: filled(5000, 1) });
+  await image.snapshots?.apply('a');
+  await image.resize?.(MIB, { shrink: true });
+  expect(await image.check?.()).toMatchObject({ corruptions: 0, leaks: 0 });
+  await image.makeEmpty?.();
+  expect(await image.check?.()).toMatchObject({ corruptions: 0, leaks: 0 });
+});

@@ -26,7 +26,8 @@ export async function settle(core: Qcow2Core): Promise<void> {
 
 /** Unallocates everything, L2 tables included, and lets the file end where its last cluster does. */
 export async function makeEmpty(core: Qcow2Core): Promise<void> {
-  await unallocateGuest(core, 0, core.size);
+  // behind the disk there may be VM state
+  await unallocateGuest(core, 0, (core.l1.length / 8) * core.geometry.l1Coverage);
   await core.lock.run(async () => {
     await commit(core);
     for (let index = 0; index < core.l1.length / 8; index++) {

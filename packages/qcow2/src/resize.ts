@@ -50,13 +50,14 @@ export async function resizeImage(
 }
 
 async function shrink(core: Qcow2Core, size: number): Promise<void> {
-  const old = core.size;
   const file = core.checkWritable();
   // the size first: what is beyond it may then go in any order
   await core.updateHeader(() => ({ size }));
   await file.flush();
+  // all that the L1 table maps: behind the disk there may be VM state
   const start = core.geometry.alignUp(size);
-  if (start < old) await unallocateGuest(core, start, old - start);
+  const end = (core.l1.length / 8) * core.geometry.l1Coverage;
+  if (start < end) await unallocateGuest(core, start, end - start);
   await core.lock.run(async () => {
     await commit(core);
     for (let index = core.geometry.l1SizeFor(size); index < core.l1.length / 8; index++) {

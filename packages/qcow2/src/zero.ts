@@ -40,7 +40,7 @@ export async function zeroGuest(
     if (core.isDataFileRaw)
       await zeroRange(writable(core.dataFile), first, Math.min(last, end) - first, options.signal);
     const rest = await changeRange(core, first, last, changeFor(core, options));
-    for (const [start, stop] of rest) await writeZeroBytes(core, start, Math.min(stop, core.size) - start, options);
+    for (const [start, stop] of rest) await writeZeroBytes(core, start, stop - start, options);
   }
   if (end > last && last >= offset && !(await zeroWholeUnit(core, Math.max(last, offset), end, options)))
     await writeZeroBytes(core, Math.max(last, offset), end - Math.max(last, offset), options);
