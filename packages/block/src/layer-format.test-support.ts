@@ -228,7 +228,7 @@ const plain: BlockDriver = {
       info: () => Promise.resolve({ format: 'raw', virtualSize: storage.size, dirty: false }),
       close: () => Promise.resolve(),
       extent,
-      ...(readOnly ? {} : { write, flush, truncate, writeZeroes, discard }),
+      ...(readOnly ? {} : present({ write, flush, truncate, writeZeroes, discard })),
     };
     return Promise.resolve(image as BlockImage);
   },
@@ -237,6 +237,10 @@ const plain: BlockDriver = {
     await writable(storage).truncate(size);
   },
 };
+
+/** What is there, since an absent method is one that cannot be used. */
+const present = (methods: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(methods).filter(([, method]) => method !== undefined));
 
 function bound(storage: Storage) {
   const all = storage as Required<Storage>;
@@ -250,8 +254,15 @@ function bound(storage: Storage) {
     truncate: all.truncate?.bind(storage),
     writeZeroes: all.writeZeroes?.bind(storage),
     discard: all.discard?.bind(storage),
-    extent: all.extent.bind(storage),
+    extent:
+      all.extent?.bind(storage) ??
+      ((_offset: number, length: number) => Promise.resolve({ length, data: true, zero: false })),
   };
+}
+
+function nameOf({ filename }: Readonly<Record<string, unknown>>): string {
+  if (typeof filename !== 'string') throw new BlockError('invalid-option', 'a file has a name');
+  return filename;
 }
 
 /** Files in memory, and what was opened and is not closed. */
@@ -268,11 +279,10 @@ export class Folder {
       registry: createRegistry([plain, layer]),
       protocols: {
         file: {
-          open: (options, request) =>
-            Promise.resolve().then(() => this.#open(String(options['filename']), request.readOnly)),
+          open: (options, request) => Promise.resolve().then(() => this.#open(nameOf(options), request.readOnly)),
           create: (options) => {
-            this.files.set(String(options['filename']), new MemoryStorage(0, String(options['filename'])));
-            return Promise.resolve().then(() => this.#open(String(options['filename']), false));
+            this.files.set(nameOf(options), new MemoryStorage(0, nameOf(options)));
+            return Promise.resolve().then(() => this.#open(nameOf(options), false));
           },
           parseName: (name) => ({ filename: name.replace(/^file:/, '') }),
         },
@@ -297,7 +307,7 @@ export class Folder {
     };
     const { write, flush, truncate, writeZeroes, discard, extent, read } = bound(file);
     const base = { name, read, extent, close };
-    const all = readOnly ? base : { ...base, write, flush, truncate, writeZeroes, discard };
+    const all = readOnly ? base : { ...base, ...present({ write, flush, truncate, writeZeroes, discard }) };
     return Object.defineProperty(all, 'size', { get: () => file.size }) as unknown as Storage;
   }
 

@@ -88,8 +88,12 @@ export class NodeOpener {
       direct: common.cache.direct ?? false,
       signal: this.#request.signal,
     });
-    const open = async (readOnly: boolean): Promise<BlockImage> =>
-      new ProtocolImage(driver, await openStorage(this.#env, driver, common.own, request(readOnly)));
+    const open = async (readOnly: boolean): Promise<BlockImage> => {
+      const storage = await openStorage(this.#env, driver, common.own, request(readOnly));
+      // here and not in the node above, for a format flushes its file also when nobody asked for it
+      if (common.cache.noFlush === true && storage.flush !== undefined) storage.flush = () => Promise.resolve();
+      return new ProtocolImage(driver, storage);
+    };
     const readOnly = common.readOnly || place.inherited.readOnly;
     const { name } = storageNames(this.#env, driver, common.own);
     return this.#add(await open(readOnly), common, name, { reopen: open, isFlat: true });
@@ -107,7 +111,7 @@ export class NodeOpener {
       readOnly: common.readOnly,
       forceShare: common.forceShare,
       discard: 'unmap' as const,
-      cache: { direct: common.cache.direct },
+      cache: { direct: common.cache.direct, noFlush: common.cache.noFlush },
     };
     const itself = this.#checkChain(fileSpec, place.above);
     const file = await this.#child(fileSpec, { inherited, above: place.above, isRoot: false }, 'file');

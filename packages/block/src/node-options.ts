@@ -83,7 +83,7 @@ export function bool(key: string, value: OptionValue | undefined, otherwise: boo
 /** Bytes: a number, or one with a suffix k, M, G, T, P. */
 export function bytes(key: string, value: OptionValue | undefined): number | undefined {
   if (value === undefined || value === null) return undefined;
-  const match = /^(\d+(?:\.\d+)?)([bkmgtpe]?)$/i.exec(String(value));
+  const match = /^(\d+(?:\.\d+)?)([bkmgtpe]?)$/i.exec(text(key, value) ?? '');
   const power = match === null ? -1 : 'bkmgtpe'.indexOf((match[2] ?? '').toLowerCase() || 'b');
   const size = match === null ? NaN : Number(match[1]) * 1024 ** power;
   if (!Number.isSafeInteger(size)) throw new BlockError('invalid-option', `Parameter '${key}' expects a size`);
@@ -104,7 +104,7 @@ function choice<T extends string>(
   values: Readonly<Record<string, T>>,
 ): T | undefined {
   if (value === undefined) return undefined;
-  const name = typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value);
+  const name = typeof value === 'boolean' ? (value ? 'on' : 'off') : (text(key, value) ?? '');
   if (Object.hasOwn(values, name)) return values[name];
   throw new BlockError('invalid-option', `Invalid ${key} option`);
 }

@@ -189,6 +189,18 @@ describe('raw by guess', () => {
 });
 
 describe('modes', () => {
+  it.each([true, false])('cache.no-flush=%s', async (noFlush) => {
+    const folder = new Folder();
+    await chain(folder);
+    let flushes = 0;
+    const file = folder.files.get('dir/top') as MemoryStorage;
+    file.flush = () => (flushes++, Promise.resolve());
+    const node = await openImage('dir/top', folder.env(), { cache: { noFlush } });
+    await node.flush?.();
+    await node.close();
+    expect(flushes > 0).toBe(!noFlush);
+  });
+
   it('snapshot=on keeps changes out of the file', async () => {
     const folder = new Folder();
     await chain(folder);

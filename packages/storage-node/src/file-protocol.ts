@@ -39,7 +39,10 @@ function take(options: Readonly<Record<string, unknown>>): { filename: string; l
     throw new BlockError('invalid-option', "The 'file' block driver requires a file name");
   if (filename.includes('\0')) throw new BlockError('invalid-option', 'a file name has no NUL in it');
   if (locking !== 'auto' && locking !== 'on' && locking !== 'off' && typeof locking !== 'boolean')
-    throw new BlockError('invalid-option', `Parameter 'locking' does not accept value '${String(locking)}'`);
+    throw new BlockError(
+      'invalid-option',
+      `Parameter 'locking' does not accept value '${typeof locking === 'string' ? locking : typeof locking}'`,
+    );
   for (const key of Object.keys(rest))
     if (!HINTS.has(key))
       throw new BlockError('invalid-option', `Block protocol 'file' doesn't support the option '${key}'`);

@@ -7,4 +7,6 @@ export const LIMITS = {
   ZERO_BYTES: 2 ** 20,
   /** Bytes that a socket holds for its reader before it stops the peer. */
   SOCKET_BYTES: 2 ** 20,
+  /** ms that a closed connection has to send what was written before it is cut. */
+  CLOSE_MS: 5000,
 } as const;

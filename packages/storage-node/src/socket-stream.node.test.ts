@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { BlockError } from '@emkit/storage';
 import { LIMITS } from './limits.ts';
 import { connectTcp, connectUnix, listenTcp, listenUnix, type SocketStream } from './socket-stream.ts';
@@ -70,6 +70,25 @@ it('a reader that does not read stops the writer', async () => {
   served.close();
   await listener.close();
   expect(LIMITS.SOCKET_BYTES).toBe(1 << 20);
+});
+
+it('a closed connection does not wait for a peer that has stopped reading', async () => {
+  let served!: SocketStream;
+  const listener = await listenTcp('127.0.0.1', 0, (stream) => void (served = stream));
+  const peer = connect({ port: listener.port as number, host: '127.0.0.1' });
+  peer.pause();
+  peer.on('error', () => {}); // it is cut
+  await vi.waitFor(() => expect(served).toBeDefined());
+  const written = served.write(new Uint8Array(32 << 20)).then(
+    () => 'sent',
+    () => 'cut',
+  );
+  served.close();
+  const started = Date.now();
+  expect(await written).toBe('cut');
+  expect(Date.now() - started).toBeLessThan(4 * LIMITS.CLOSE_MS);
+  peer.destroy();
+  await listener.close();
 });
 
 it('nobody there, a wrong port, a peer that is silent, an abort: each is an error in time', async () => {

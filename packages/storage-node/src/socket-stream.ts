@@ -79,14 +79,24 @@ export function socketStream(socket: Socket, name: string): SocketStream {
     },
     write: (bytes) =>
       new Promise((resolve, reject) =>
-        socket.write(bytes, (error) =>
-          error === null || error === undefined ? resolve() : reject(failure ?? systemError(error, name)),
-        ),
+        socket.write(bytes, (error) => {
+          // a write that is cut off is reported as done
+          if (failure !== undefined) reject(failure);
+          else if (error === null || error === undefined) resolve();
+          else reject(systemError(error, name));
+        }),
       ),
     close() {
       settle();
       chunks.length = 0;
       socket.resume();
+      // What was written still goes out, but not at the pace of a peer that has stopped reading: it would hold the socket and its bytes for ever.
+      const timer = setTimeout(() => {
+        failure ??= new BlockError('io', `${name}: the peer has stopped reading`);
+        socket.destroy(failure);
+      }, LIMITS.CLOSE_MS);
+      timer.unref();
+      socket.once('close', () => clearTimeout(timer));
       socket.destroySoon();
     },
   };
