@@ -93,7 +93,6 @@ Format specific information:
       backing: { name: '\x1b]0;gotcha\x07', fullName: undefined },
     });
     expect(text).toContain('backing file: \\x1b]0;gotcha\\x07 (cannot determine actual path)');
-    // eslint-disable-next-line no-control-regex
     expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f]/);
   });
 
