@@ -292,7 +292,7 @@ describe('an image over a backing file', () => {
     const recorder = new Recorder(disk);
     const flush = recorder.flush.bind(recorder);
     // as slow as a disk's, compared with all else here
-    recorder.flush = () => new Promise<void>((resolve) => setTimeout(resolve, 2)).then(flush);
+    recorder.flush = () => new Promise<void>((resolve) => setTimeout(resolve, 2)).then(() => flush());
     const image = await qed.open(recorder, { backing: new MemoryStorage(base) });
     await image.write!(0, Uint8Array.of(1));
     const before = recorder.log.entries.filter(({ kind }) => kind === 'flush').length;
