@@ -80,17 +80,13 @@ async function grow(core: Qcow2Core, size: number, mode: Preallocation, options:
   await clearBeyond(core, old, size);
   if (core.isIdentity) await writable(core.dataFile).truncate(size);
   if (mode !== 'off') await preallocate(core, core.geometry.alignUp(old), core.geometry.alignUp(size), mode, options);
+  // a backing file that goes on where the disk ended must not show, not even if the power goes before the end
+  const { backing } = core;
+  if (backing !== undefined && backing.size > old)
+    await zeroGuest(core, old, core.geometry.alignUp(Math.min(size, backing.size)) - old);
   await core.lock.run(() => commit(core, { ...options, withRefcounts: true }));
   await core.updateHeader(() => ({ size }));
   await file.flush(options);
-  // a backing file that goes on where the disk ended must not show
-  const { backing } = core;
-  if (backing !== undefined && backing.size > old) await hideBacking(core, old, Math.min(size, backing.size));
-}
-
-async function hideBacking(core: Qcow2Core, start: number, end: number): Promise<void> {
-  await zeroGuest(core, start, end - start);
-  await core.lock.run(() => commit(core));
 }
 
 /** What an earlier, longer disk may have left behind the end. */
