@@ -21,10 +21,10 @@ import type { BlockEnvironment } from './environment.ts';
 import { FILTER_DRIVERS } from './filter-drivers.ts';
 import { LIMITS } from './limits.ts';
 import { takeCommon, text, type CommonOptions, type InheritedOptions } from './node-options.ts';
-import { noFormat, type OpenImageOptions } from './open-image.ts';
+import type { OpenImageOptions } from './open-image.ts';
 import { flatten, parseImageSpec, resolveName, type OptionTree, type OptionValue } from './option-tree.ts';
 import { ProtocolImage } from './protocol-image.ts';
-import { openStorage, protocolOf, splitName, storageNames } from './protocols.ts';
+import { noFormat, openStorage, protocolOf, splitName, storageNames } from './protocols.ts';
 import { PROBE_LENGTH } from './registry.ts';
 
 interface Above {

@@ -1,11 +1,11 @@
 /** Opens an image with everything below it: protocol, format, filters, backing chain. The work is in `node-opener.ts`. */
-import { BlockError, type IoOptions, type Resolver, type Storage } from '@emkit/storage';
+import type { IoOptions, Resolver, Storage } from '@emkit/storage';
 import { BlockGraph } from './block-graph.ts';
 import type { BlockNode } from './block-node.ts';
 import type { BlockEnvironment } from './environment.ts';
 import { NodeOpener } from './node-opener.ts';
 import { parseImageSpec, resolveName, toTree, type OptionTree } from './option-tree.ts';
-import { openStorage, splitName } from './protocols.ts';
+import { noFormat, openStorage, splitName } from './protocols.ts';
 
 export interface OpenImageOptions extends IoOptions {
   /** Default false. The spec's `read-only` has the last word. Backing files are opened read-only in any case (`BlockNode.reopen`). */
@@ -104,10 +104,3 @@ export function createResolver(name: string, env: BlockEnvironment, options: Ope
       openProtocol(resolveName(name, other), env, { ...options, create: true, signal: io?.signal }),
   };
 }
-
-/** Nobody guesses the format of a file that an image names. */
-export const noFormat = (name: string): BlockError =>
-  new BlockError('refused', `The format of the backing file '${name}' is not stored in the image, and is not guessed`, {
-    field: 'backing format',
-    hint: 'name it (backing.driver=...), or store it with rebase -u -F',
-  });

@@ -45,3 +45,10 @@ export async function openStorage(
     throw new BlockError('invalid-option', `Protocol driver '${driver}' does not support image creation`);
   return opener.create(own, { signal: request.signal });
 }
+
+/** Nobody guesses the format of a file that an image names. */
+export const noFormat = (name: string): BlockError =>
+  new BlockError('refused', `The format of the backing file '${name}' is not stored in the image, and is not guessed`, {
+    field: 'backing format',
+    hint: 'name it (backing.driver=...), or store it with rebase -u -F',
+  });
