@@ -70,6 +70,8 @@ export async function faultRun(tally: Tally, { name, setup }: NamedSetup, wanted
 function faultOptions(seed: number): FaultRunOptions {
   return {
     seed,
+    // every position costs a whole program: short ones, and many
+    operations: 8 + (seed % 3) * 4,
     depth: (seed % 3) * 3 + 1,
     sticky: seed % 2 === 0,
     error: seed % 5 === 0 ? 'no-space' : 'io',
