@@ -80,17 +80,20 @@ function faultOptions(seed: number): FaultRunOptions {
   };
 }
 
+/** Operations between two looks at everything. */
+const ROUND = 2000;
+
 /** How long a variant is used: a time, or so much that it is the same every time. */
 export type Budget = { readonly seconds: number } | { readonly programs: number; readonly rounds: number };
 
 /** Short programs from ever new images, then one long life. */
 export async function enduranceRun(tally: Tally, named: NamedSetup, budget: Budget, seed: number): Promise<void> {
-  const { name, setup } = named;
+  const { name, setup, weight = 1 } = named;
   await tally.count(`${name}, endurance`, async () => {
     const begun = performance.now();
     const isAfter = (part: number, seconds: number): boolean => performance.now() - begun > part * seconds * 1000;
     const enough = (done: number): boolean =>
-      'seconds' in budget ? isAfter(0.2, budget.seconds) : done >= budget.programs;
+      'seconds' in budget ? isAfter(0.2, budget.seconds) : done >= budget.programs * weight;
     let programs = 0;
     for (; !enough(programs); programs++) {
       const program = randomProgram({ seed: seed + programs, operations: 150, depth: programs % 2 === 0 ? 1 : 16 });
@@ -101,7 +104,7 @@ export async function enduranceRun(tally: Tally, named: NamedSetup, budget: Budg
     }
     const isOver = ({ rounds }: EnduranceResult): boolean =>
       'seconds' in budget ? isAfter(1, budget.seconds) : rounds >= budget.rounds;
-    const life = await runEndurance(setup, { seed, isOver });
+    const life = await runEndurance(setup, { seed, isOver, round: Math.max(100, ROUND * weight) });
     tally.operations += life.operations;
     const written = (life.written / 2 ** 20).toFixed(0);
     return `${programs} programs; one image with ${life.operations} operations, ${written} MiB written, ${life.rounds} times compared and checked`;
