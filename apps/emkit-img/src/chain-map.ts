@@ -1,5 +1,5 @@
 /** Which file of a chain decides each part of a disk, equal neighbours joined: what `map` prints. */
-import { chainStatus } from '@emkit/block';
+import { mapStatus } from '@emkit/block';
 import type { BlockImage } from '@emkit/storage';
 
 export interface MapEntry {
@@ -30,7 +30,7 @@ export async function* mapChain(top: BlockImage, start: number, length: number):
 }
 
 async function entryAt(top: BlockImage, start: number, most: number): Promise<MapEntry> {
-  const { length, depth, allocated, zero, data, offset, file, image } = await chainStatus(top, start, most);
+  const { length, depth, allocated, zero, data, offset, file, image } = await mapStatus(top, start, most);
   const holder = 'file' in image ? (image as BlockImage).file : image;
   return {
     start,

@@ -18,10 +18,15 @@ export interface Environment {
   actualSize(file: Storage): number | undefined;
 }
 
-export async function createEnvironment(tool: Tool, objects: readonly string[]): Promise<Environment> {
+/** `threads`: file calls in the thread pool, so that reading and writing overlap; else on this thread, which is quicker one by one. */
+export async function createEnvironment(
+  tool: Tool,
+  objects: readonly string[],
+  { threads = false }: { readonly threads?: boolean | undefined } = {},
+): Promise<Environment> {
   const secret = parseSecrets(objects);
   return {
-    block: nodeEnvironment({ blocking: true, secret, warn: (line) => tool.say(line), zstdWorker: ZSTD_WORKER }),
+    block: nodeEnvironment({ blocking: !threads, secret, warn: (line) => tool.say(line), zstdWorker: ZSTD_WORKER }),
     secret,
     exists: existsSync,
     remove: (filename) => rmSync(filename, { force: true }),

@@ -19,6 +19,8 @@ export interface ImageRequest {
   /** Flushes may be left out: the output of a conversion, which is worthless if it does not end. */
   readonly unsafe?: boolean | undefined;
   readonly detectZeroes?: boolean | undefined;
+  /** Many requests will be in flight: see `createEnvironment`. */
+  readonly threads?: boolean | undefined;
 }
 
 export interface OpenedImage {
@@ -36,7 +38,7 @@ export interface OpenedImage {
 }
 
 export async function openImage(tool: Tool, request: ImageRequest): Promise<OpenedImage> {
-  const environment = await createEnvironment(tool, request.objects);
+  const environment = await createEnvironment(tool, request.objects, { threads: request.threads });
   const { filename, format } = request;
   if (format !== undefined && environment.block.registry.find(format) === undefined)
     throw new ToolError(`Could not open '${filename}': Unknown driver '${format}'`);

@@ -10,6 +10,8 @@ export interface NewImage {
   readonly size: number;
   /** `-o` values by name. */
   readonly options: Readonly<Record<string, string>>;
+  /** It is worth nothing if the program does not end well: do not wait for the disk. */
+  readonly unsafe?: boolean;
 }
 
 /** Throws for an option that the format does not have. */
@@ -30,6 +32,7 @@ export async function createImage(environment: Environment, image: NewImage): Pr
   const wasThere = environment.exists(filename);
   try {
     const storage = await openProtocol(filename, environment.block, { create: true });
+    if (image.unsafe === true && storage.flush !== undefined) storage.flush = () => Promise.resolve();
     try {
       const secretId = options['encrypt.key-secret'] ?? options['key-secret'];
       await driver.create(storage, {
@@ -38,7 +41,7 @@ export async function createImage(environment: Environment, image: NewImage): Pr
         resolver: createResolver(filename, environment.block),
         ...(secretId !== undefined ? { secret: () => environment.secret(secretId) } : {}),
       });
-      await storage.flush?.();
+      if (image.unsafe !== true) await storage.flush?.();
     } finally {
       await storage.close?.();
     }

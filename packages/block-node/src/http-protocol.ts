@@ -1,7 +1,6 @@
 /** `http` and `https` for `openImage`: read-only, by range requests. Options in QEMU's names (curl block driver): `url`, `timeout`, `readahead`. */
 import type { OptionTree, ProtocolOpener } from '@emkit/block';
 import { BlockError } from '@emkit/storage';
-import { HttpRangeStorage } from '@emkit/storage-web';
 
 const KEYS = ['url', 'filename', 'timeout', 'readahead'];
 
@@ -18,6 +17,7 @@ export function httpProtocol(): ProtocolOpener {
         throw new BlockError('invalid-option', `Block protocol 'http' doesn't support the option '${unknown}'`);
       const timeout = numberOf(options, 'timeout');
       const readAhead = numberOf(options, 'readahead');
+      const { HttpRangeStorage } = await import('@emkit/storage-web'); // most runs of a tool need none
       return HttpRangeStorage.open(url, {
         signal,
         ...(timeout !== undefined ? { timeoutMs: timeout * 1000 } : {}),

@@ -1,6 +1,6 @@
 /** `nbd` for `openImage`: URIs, QEMU's older `nbd:HOST:PORT[:exportname=NAME]`, and options `host`, `port`, `path`, `export` (also as `server.*`). */
 import type { OptionTree, ProtocolOpener } from '@emkit/block';
-import { connectNbd, formatNbdUri, NBD_DEFAULT_PORT, parseNbdUri, type NbdAddress } from '@emkit/nbd';
+import { formatNbdUri, NBD_DEFAULT_PORT, parseNbdUri, type NbdAddress } from '@emkit/nbd';
 import { BlockError } from '@emkit/storage';
 import { connectTcp, connectUnix } from '@emkit/storage-node';
 
@@ -8,6 +8,7 @@ export function nbdProtocol(): ProtocolOpener {
   return {
     async open(options, { readOnly, signal }) {
       const address = addressOf(options);
+      const { connectNbd } = await import('@emkit/nbd'); // most runs of a tool need none
       const stream =
         address.type === 'unix'
           ? await connectUnix(address.path, { signal })

@@ -48,3 +48,20 @@ export async function chainStatus(
   }
   throw new BlockError('invalid-format', `the backing chain has more than ${LIMITS.CHAIN_DEPTH} images`);
 }
+
+/**
+ * `chainStatus` as `qemu-img map` tells it: what a layer does not have past the end of a short backing file is not said of that file, but of the
+ * layer, as absent. The jobs must know otherwise: a short file hides what is below it.
+ */
+export async function mapStatus(
+  image: Storage,
+  offset: number,
+  length: number,
+  options?: IoOptions,
+): Promise<ChainStatus> {
+  const status = await chainStatus(image, offset, length, options);
+  if (status.depth === 0 || offset < status.image.size) return status;
+  let above = image;
+  for (let depth = 1; depth < status.depth; depth++) above = (above as BlockImage).backing as Storage;
+  return { ...status, allocated: false, depth: status.depth - 1, image: above };
+}

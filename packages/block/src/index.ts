@@ -2,7 +2,7 @@ export { aligned } from './aligned.ts';
 export { BlockGraph } from './block-graph.ts';
 export { BlockNode } from './block-node.ts';
 export type { BeforeWrite, NodeOptions } from './block-node.ts';
-export { chainStatus } from './chain-status.ts';
+export { chainStatus, mapStatus } from './chain-status.ts';
 export type { ChainStatus } from './chain-status.ts';
 export { copyImage } from './copy-image.ts';
 export type { CopyOptions, CopyResult } from './copy-image.ts';

@@ -8,13 +8,13 @@
 import { BlockError } from '@emkit/storage';
 import { isHashName, type HashName } from './hash.ts';
 import { MAX_ITERATIONS, MAX_PAYLOAD_SECTOR, SECTOR_SIZE, STRIPES } from './limits.ts';
+import { LUKS_MAGIC } from './luks-magic.ts';
 import type { CipherMode, IvGenerator } from './sector-cipher.ts';
 
 /** Bytes of the header proper; key material begins at the next multiple of 4096 as a rule. */
 export const LUKS_HEADER_SIZE = 592;
 export const SLOT_COUNT = 8;
 
-const MAGIC = [0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe] as const;
 const Field = {
   VERSION: 6,
   CIPHER_NAME: 8,
@@ -63,11 +63,6 @@ export interface LuksHeader {
   readonly slots: readonly KeySlot[];
 }
 
-/** Whether these are the first bytes of a LUKS1 volume. */
-export function isLuks(head: Uint8Array): boolean {
-  return head.length >= 8 && MAGIC.every((byte, i) => head[i] === byte) && head[6] === 0 && head[7] === 1;
-}
-
 const invalid = (message: string, field: string, offset: number): never => {
   throw new BlockError('invalid-format', message, { field, offset });
 };
@@ -91,7 +86,7 @@ export const materialSectors = (keyBytes: number, stripes: number): number =>
 
 /** `bytes`: at least the first 592 of the volume. Offsets in errors count from there. */
 export function parseLuksHeader(bytes: Uint8Array): LuksHeader {
-  if (bytes.length < LUKS_HEADER_SIZE || MAGIC.some((byte, i) => bytes[i] !== byte))
+  if (bytes.length < LUKS_HEADER_SIZE || LUKS_MAGIC.some((byte, i) => bytes[i] !== byte))
     return invalid('Volume is not in LUKS format', 'magic', 0);
   const view = new DataView(bytes.buffer, bytes.byteOffset, LUKS_HEADER_SIZE);
   const version = view.getUint16(Field.VERSION);
@@ -188,7 +183,7 @@ export function serializeLuksHeader(header: LuksHeader): Uint8Array {
   const ascii = (at: number, value: string): void => {
     for (let i = 0; i < value.length; i++) bytes[at + i] = value.charCodeAt(i);
   };
-  bytes.set(MAGIC);
+  bytes.set(LUKS_MAGIC);
   view.setUint16(Field.VERSION, 1);
   ascii(Field.CIPHER_NAME, header.cipher);
   ascii(Field.CIPHER_MODE, cipherModeSpec(header));

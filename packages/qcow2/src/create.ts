@@ -62,7 +62,7 @@ export async function createQcow2Image(storage: Storage, options: CreateOptions,
   );
   try {
     if (!(image instanceof WritableQcow2Image)) throw new BlockError('read-only', 'the new image cannot be written');
-    if (settings.encryption.size > 0) await createEncryption(image.core, settings.encryption, options);
+    await createEncryption(image.core, settings.encryption, options);
     // a raw data file is the disk as it is: every cluster is mapped from the start
     const preallocation =
       settings.dataFileRaw && settings.preallocation === 'off' ? 'metadata' : settings.preallocation;

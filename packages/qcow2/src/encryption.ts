@@ -25,7 +25,7 @@ import {
 import { allocateClusters } from './allocation.ts';
 import type { AmendExtra } from './amend.ts';
 import { commit } from './commit.ts';
-import { CRYPT_AES, CRYPT_LUKS, CRYPT_NONE, Extension } from './constants.ts';
+import { CRYPT_AES, CRYPT_LUKS, Extension } from './constants.ts';
 import type { DataCipher, Qcow2Core } from './core.ts';
 import { cryptoHeaderArea, encodeCryptoHeaderArea, type CryptoHeaderArea } from './encryption-header.ts';
 import { withExtension } from './header-extensions.ts';
@@ -38,10 +38,9 @@ export interface Encryption {
   readonly amend?: ((options: Readonly<Record<string, string>>, extra: AmendExtra) => Promise<void>) | undefined;
 }
 
-/** Sets `core.cipher`; without a secret, one that refuses. */
-export async function openEncryption(core: Qcow2Core, options: OpenOptions): Promise<Encryption | undefined> {
+/** Of an image that is encrypted: sets `core.cipher`; without a secret, to one that refuses. */
+export async function openEncryption(core: Qcow2Core, options: OpenOptions): Promise<Encryption> {
   const { cryptMethod } = core.header;
-  if (cryptMethod === CRYPT_NONE) return undefined;
   const { secret } = options;
   const isClosed = options.metadataOnly === true || (secret === undefined && options.forCheck === true);
   if (!isClosed && secret === undefined) throw new BlockError('key', KEY_REQUIRED);

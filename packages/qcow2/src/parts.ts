@@ -1,14 +1,35 @@
 /** The parts of an image that have files of their own: snapshots, bitmaps, encryption, check and repair. Where they join. */
-import { BlockError, isBlockError, type BitmapStore, type JsonValue, type OpenOptions } from '@emkit/storage';
+import {
+  BlockError,
+  isBlockError,
+  type BitmapStore,
+  type CreateOptions,
+  type JsonValue,
+  type OpenOptions,
+} from '@emkit/storage';
 import type { AmendExtra } from './amend.ts';
 import { openBitmaps, type Qcow2Bitmaps } from './bitmaps.ts';
 import { checkCore } from './check-core.ts';
+import { CRYPT_NONE } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
-import { openEncryption } from './encryption.ts';
 import { isMarkedDirty } from './snapshot-write.ts';
 import { openSnapshots, Qcow2Snapshots } from './snapshots.ts';
 
-export { createEncryption, measureEncryption } from './encryption.ts';
+/** The ciphers are as large as all else here together: they are loaded when an image has or gets any. */
+const loadEncryption = (): Promise<typeof import('./encryption.ts')> => import('./encryption.ts');
+
+export async function createEncryption(
+  core: Qcow2Core,
+  encryption: ReadonlyMap<string, string>,
+  options: CreateOptions,
+): Promise<void> {
+  if (encryption.size > 0) await (await loadEncryption()).createEncryption(core, encryption, options);
+}
+
+/** Bytes of the encryption header, in whole clusters. */
+export async function measureEncryption(encryption: ReadonlyMap<string, string>, clusterSize: number): Promise<number> {
+  return encryption.size === 0 ? 0 : (await loadEncryption()).measureEncryption(encryption, clusterSize);
+}
 
 export interface ImageParts {
   readonly snapshots?: Qcow2Snapshots | undefined;
@@ -31,7 +52,8 @@ export async function openParts(core: Qcow2Core, options: OpenOptions): Promise<
     if (forCheck) core.keepsDirty = true;
     else await repairDirty(core, options);
   }
-  const encryption = await openEncryption(core, options);
+  const encryption =
+    core.header.cryptMethod === CRYPT_NONE ? undefined : await (await loadEncryption()).openEncryption(core, options);
   const snapshots = await tolerant(forCheck, () => openSnapshots(core));
   const bitmaps = await tolerant(forCheck, () => openBitmaps(core, core.writable !== undefined && !forCheck));
   const store = snapshots ?? new Qcow2Snapshots(core, []);

@@ -52,7 +52,10 @@ export const convert: CommandBody = async (tool, { values, operands }) => {
   try {
     for (const filename of plan.sources)
       opened.push(
-        await openImage(tool, imageRequest(values, filename, { cacheKey: 'sourceCache', backing: 'resolve' })),
+        await openImage(
+          tool,
+          imageRequest(values, filename, { cacheKey: 'sourceCache', backing: 'resolve', threads: true }),
+        ),
       );
     const sources = await Promise.all(opened.map((image) => sourceOf(image, values.text('snapshot'))));
     const size = sources.reduce((sum, source) => sum + source.size, 0);
@@ -142,6 +145,7 @@ async function createTarget(tool: Tool, environment: Environment, plan: Plan, si
     filename: output,
     size: stated === undefined ? Math.ceil(size / SECTOR) * SECTOR : sizeArgument(stated, 'image size'),
     options: sizesAsBytes(driver.createOptions ?? [], options),
+    unsafe: cacheMode(values, 'cache', 'unsafe') === 'unsafe',
   });
 }
 
@@ -169,6 +173,7 @@ async function copyAll(
     imageOpts: values.has('targetImageOpts'),
     writable: true,
     resize: true,
+    threads: true,
   });
   try {
     const { node, image } = target;

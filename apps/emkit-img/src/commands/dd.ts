@@ -35,7 +35,7 @@ export const dd: CommandBody = async (tool, { values, operands }) => {
     if (start > source.image.size) tool.say(`${input}: cannot skip to specified offset`);
     const environment = await createEnvironment(tool, values.list('object'));
     if (environment.isSameFile(input, output)) throw new ToolError(`${output}: the output is the input`);
-    await createImage(environment, { driver, filename: output, size, options: {} });
+    await createImage(environment, { driver, filename: output, size, options: {}, unsafe: true });
     const target = await openImage(tool, {
       ...imageRequest(values, output, { unsafe: true }),
       format: driver.name,
