@@ -10,8 +10,8 @@ import {
 } from '@emkit/storage';
 import type { AesProvider } from './aes.ts';
 import { SECTOR_SIZE } from './limits.ts';
-import { LUKS_CREATE_OPTIONS } from './luks-driver.ts';
 import { LuksImage } from './luks-image.ts';
+import { LUKS_CREATE_OPTIONS } from './luks-options.ts';
 import {
   createLuks,
   luksPayloadOffset,

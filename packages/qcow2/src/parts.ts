@@ -15,20 +15,18 @@ import type { Qcow2Core } from './core.ts';
 import { isMarkedDirty } from './snapshot-write.ts';
 import { openSnapshots, Qcow2Snapshots } from './snapshots.ts';
 
-/** The ciphers are as large as all else here together: they are loaded when an image has or gets any. */
-const loadEncryption = (): Promise<typeof import('./encryption.ts')> => import('./encryption.ts');
-
+// The ciphers are as large as all else here together: they are loaded when an image has or gets any.
 export async function createEncryption(
   core: Qcow2Core,
   encryption: ReadonlyMap<string, string>,
   options: CreateOptions,
 ): Promise<void> {
-  if (encryption.size > 0) await (await loadEncryption()).createEncryption(core, encryption, options);
+  if (encryption.size > 0) await (await import('./encryption.ts')).createEncryption(core, encryption, options);
 }
 
 /** Bytes of the encryption header, in whole clusters. */
 export async function measureEncryption(encryption: ReadonlyMap<string, string>, clusterSize: number): Promise<number> {
-  return encryption.size === 0 ? 0 : (await loadEncryption()).measureEncryption(encryption, clusterSize);
+  return encryption.size === 0 ? 0 : (await import('./encryption.ts')).measureEncryption(encryption, clusterSize);
 }
 
 export interface ImageParts {
@@ -53,7 +51,9 @@ export async function openParts(core: Qcow2Core, options: OpenOptions): Promise<
     else await repairDirty(core, options);
   }
   const encryption =
-    core.header.cryptMethod === CRYPT_NONE ? undefined : await (await loadEncryption()).openEncryption(core, options);
+    core.header.cryptMethod === CRYPT_NONE
+      ? undefined
+      : await (await import('./encryption.ts')).openEncryption(core, options);
   const snapshots = await tolerant(forCheck, () => openSnapshots(core));
   const bitmaps = await tolerant(forCheck, () => openBitmaps(core, core.writable !== undefined && !forCheck));
   const store = snapshots ?? new Qcow2Snapshots(core, []);
