@@ -38,16 +38,22 @@ for (const failure of failures) console.log(failure);
 console.log(`${passed} passed, ${failures.length} failed`);
 process.exitCode = failures.length === 0 ? 0 : 1;
 
-/** One npm for all of them; name -> tarball. */
+/** One npm for each area; name -> tarball. In folders of their own, since `@emkit/nbd` and `emkit-nbd` make files of one name. */
 function pack(): Map<string, string> {
-  const args = ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', work];
-  for (const pkg of packages) args.push('-w', pkg.dir);
-  const report: unknown = JSON.parse(execFileSync('npm', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }));
-  const entries = (Array.isArray(report) ? report : Object.values(report as object)) as {
-    name: string;
-    filename: string;
-  }[];
-  return new Map(entries.map((entry) => [entry.name, join(work, basename(entry.filename))]));
+  const tarballs = new Map<string, string>();
+  for (const area of ['packages', 'apps']) {
+    const folder = join(work, `packed-${area}`);
+    mkdirSync(folder);
+    const args = ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', folder];
+    for (const pkg of packages) if (pkg.dir.startsWith(`${area}/`)) args.push('-w', pkg.dir);
+    const report: unknown = JSON.parse(execFileSync('npm', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 2] }));
+    const entries = (Array.isArray(report) ? report : Object.values(report as object)) as {
+      name: string;
+      filename: string;
+    }[];
+    for (const entry of entries) tarballs.set(entry.name, join(folder, basename(entry.filename)));
+  }
+  return tarballs;
 }
 
 async function check(pkg: WorkspacePackage): Promise<void> {
@@ -108,12 +114,12 @@ function importByName(pkg: WorkspacePackage): void {
 
 function runCommands(pkg: WorkspacePackage, bin: Readonly<Record<string, string>>): void {
   for (const [command, file] of Object.entries(bin)) {
-    const args = [join(home(pkg.manifest.name), file), '-version'];
+    const args = [join(home(pkg.manifest.name), file), '--version'];
     const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: work, encoding: 'utf8', timeout: 30_000 });
     record(
       pkg,
       command,
-      stdout.includes(pkg.manifest.version) ? [] : [`-version printed ${JSON.stringify(stdout + stderr)}`],
+      stdout.includes(pkg.manifest.version) ? [] : [`--version printed ${JSON.stringify(stdout + stderr)}`],
     );
   }
 }

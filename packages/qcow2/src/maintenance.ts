@@ -48,7 +48,8 @@ export async function trimFile(core: Qcow2Core): Promise<void> {
   const { clusterSize } = core.geometry;
   let end = Math.min(core.untouchedFrom, Math.ceil(file.size / clusterSize));
   while (end > 1) {
-    const piece = counts.piece(end - 1);
+    // awaited here: a block that cannot be read is this function's error
+    const piece = await counts.piece(end - 1);
     if (piece === undefined) {
       end -= ((end - 1) % core.geometry.refcountsPerPiece) + 1;
       continue;
