@@ -2,6 +2,8 @@
 
 const PAGE_BYTES = 4096;
 const PAGE_BITS = PAGE_BYTES * 8;
+/** Stands for every page whose bits are all set, so that a disk that is dirty as a whole takes no memory. Never changed. */
+const FULL = new Uint8Array(PAGE_BYTES).fill(0xff);
 
 export class DirtyBits {
   readonly #pages = new Map<number, Uint8Array>();
@@ -18,12 +20,17 @@ export class DirtyBits {
   set(first: number, end: number): void {
     for (let at = first; at < end;) {
       const index = Math.floor(at / PAGE_BITS);
-      let page = this.#pages.get(index);
-      if (page === undefined) this.#pages.set(index, (page = new Uint8Array(PAGE_BYTES)));
       const from = at - index * PAGE_BITS;
       const to = Math.min(PAGE_BITS, end - index * PAGE_BITS);
-      setBits(page, from, to);
       at = index * PAGE_BITS + to;
+      let page = this.#pages.get(index);
+      if (page === FULL) continue;
+      if (to - from === PAGE_BITS) {
+        this.#pages.set(index, FULL);
+        continue;
+      }
+      if (page === undefined) this.#pages.set(index, (page = new Uint8Array(PAGE_BYTES)));
+      setBits(page, from, to);
     }
   }
 
@@ -31,8 +38,20 @@ export class DirtyBits {
   truncate(end: number): void {
     for (const [index, page] of this.#pages) {
       if (index * PAGE_BITS >= end) this.#pages.delete(index);
-      else if ((index + 1) * PAGE_BITS > end) clearBits(page, end - index * PAGE_BITS);
+      else if ((index + 1) * PAGE_BITS > end) {
+        const own = page === FULL ? FULL.slice() : page;
+        this.#pages.set(index, own);
+        clearBits(own, end - index * PAGE_BITS);
+      }
     }
+  }
+
+  /** Whether all bits of these bytes are known to be set: whole pages only. */
+  isFull(byteOffset: number, length: number): boolean {
+    if (byteOffset % PAGE_BYTES !== 0 && length >= PAGE_BYTES) return false;
+    for (let at = byteOffset - (byteOffset % PAGE_BYTES); at < byteOffset + length; at += PAGE_BYTES)
+      if (this.#pages.get(at / PAGE_BYTES) !== FULL) return false;
+    return true;
   }
 
   /** ORs bytes of an image in; `byteOffset` counts from the start of the bitmap. */
@@ -44,6 +63,7 @@ export class DirtyBits {
       done += part.length;
       if (!part.some((byte) => byte !== 0)) continue;
       let page = this.#pages.get(index);
+      if (page === FULL) continue;
       if (page === undefined) this.#pages.set(index, (page = new Uint8Array(PAGE_BYTES)));
       for (let i = 0; i < part.length; i++) (page[within + i] as number) |= part[i] as number;
     }
@@ -82,6 +102,15 @@ export class DirtyBits {
     let end = -1;
     for (const index of [...this.#pages.keys()].sort((a, b) => a - b)) {
       const page = this.#pages.get(index) as Uint8Array;
+      if (page === FULL) {
+        const first = index * PAGE_BITS;
+        if (first !== end) {
+          if (start >= 0) yield [start, end];
+          start = first;
+        }
+        end = first + PAGE_BITS;
+        continue;
+      }
       for (let i = 0; i < PAGE_BITS; i++) {
         const byte = page[i >> 3] as number;
         if (byte === 0) {

@@ -148,8 +148,14 @@ async function storeBitmap(
   }
   for (const index of bitmap.bits.pieces(clusterSize)) {
     if (index >= tableSize || isAllOnes(view, index)) continue;
-    const data = new Uint8Array(clusterSize);
     let offset = tableEntryOffset(view, index);
+    if (bitmap.bits.isFull(index * clusterSize, clusterSize)) {
+      // qcow2 spec, "Bitmap table": bit 0 without an offset says that all bits are set
+      if (offset !== 0) frees.push([offset / clusterSize, 1]);
+      setU64(view, index * 8, 1);
+      continue;
+    }
+    const data = new Uint8Array(clusterSize);
     if (offset !== 0) await file.read(offset, data);
     if (!bitmap.bits.orInto(index * clusterSize, data) || isZero(data)) continue;
     if (offset === 0) offset = (await allocateClusters(core, 1, 1)).start * clusterSize;

@@ -55,6 +55,26 @@ describe('bits', () => {
 });
 
 describe('bitmaps', () => {
+  it('that are dirty as a whole take no space, however large the disk', async () => {
+    const size = 2 ** 40 + 123 * 512;
+    const file = new MemoryStorage();
+    await qcow2.create!(file, { size });
+    let image = await qcow2.open(file);
+    await image.bitmaps!.add({ name: 'all', granularity: 512 });
+    await image.bitmaps!.merge('all', [[0, size]]);
+    await image.close();
+    expect(file.size).toBeLessThan(2 << 20);
+    image = await qcow2.open(file);
+    expect([...(await image.bitmaps!.dirtyRanges('all'))]).toEqual([[0, size]]);
+    expect(await image.check!()).toMatchObject({ corruptions: 0, leaks: 0 });
+    await image.bitmaps!.clear('all');
+    await image.close();
+    image = await qcow2.open(file);
+    expect([...(await image.bitmaps!.dirtyRanges('all'))]).toEqual([]);
+    expect(await image.check!()).toMatchObject({ corruptions: 0, leaks: 0 });
+    await image.close();
+  });
+
   it('record what is written while they are enabled, over several openings', async () => {
     const file = await fresh();
     let image = await qcow2.open(file);
