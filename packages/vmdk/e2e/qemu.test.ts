@@ -5,7 +5,7 @@ import { isZero, type BlockImage, type OpenOptions } from '@emkit/storage';
 import { afterAll, describe, expect, it } from 'vitest';
 import { vmdk } from '../src/index.ts';
 import { openFile, resolverFor } from '../test/node-files.ts';
-import { hasQemu, randomOf, Workshop } from './qemu.ts';
+import { randomOf, Workshop } from './qemu.ts';
 
 const SUBFORMATS = [
   'monolithicSparse',
@@ -17,7 +17,7 @@ const SUBFORMATS = [
 const SIZE = 3 * 1048576 + 1536;
 const GRAIN = 65536;
 
-describe.skipIf(!hasQemu)('vmdk against qemu-img', () => {
+describe('vmdk against qemu-img', () => {
   const shop = new Workshop();
   afterAll(() => shop.close());
   const resolver = resolverFor(shop.directory);

@@ -4,8 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export const hasQemu = spawnSync('qemu-img', ['--version']).status === 0;
-
 export class Workshop {
   readonly directory = mkdtempSync(join(tmpdir(), 'vmdk-e2e-'));
 
