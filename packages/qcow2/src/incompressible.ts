@@ -1,6 +1,6 @@
 /**
- * Whether a cluster is not worth compressing: encrypted, compressed or random data, on which deflate and zstd spend ten to a hundred times
- * what this costs, to no gain. Right to compress when in doubt; a wrong "no" costs space, never data.
+ * Whether a cluster is not worth compressing: encrypted, compressed or random data, on which deflate spends four to five times what this costs
+ * (zstd about twice), to no gain. Right to compress when in doubt; a wrong "no" costs space, never data.
  *
  * Two questions, since two things make data compressible: are some bytes more frequent than others (order-0 entropy, all bytes), and do
  * stretches repeat within the cluster (4-byte matches of a part of it with all of it)?
@@ -16,7 +16,7 @@ const REMEMBER_EVERY = 16;
 const BLOCK = 2048;
 const LOOKED_UP = 512;
 const HASH_BITS = 13;
-/** Chance makes 4-byte words of random data equal once in some ten thousand clusters; a repeated part has 32 matches a block. */
+/** Chance makes two 4-byte words of random data equal in one of some sixty clusters of 64 KiB; a repeated part has 32 matches a block. */
 const MAX_MATCHES = 4;
 
 export function isIncompressible(data: Uint8Array): boolean {
