@@ -82,5 +82,10 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    // An example is promised to be short.
+    files: ['packages/*/examples/*.ts'],
+    rules: { 'max-lines': ['error', 19] },
+  },
   { files: [...TESTS, ...TABLES], rules: { 'max-lines': 'off' } },
 );

@@ -11,6 +11,7 @@ const config = mergeConfig(shared, {
   // Nothing is fetched or pre-bundled in mid-run: a reload would drop tests that had begun.
   optimizeDeps: { noDiscovery: true, include: ['fast-check'] },
   test: {
+    globalSetup: './tools/browser/image-server.ts',
     exclude: ['**/node_modules/**', '**/*.node.test.ts'],
     browser: {
       enabled: true,

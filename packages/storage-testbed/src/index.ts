@@ -1,5 +1,6 @@
 export { Directory } from './directory.ts';
 export { Disk } from './disk.ts';
+export { dropped } from './dropped.ts';
 export { runCrash, runFaults, runShadow } from './engines.ts';
 export type { CrashOptions, FaultRunOptions } from './engines.ts';
 export { runEndurance } from './endurance.ts';

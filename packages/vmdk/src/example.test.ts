@@ -1,0 +1,16 @@
+/** The example over a file, in Node and, dropped on the page, in Chromium. */
+import { MemoryStorage } from '@emkit/storage';
+import { dropped } from '@emkit/storage-testbed';
+import { expect, it } from 'vitest';
+import { list } from '../examples/list.ts';
+import { vmdk } from './index.ts';
+
+it('a file that is dropped is listed and read', async () => {
+  const image = new MemoryStorage();
+  await vmdk.create!(image, { size: 1 << 30 });
+  const disk = await vmdk.open(image);
+  await disk.write!(655_360, Uint8Array.of(1, 2, 3));
+  await disk.close();
+  const file = dropped(new File([image.bytes() as never], 'disk.vmdk'));
+  expect(await list(file)).toEqual(['vmdk: 1073741824 bytes', '655360: 65536 bytes, first 1,2,3,0']);
+});
