@@ -1,7 +1,7 @@
 /**
  * What people install: every publishable package is packed, checked by publint and attw (profile esm-only), unpacked
  * beside its declared dependencies only (as pnpm lays them out, so an undeclared import fails), and imported by name.
- * A package with a command (an app) has no types to check; its command must print its version.
+ * A package with a command (an app) has no types to check; its command must print its version. The disk formats are also installed by npm, and used: alone.ts.
  * Needs `dist`: run `npm run check:pack`. Ends with `N passed, N failed`.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -11,6 +11,7 @@ import { basename, dirname, join } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
+import { CONSUMERS, useAlone } from './alone.ts';
 import { type WorkspacePackage, workspacePackages } from '../workspace.ts';
 
 /** Only `import` with today's resolution counts: the packages are ESM only, Node >= 20.19 (docs/adr/0006). */
@@ -31,6 +32,10 @@ for (const pkg of packages) await check(pkg);
 for (const pkg of packages) {
   if (pkg.manifest.bin === undefined) importByName(pkg);
   else runCommands(pkg, pkg.manifest.bin);
+}
+for (const pkg of packages) {
+  if (!(pkg.id in CONSUMERS)) continue;
+  for (const { what, problems } of useAlone(pkg.id, work, tarballs)) record(pkg, what, problems);
 }
 rmSync(work, { recursive: true });
 

@@ -1,0 +1,23 @@
+/** A program of somebody who installed @emkit/qed from its tarball. It has neither the types of Node nor those of a page. */
+import { MemoryStorage, type BlockImage } from '@emkit/storage';
+import { qed } from '@emkit/qed';
+
+export async function roundTrip(): Promise<void> {
+  const file = new MemoryStorage();
+  await qed.create!(file, { size: 1 << 30 });
+  const disk = await qed.open(file);
+  const wanted = new Uint8Array(100_000).map((_, i) => (i >> 5) * 3 + i);
+  await disk.write!(500_001, wanted);
+  await disk.close();
+
+  const again = await open(file.bytes());
+  const bytes = new Uint8Array(wanted.length);
+  await again.read(500_001, bytes);
+  if (bytes.some((byte, i) => byte !== wanted[i])) throw new Error('what was written is not read');
+  const { corruptions, leaks, checkErrors } = await again.check!();
+  if (corruptions + leaks + checkErrors !== 0) throw new Error('not clean');
+}
+
+export function open(image: Uint8Array): Promise<BlockImage> {
+  return qed.open(new MemoryStorage(image), { readOnly: true });
+}
