@@ -25,16 +25,19 @@ function newestSource() {
     if (existsSync(join(folder, 'package.json'))) look(join(folder, 'package.json'));
     if (existsSync(join(folder, 'src'))) walk(join(folder, 'src'));
   }
-  look(join(APP, 'tsup.config.ts'));
+  for (const config of [join(APP, 'rolldown.config.ts'), join(ROOT, 'bundle.shared.ts')]) look(config);
   return newest;
 }
 
-/** Throws an Error with tsup's own output when the sources cannot be bundled. */
+/** Throws an Error with the bundler's own output when the sources cannot be bundled. */
 export function ensureBundle(progress) {
   if (existsSync(BUNDLE) && statSync(BUNDLE).mtimeMs > newestSource()) return false;
   progress.show('Bundling emkit');
-  const tsup = join(ROOT, 'node_modules/tsup/dist/cli-default.js');
-  const run = spawnSync(process.execPath, [tsup, '--silent'], { cwd: APP, encoding: 'utf8' });
+  const rolldown = join(ROOT, 'node_modules/rolldown/bin/cli.mjs');
+  const run = spawnSync(process.execPath, [rolldown, '--config', 'rolldown.config.ts', '--logLevel', 'silent'], {
+    cwd: APP,
+    encoding: 'utf8',
+  });
   progress.done();
   if (run.status !== 0) throw new Error(`emkit could not be bundled:\n${run.stdout}${run.stderr}`);
   return true;

@@ -1,5 +1,5 @@
 /**
- * A subcommand as data: its options are one table from which the parser (commander) and the help are made. What it does is loaded when it
+ * A subcommand as data: its options are one table from which the parser and the help are made. What it does is loaded when it
  * is called, so that `--version` and a wrong option load neither formats nor jobs.
  */
 import type { Tool } from './tool.ts';

@@ -5,7 +5,7 @@ import { diskUsage, isSameFile, nodeEnvironment, parseSecrets } from '@emkit/blo
 import type { Storage } from '@emkit/storage';
 import type { Tool } from './tool.ts';
 
-/** Beside the bundle (tsup.config.ts). */
+/** Beside the bundle (rolldown.config.ts). */
 const ZSTD_WORKER = new URL('./zstd-worker.js', import.meta.url);
 
 export interface Environment {

@@ -1,48 +1,52 @@
-/** One subcommand's words to values: commander does the work, QEMU's (getopt's) words say what is wrong. */
-import { Command, CommanderError, Option } from 'commander';
-import { closest, distance } from 'fastest-levenshtein';
+/**
+ * One subcommand's words to values: Node's own parseArgs splits them, QEMU's words say what is wrong. Not commander, which this began with: it is
+ * 15 ms of every start, since it loads child processes and sockets.
+ */
+import { parseArgs } from 'node:util';
 import { Values, type CommandSpec, type Invocation, type OptionRow } from './command.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { UsageError } from './tool-error.ts';
 
-export function parseInvocation(spec: CommandSpec, words: readonly string[]): Invocation | 'help' {
-  const command = new Command(spec.name)
-    .exitOverride()
-    .configureOutput({ writeOut: () => {}, writeErr: () => {} })
-    .helpOption(false)
-    .allowExcessArguments()
-    .argument('[operands...]')
-    .option('-h, --help');
-  const keys = new Map<string, { readonly row: OptionRow; readonly isNegated: boolean }>();
-  for (const row of spec.options) {
-    const option = new Option(flags(row));
-    if (row.isList === true)
-      option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
-    command.addOption(option);
-    keys.set(option.attributeName(), { row, isNegated: option.negate });
-  }
-  try {
-    command.parse(negativeSizesLast(words), { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) throw usageError(error, spec);
-    throw error;
-  }
-  const given = command.opts<Record<string, string | boolean | string[]>>();
-  if (given['help'] === true) return 'help';
+export async function parseInvocation(spec: CommandSpec, words: readonly string[]): Promise<Invocation | 'help'> {
+  const rows = new Map(spec.options.map((row) => [nameOf(row), row]));
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {
+    help: { type: 'boolean', short: 'h' },
+  };
+  for (const [name, { short, arg }] of rows)
+    options[name] = { type: arg === undefined ? 'boolean' : 'string', ...(short === undefined ? {} : { short }) };
+  // not strict: mistakes are found below, for QEMU's words
+  const { tokens } = parseArgs({
+    args: negativeSizesLast(words),
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
   const values = new Map<string, string | boolean | readonly string[]>();
-  for (const [name, { row, isNegated }] of keys) {
-    // `--no-create` is a switch like any other here; to commander it is `create`, which is on unless it is given
-    const value = isNegated ? given[name] === false : given[name];
-    if (value !== undefined) values.set(row.key, value);
+  const operands: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === 'positional') operands.push(token.value);
+    if (token.kind !== 'option') continue;
+    const { name, rawName, value } = token;
+    const word = token.inlineValue === true && rawName.startsWith('--') ? `${rawName}=${value}` : rawName;
+    if (name === 'help') return 'help';
+    const row = rows.get(name);
+    if (row === undefined || (rawName.startsWith('--') && row.long !== name))
+      throw await unknownOption(word, rawName, spec);
+    if (row.arg === undefined) {
+      if (value !== undefined) throw await unknownOption(word, rawName, spec);
+      values.set(row.key, true);
+    } else if (value === undefined) {
+      throw new UsageError(`missing argument for option '${rawName}'`);
+    } else if (row.isList === true) {
+      values.set(row.key, [...((values.get(row.key) as string[] | undefined) ?? []), value]);
+    } else values.set(row.key, value);
   }
-  return { values: new Values(values), operands: command.args };
+  return { values: new Values(values), operands };
 }
 
-function flags({ short, long, arg }: OptionRow): string {
-  const names = [...(short !== undefined ? [`-${short}`] : []), ...(long !== undefined ? [`--${long}`] : [])].join(
-    ', ',
-  );
-  return arg === undefined ? names : `${names} <${arg}>`;
-}
+/** What parseArgs knows the option by; one with a letter alone gets a name that cannot be typed. */
+const nameOf = ({ long, short }: OptionRow): string => long ?? `-${short ?? ''}`;
 
 /** `resize FILE -1G`: the size is no option. */
 function negativeSizesLast(words: readonly string[]): string[] {
@@ -51,24 +55,8 @@ function negativeSizesLast(words: readonly string[]): string[] {
   return [...words.filter((word) => !isSize(word)), '--', ...words.filter(isSize)];
 }
 
-function usageError(error: CommanderError, spec: CommandSpec): UsageError {
-  const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
-  if (error.code === 'commander.unknownOption') {
-    if (!quoted.startsWith('--')) return new UsageError(`invalid option -- '${quoted.slice(1, 2)}'`);
-    const name = quoted.replace(/=.*$/, '');
-    const names = spec.options.flatMap((row) => (row.long === undefined ? [] : [`--${row.long}`]));
-    const near = names.length === 0 ? undefined : closest(name, names);
-    const hint = near !== undefined && distance(name, near) <= 2 ? `did you mean ${near}?` : undefined;
-    return new UsageError(`unrecognized option '${name}'`, hint);
-  }
-  if (error.code === 'commander.optionMissingArgument') {
-    const letter = /^-(\w)(,|$| )/.exec(quoted)?.[1];
-    const long = /(--[\w-]+)/.exec(quoted)?.[1];
-    return new UsageError(
-      letter !== undefined
-        ? `option requires an argument -- '${letter}'`
-        : `option '${long ?? quoted}' requires an argument`,
-    );
-  }
-  return new UsageError(error.message.replace(/^error: /, ''));
+async function unknownOption(word: string, name: string, spec: CommandSpec): Promise<UsageError> {
+  const names = spec.options.flatMap((row) => (row.long === undefined ? [] : [`--${row.long}`]));
+  const near = name.startsWith('--') && !names.includes(name) ? await didYouMean(name, names) : undefined;
+  return new UsageError(`unrecognized option '${word}'`, near);
 }

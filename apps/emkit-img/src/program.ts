@@ -2,6 +2,7 @@
 import { isBlockError } from '@emkit/storage';
 import { COMMANDS } from './command-table.ts';
 import type { CommandSpec } from './command.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { ToolError, UsageError } from './tool-error.ts';
 import type { Tool } from './tool.ts';
 
@@ -30,28 +31,26 @@ async function dispatch(words: readonly string[], tool: Tool): Promise<number> {
   }
   if (first.startsWith('-')) throw new UsageError(`unrecognized option '${first}'`);
   const spec = COMMANDS.find(({ name }) => name === first);
-  if (spec === undefined) throw new UsageError(`Command not found: ${first}`, await didYouMean(first));
+  if (spec === undefined)
+    throw new UsageError(
+      `Command not found: ${first}`,
+      await didYouMean(
+        first,
+        COMMANDS.map(({ name }) => name),
+      ),
+    );
   return runCommand(spec, rest, tool);
 }
 
 async function runCommand(spec: CommandSpec, words: readonly string[], tool: Tool): Promise<number> {
   const { parseInvocation } = await import('./parse.ts');
-  const invocation = parseInvocation(spec, words);
+  const invocation = await parseInvocation(spec, words);
   if (invocation === 'help') {
     tool.print((await import('./help.ts')).commandHelp(tool.program, spec));
     return 0;
   }
   const body = await spec.load();
   return body(tool, invocation);
-}
-
-async function didYouMean(word: string): Promise<string | undefined> {
-  const { closest, distance } = await import('fastest-levenshtein');
-  const near = closest(
-    word,
-    COMMANDS.map(({ name }) => name),
-  );
-  return distance(word, near) <= 2 ? `did you mean ${near}?` : undefined;
 }
 
 function report(error: unknown, tool: Tool): number {

@@ -6,15 +6,20 @@ import * as zlib from 'node:zlib';
 import { DEFAULT_CODECS, type Codecs } from '@emkit/qcow2';
 import { nodeAes, nodeCodecs } from '@emkit/storage-node';
 import type { GrainCodec } from '@emkit/vmdk';
-import { zstdPool } from './zstd-pool.ts';
 
 /** `zstdWorker`: the file that `zstd-worker.ts` was bundled to. */
 export function nodeQcow2Codecs(zstdWorker?: URL): Codecs {
   const zstd = {
-    zstdCompress: zstdWorker === undefined ? DEFAULT_CODECS.zstdCompress : zstdPool(zstdWorker),
+    zstdCompress: zstdWorker === undefined ? DEFAULT_CODECS.zstdCompress : inWorkers(zstdWorker),
     zstdDecompress: DEFAULT_CODECS.zstdDecompress,
   };
   return { ...nodeCodecs(zstd), aes: nodeAes };
+}
+
+/** Worker threads are loaded with the first piece. */
+function inWorkers(url: URL): Codecs['zstdCompress'] {
+  let pool: Promise<Codecs['zstdCompress']> | undefined;
+  return async (data) => (await (pool ??= import('./zstd-pool.ts').then(({ zstdPool }) => zstdPool(url))))(data);
 }
 
 type Callback = (error: Error | null, result: Buffer) => void;

@@ -2,13 +2,12 @@
 import type { OptionTree, ProtocolOpener } from '@emkit/block';
 import { formatNbdUri, NBD_DEFAULT_PORT, parseNbdUri, type NbdAddress } from '@emkit/nbd';
 import { BlockError } from '@emkit/storage';
-import { connectTcp, connectUnix } from '@emkit/storage-node';
 
 export function nbdProtocol(): ProtocolOpener {
   return {
     async open(options, { readOnly, signal }) {
       const address = addressOf(options);
-      const { connectNbd } = await import('@emkit/nbd'); // most runs of a tool need none
+      const { connectNbd, connectTcp, connectUnix } = await import('./nbd-client.ts');
       const stream =
         address.type === 'unix'
           ? await connectUnix(address.path, { signal })

@@ -1,7 +1,7 @@
 /**
  * Copies one disk to another, by what their images know of data and zeroes: `convert`, and the engine of the jobs.
  *
- * Several workers, each with one buffer, take pieces from a plan; reads run side by side, writes follow the order of the disk unless told otherwise.
+ * Several workers, each with one buffer, take pieces from a plan; reads run side by side, writes begin in the order of the disk unless told otherwise.
  * Memory is workers times buffer. Invariant: when it rejects, nothing of it is in flight. Options are those of man qemu-img(1), "convert".
  */
 import {
@@ -189,11 +189,14 @@ class Copy {
     const unit = this.#unit;
     for (let at = 0; at < bytes.length;) {
       const run = unit === 0 ? { length: bytes.length, zero: false } : nextRun(bytes, at, unit);
-      if (run.zero) await this.#zero(piece.offset + at, run.length);
-      else await this.#write(piece.offset + at, bytes.subarray(at, at + run.length));
+      const write = run.zero
+        ? this.#zero(piece.offset + at, run.length)
+        : this.#write(piece.offset + at, bytes.subarray(at, at + run.length));
       at += run.length;
+      // what is left of a piece goes out in order: the next may follow while it is under way
+      if (at === bytes.length) this.#nextTurn();
+      await write;
     }
-    this.#nextTurn();
   }
 
   async #read(offset: number, bytes: Uint8Array): Promise<void> {

@@ -7,7 +7,6 @@
  */
 import type { AesProvider } from '@emkit/luks';
 import { BlockError } from '@emkit/storage';
-import { deflateSync, Inflate, inflateSync } from 'fflate';
 import { zstdLength } from './zstd-frame.ts';
 
 export interface Codecs {
@@ -24,14 +23,14 @@ export interface Codecs {
 }
 
 export const DEFAULT_CODECS: Codecs = {
-  deflate: (data) => deflateSync(data, { level: 6 }),
-  inflate: (data, length) =>
-    data.length <= ONE_PIECE_BYTES ? inflateSync(data, { out: new Uint8Array(length) }) : inflateBounded(data, length),
+  deflate: async (data) => (await jsDeflate()).deflate(data),
+  inflate: async (data, length) => (await jsDeflate()).inflate(data, length),
   zstdCompress: async (data) => (await zstdWriter()).compress(data, 3),
   zstdDecompress: async (data, length) => (await zstdReader()).decode(data, length),
 };
 
 /** Each is loaded once, when it is needed first. */
+const jsDeflate = once(() => import('./js-deflate.ts'));
 const zstdWriter = once(async () => {
   const zstd = await import('@bokuweb/zstd-wasm');
   await zstd.init();
@@ -47,23 +46,6 @@ const zstdReader = once(async () => {
 function once<T>(load: () => Promise<T>): () => Promise<T> {
   let loaded: Promise<T> | undefined;
   return () => (loaded ??= load());
-}
-
-/** Inflated in one piece: deflate grows data by up to 1032 times, and the decoder works through all of it. */
-const ONE_PIECE_BYTES = 65536 + 512;
-const PUSHED_BYTES = 16384;
-
-/** Stops when there is enough. */
-function inflateBounded(data: Uint8Array, length: number): Uint8Array {
-  const out = new Uint8Array(length);
-  let filled = 0;
-  const stream = new Inflate((chunk) => {
-    out.set(chunk.subarray(0, length - filled), filled);
-    filled += Math.min(chunk.length, length - filled);
-  });
-  for (let at = 0; at < data.length && filled < length; at += PUSHED_BYTES)
-    stream.push(data.subarray(at, at + PUSHED_BYTES), at + PUSHED_BYTES >= data.length);
-  return out.subarray(0, filled);
 }
 
 /** One cluster from its compressed bytes; whatever a decoder throws becomes `corrupt-image`. */

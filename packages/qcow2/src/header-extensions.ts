@@ -1,9 +1,14 @@
 /** Header extensions and the feature name table. qcow2 spec, "Header extensions", "Feature name table". Unknown ones are kept as they are. */
 import { BlockError } from '@emkit/storage';
-import { strFromU8, strToU8 } from 'fflate';
 import { Extension, FEATURE_NAMES } from './constants.ts';
 import { MAX_HEADER_EXTENSIONS } from './limits.ts';
 import { viewOf } from './u64.ts';
+
+/** The platform's text codec, without DOM types. */
+const platform = globalThis as unknown as {
+  readonly TextEncoder: new () => { encode(text: string): Uint8Array };
+  readonly TextDecoder: new () => { decode(bytes: Uint8Array): string };
+};
 
 export interface HeaderExtension {
   readonly type: number;
@@ -73,7 +78,7 @@ export function featureNameTable(): Uint8Array {
   FEATURE_NAMES.forEach(([type, bit, name], i) => {
     bytes[i * FEATURE_ENTRY] = type;
     bytes[i * FEATURE_ENTRY + 1] = bit;
-    bytes.set(strToU8(name), i * FEATURE_ENTRY + 2);
+    bytes.set(encodeString(name), i * FEATURE_ENTRY + 2);
   });
   return bytes;
 }
@@ -96,9 +101,9 @@ export function describeFeatures(kind: FeatureKind, bits: bigint, table: Uint8Ar
 /** Up to the first NUL; bytes that are no UTF-8 become replacement characters. */
 export function decodeString(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  return strFromU8(end < 0 ? bytes : bytes.subarray(0, end));
+  return new platform.TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
 export function encodeString(text: string): Uint8Array {
-  return strToU8(text);
+  return new platform.TextEncoder().encode(text);
 }

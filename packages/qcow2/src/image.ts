@@ -14,7 +14,6 @@ import {
   type BitmapStore,
   type Storage,
 } from '@emkit/storage';
-import { checkCore } from './check-core.ts';
 import type { Qcow2Core } from './core.ts';
 import { imageInfo } from './info.ts';
 import { NORMAL } from './l2-entry.ts';
@@ -146,7 +145,7 @@ export class Qcow2Image implements BlockImage {
     const { core, parts } = this;
     core.checkOpen();
     return core.gate.alone(async () => {
-      const result = await checkCore(core, options);
+      const result = await (await import('./check-core.ts')).checkCore(core, options);
       if (options?.repair !== undefined) await parts.snapshots?.reload();
       return result;
     });

@@ -9,7 +9,6 @@ import {
 } from '@emkit/storage';
 import type { AmendExtra } from './amend.ts';
 import { openBitmaps, type Qcow2Bitmaps } from './bitmaps.ts';
-import { checkCore } from './check-core.ts';
 import { CRYPT_NONE } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
 import { isMarkedDirty } from './snapshot-write.ts';
@@ -90,6 +89,7 @@ async function tolerant<T>(forCheck: boolean, body: () => Promise<T>): Promise<T
 
 /** Not closed in order: refcounts and flags are made right before anything is written. */
 async function repairDirty(core: Qcow2Core, options: OpenOptions): Promise<void> {
+  const { checkCore } = await import('./check-core.ts');
   const result = await checkCore(core, { repair: 'all', signal: options.signal });
   if (result.checkErrors > 0) throw new BlockError('corrupt-image', 'Could not repair dirty image');
   if (result.corruptions > 0) core.keepsDirty = true;

@@ -7,7 +7,7 @@ import {
   type WritableStorage,
   type ZeroOptions,
 } from '@emkit/storage';
-import { amendImage, type AmendExtra } from './amend.ts';
+import type { AmendExtra } from './amend.ts';
 import { commit, hasChanges } from './commit.ts';
 import { INCOMPAT_DIRTY } from './constants.ts';
 import { Qcow2Image } from './image.ts';
@@ -94,6 +94,7 @@ export class WritableQcow2Image extends Qcow2Image implements WritableStorage {
 
   async amend(options: Readonly<Record<string, string>>, extra?: AmendExtra): Promise<void> {
     this.#prepare();
+    const { amendImage } = await import('./amend.ts');
     await alone(this.core, () => amendImage(this.core, this.parts, options, extra));
   }
 

@@ -1,22 +1,13 @@
 /** A new image: header, and an L1 table that is all zero because the file grows by it. */
 import { BlockError, writable } from '@emkit/storage';
-import type { CreateOptions, OptionSpec, Storage } from '@emkit/storage';
+import type { CreateOptions, Storage } from '@emkit/storage';
+import { CREATE_OPTIONS, DEFAULT_CLUSTER_SIZE } from './create-options.ts';
 import { backingFeatures, checkedName } from './header-file.ts';
 import { Field, HEADER_SIZE, isClusterSize, isTableSize, QED_MAGIC, tableGeometry, writeU64 } from './header.ts';
 import { MAX_CLUSTER_SIZE, MAX_TABLE_SIZE, MIN_CLUSTER_SIZE } from './limits.ts';
 
 const SECTOR = 512;
-const DEFAULT_CLUSTER_SIZE = 65536;
 const DEFAULT_TABLE_SIZE = 4;
-
-/** As `qemu-img create -f qed -o help`, 7.2, prints them. */
-export const CREATE_OPTIONS: readonly OptionSpec[] = [
-  { name: 'size', type: 'size', help: 'Virtual disk size' },
-  { name: 'backing_file', type: 'string', help: 'File name of a base image' },
-  { name: 'backing_fmt', type: 'string', help: 'Image format of the base image' },
-  { name: 'cluster_size', type: 'size', default: String(DEFAULT_CLUSTER_SIZE), help: 'Cluster size (in bytes)' },
-  { name: 'table_size', type: 'size', help: 'L1/L2 table size (in clusters)' },
-];
 
 export async function create(storage: Storage, options: CreateOptions): Promise<void> {
   const { clusterSize, tableSize, size, backing } = checkOptions(options);

@@ -1,18 +1,7 @@
-/** The QED format as a block driver: probe, open, create. QED spec, whole document; options and messages as QEMU 7.2's. */
-import { BlockError, writable } from '@emkit/storage';
-import type { BlockDriver, BlockImage, OpenOptions, Reference, Storage } from '@emkit/storage';
-import { create, CREATE_OPTIONS } from './create.ts';
-import {
-  Field,
-  HEADER_SIZE,
-  parseHeader,
-  QED_F_BACKING_FILE,
-  QED_F_BACKING_FORMAT_NO_PROBE,
-  QED_MAGIC,
-} from './header.ts';
-import type { Header } from './header.ts';
-import { QedImage } from './qed-image.ts';
-import { decodeName } from './text.ts';
+/** The QED format as a block driver; options and messages as QEMU 7.2's. A program that only probes does not load the rest. */
+import type { BlockDriver } from '@emkit/storage';
+import { CREATE_OPTIONS } from './create-options.ts';
+import { Field, QED_MAGIC } from './header.ts';
 
 const CERTAIN = 100;
 const MAGIC_SIZE = 4;
@@ -21,56 +10,11 @@ export const qed: BlockDriver = {
   name: 'qed',
   createOptions: CREATE_OPTIONS,
   probe,
-  open,
-  create,
+  open: async (storage, options = {}) => (await import('./open.ts')).openQed(storage, options),
+  create: async (storage, options) => (await import('./create.ts')).create(storage, options),
 };
 
 function probe(head: Uint8Array): number {
   if (head.length < MAGIC_SIZE) return 0;
   return new DataView(head.buffer, head.byteOffset).getUint32(Field.MAGIC, true) === QED_MAGIC ? CERTAIN : 0;
-}
-
-async function open(storage: Storage, options: OpenOptions = {}): Promise<BlockImage> {
-  for (const name of Object.keys(options.driverOptions ?? {}))
-    throw new BlockError('invalid-option', `qed has no option '${name}'`, { field: name });
-  const bytes = new Uint8Array(HEADER_SIZE);
-  await storage.read(0, bytes, options);
-  const header = parseHeader(bytes, storage.size);
-  const reference = await readReference(storage, header);
-  const readOnly = options.readOnly ?? storage.write === undefined;
-  const image = new QedImage(storage, header, reference, readOnly ? undefined : writable(storage));
-  await openBacking(image, reference, options);
-  try {
-    if (!readOnly) await image.prepare(options.forCheck === true);
-  } catch (error) {
-    await image.abandon();
-    throw error;
-  }
-  return image;
-}
-
-async function readReference(storage: Storage, header: Header): Promise<Reference | undefined> {
-  const features = header.view.getUint32(Field.FEATURES, true);
-  if ((features & QED_F_BACKING_FILE) === 0) return undefined;
-  // both checked with the header
-  const bytes = new Uint8Array(header.view.getUint32(Field.BACKING_FILENAME_SIZE, true));
-  await storage.read(header.view.getUint32(Field.BACKING_FILENAME_OFFSET, true), bytes);
-  const name = decodeName(bytes);
-  if (name === '') return undefined;
-  const format = (features & QED_F_BACKING_FORMAT_NO_PROBE) === 0 ? undefined : 'raw';
-  return { kind: 'backing', name, format };
-}
-
-async function openBacking(image: QedImage, reference: Reference | undefined, options: OpenOptions): Promise<void> {
-  const { backing, resolver, signal } = options;
-  if (backing === 'none' || (options.metadataOnly === true && backing === undefined)) return;
-  if (backing !== undefined) return image.attachBacking(backing, false);
-  if (reference === undefined) return;
-  if (resolver === undefined)
-    throw new BlockError('refused', `the image needs its backing file '${reference.name}', and nobody opens it`, {
-      offset: Field.BACKING_FILENAME_OFFSET,
-      field: 'backing_filename_offset',
-      hint: 'give a resolver or the backing storage, or open it with backing: none',
-    });
-  image.attachBacking(await resolver.open(reference, { signal }), true);
 }

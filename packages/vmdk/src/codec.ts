@@ -1,5 +1,4 @@
 /** Deflate of grains (RFC 1950 around RFC 1951). A host that has a faster way brings its own: `createVmdkDriver`. */
-import { unzlibSync, zlibSync } from 'fflate';
 
 export interface GrainCodec {
   /** In zlib's format. */
@@ -13,6 +12,7 @@ export interface GrainCodec {
 
 /** Runs anywhere, on the calling thread. */
 export const JS_CODEC: GrainCodec = {
-  deflate: (data) => zlibSync(data),
-  inflate: (data, output) => Math.min(unzlibSync(data, { out: output }).length, output.length),
+  deflate: async (data) => (await import('fflate')).zlibSync(data),
+  inflate: async (data, output) =>
+    Math.min((await import('fflate')).unzlibSync(data, { out: output }).length, output.length),
 };

@@ -1,11 +1,9 @@
-/** The driver: what `@emkit/block` and programs use. */
+/** The driver: what `@emkit/block` and programs use. A program that only probes does not load the rest. */
 import type { BlockDriver } from '@emkit/storage';
 import { JS_CODEC, type GrainCodec } from './codec.ts';
 import { COWD_MAGIC } from './cowd-header.ts';
 import { CREATE_OPTIONS } from './create-options.ts';
-import { createVmdk } from './create.ts';
 import { looksLikeDescriptor } from './descriptor.ts';
-import { openVmdk } from './open.ts';
 import { SPARSE_MAGIC } from './sparse-header.ts';
 
 /** The driver with another codec for compressed grains, such as Node's zlib, which works in its thread pool. */
@@ -19,10 +17,10 @@ export function createVmdkDriver(codec: GrainCodec): BlockDriver {
       return looksLikeDescriptor(head) ? 100 : 0;
     },
     async open(storage, options = {}) {
-      return openVmdk(storage, options, codec);
+      return (await import('./open.ts')).openVmdk(storage, options, codec);
     },
     async create(storage, options) {
-      await createVmdk(storage, options, codec);
+      await (await import('./create.ts')).createVmdk(storage, options, codec);
     },
     createOptions: CREATE_OPTIONS,
   };
