@@ -17,7 +17,7 @@ const failure = async (promise: Promise<unknown>): Promise<string> =>
     (error: BlockError) => `${error.kind}: ${error.message}`,
   );
 
-/** Counts and delays writes. */
+/** Notes writes when they are issued, and delays them; reads too take turns. */
 function watched(target: Storage): Storage & { log: string[] } {
   const log: string[] = [];
   let pending = 0;
@@ -26,11 +26,14 @@ function watched(target: Storage): Storage & { log: string[] } {
     get size() {
       return target.size;
     },
-    read: (offset, buffer) => target.read(offset, buffer),
+    async read(offset, buffer) {
+      for (let i = ((offset / CLUSTER) % 3) * 20; i < 60; i++) await Promise.resolve();
+      await target.read(offset, buffer);
+    },
     async write(offset, buffer) {
+      log.push(`${offset / CLUSTER}+${buffer.length / CLUSTER}`);
       const turns = (pending++ * 7) % 5;
       for (let i = 0; i < turns; i++) await Promise.resolve();
-      log.push(`${offset / CLUSTER}+${buffer.length / CLUSTER}`);
       await target.write?.(offset, buffer);
     },
     flush: () => Promise.resolve(),
@@ -71,8 +74,8 @@ describe('copyImage', () => {
     }
   });
 
-  it('writes in the order of the disk unless told otherwise', async () => {
-    const source = await disk('abcdefghijkl');
+  it('begins writes in the order of the disk unless told otherwise', async () => {
+    const source = watched(await disk('abcdefghijkl'));
     const inOrder = watched(new MemoryStorage(12 * CLUSTER));
     await copyImage(source, inOrder, { bufferSize: CLUSTER, parallel: 4 });
     expect(inOrder.log).toEqual([...'abcdefghijkl'].map((_, i) => `${i}+1`));

@@ -8,6 +8,7 @@ import {
   AsyncMutex,
   BlockError,
   checkAborted,
+  settleAll,
   writable,
   zeroRange,
   type BlockImage,
@@ -38,7 +39,7 @@ export interface CopyOptions extends IoOptions {
   readonly outOfOrder?: boolean | undefined;
   /** Cluster by cluster through `writeCompressed` (`-c`). */
   readonly compressed?: boolean | undefined;
-  /** Bytes per request; default 2 MiB. */
+  /** Bytes per request; default 1 MiB, so that the buffers in use stay in a cache. */
   readonly bufferSize?: number | undefined;
   /** Bytes a second (`-r`); needs `clock`. */
   readonly speed?: number | undefined;
@@ -55,7 +56,7 @@ export interface CopyResult {
   readonly zeroBytes: number;
 }
 
-const BUFFER_SIZE = 2 * 1024 * 1024;
+const BUFFER_SIZE = 1024 * 1024;
 const PARALLEL = 8;
 const MIN_ZERO_RUN = 4096;
 /** Zeroes within a cluster are left out only in runs of at least this. */
@@ -251,22 +252,26 @@ class Copy {
     const target = this.#target as unknown as Required<Pick<BlockImage, 'writeCompressed' | 'clusterSize'>>;
     const cluster = target.clusterSize as number;
     const started: Promise<void>[] = [];
-    for (let at = 0; at < bytes.length; at += cluster) {
-      const piece = bytes.subarray(at, at + cluster);
-      const run = nextRun(piece, 0, cluster);
-      if (run.zero && this.#unit !== 0) started.push(this.#zero(offset + at, piece.length));
+    for (let at = 0; at < bytes.length;) {
+      const from = offset + at;
+      const run = nextRun(bytes, at, cluster);
+      const piece = bytes.subarray(at, at + run.length);
+      at += run.length;
+      if (run.zero && this.#unit !== 0) started.push(this.#zero(from, piece.length));
       else {
         // `minZeroRun` 0: zeroes are data, but a compressed cluster of zeroes is not a thing; they are written as they are
         const write = run.zero
-          ? this.#target.write(offset + at + this.#shift, piece, this.#options)
-          : target.writeCompressed(offset + at + this.#shift, piece, this.#options);
-        started.push(write);
+          ? this.#target.write(from + this.#shift, piece, this.#options)
+          : target.writeCompressed(from + this.#shift, piece, this.#options);
+        started.push(
+          write.catch((error: unknown) => {
+            throw copyError('writing', from, error);
+          }),
+        );
         this.#dataBytes += piece.length;
       }
     }
-    const results = await Promise.allSettled(started);
-    for (const [index, result] of results.entries())
-      if (result.status === 'rejected') throw copyError('writing', offset + index * cluster, result.reason);
+    await settleAll(started);
   }
 
   async #myTurn(piece: CopyPiece): Promise<void> {

@@ -98,8 +98,5 @@ async function compress(target: BlockImage, offset: number, buffer: Uint8Array):
   const { clusterSize } = target;
   if (target.writeCompressed === undefined || clusterSize === undefined)
     throw new BlockError('invalid-option', 'Compression is not supported for this target');
-  const started: Promise<void>[] = [];
-  for (let at = 0; at < buffer.length; at += clusterSize)
-    started.push(target.writeCompressed(offset + at, buffer.subarray(at, at + clusterSize)));
-  for (const result of await Promise.allSettled(started)) if (result.status === 'rejected') throw result.reason;
+  await target.writeCompressed(offset, buffer);
 }

@@ -3,7 +3,7 @@
  * does not fit the minimum reads the rest of its blocks first; such writes exclude all others meanwhile.
  * NBD protocol, "Block size constraints".
  */
-import { AsyncMutex, type AbortSignal } from '@emkit/storage';
+import { AsyncMutex, settleAll, type AbortSignal } from '@emkit/storage';
 import type { ClientConnection } from './client-connection.ts';
 import { NBD_CMD_READ, NBD_CMD_WRITE } from './protocol.ts';
 
@@ -114,6 +114,6 @@ export class AlignedAccess {
     const all: Promise<unknown>[] = [];
     for (let from = 0; from < length; from += this.#maximum)
       all.push(run(offset + from, from, Math.min(length, from + this.#maximum)));
-    for (const result of await Promise.allSettled(all)) if (result.status === 'rejected') throw result.reason;
+    await settleAll(all);
   }
 }

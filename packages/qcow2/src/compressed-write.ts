@@ -2,7 +2,7 @@
  * Writing compressed clusters: several are compressed at a time, each is placed when it is ready, one packed behind the other.
  * qcow2 spec, "Compressed Clusters Descriptor".
  */
-import { BlockError, checkAborted, type IoOptions } from '@emkit/storage';
+import { BlockError, checkAborted, settleAll, type IoOptions } from '@emkit/storage';
 import { allocateBytes, freeBytes, freeEntry, makeRoom, ownPiece } from './allocation.ts';
 import { COMPRESSION_ZSTD } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
@@ -12,7 +12,7 @@ import { compressedHi } from './l2-entry.ts';
 import { TWO_32 } from './u64.ts';
 import { lockRange, writeGuest } from './write.ts';
 
-/** Inside the gate. `data`: one cluster or the rest of the disk. */
+/** Inside the gate. `data`: whole clusters, up to the end of the disk. */
 export async function writeCompressed(
   core: Qcow2Core,
   offset: number,
@@ -20,13 +20,36 @@ export async function writeCompressed(
   options?: IoOptions,
 ): Promise<void> {
   const { clusterSize } = core.geometry;
-  if (offset % clusterSize !== 0 || (data.length !== clusterSize && offset + data.length !== core.size))
-    throw new BlockError('out-of-bounds', 'a compressed write is one cluster');
+  if (offset % clusterSize !== 0 || (data.length % clusterSize !== 0 && offset + data.length !== core.size))
+    throw new BlockError('out-of-bounds', 'a compressed write is whole clusters');
   if (core.isIdentity)
     throw new BlockError('unsupported-feature', 'an image with an external data file has no compressed clusters');
   if (core.cipher !== undefined)
     throw new BlockError('unsupported-feature', 'Compression and encryption not supported at the same time');
-  if (isIncompressible(data)) return writeGuest(core, offset, data, options);
+  const started: Promise<void>[] = [];
+  let plainFrom = 0;
+  const plainUntil = (end: number): void => {
+    if (end > plainFrom) started.push(writeGuest(core, offset + plainFrom, data.subarray(plainFrom, end), options));
+  };
+  for (let at = 0; at < data.length; at += clusterSize) {
+    const cluster = data.subarray(at, at + clusterSize);
+    if (isIncompressible(cluster)) continue;
+    // what is not worth it is written in one piece, up to what is
+    plainUntil(at);
+    plainFrom = at + clusterSize;
+    started.push(writePacked(core, offset + at, cluster, options));
+  }
+  plainUntil(data.length);
+  await settleAll(started);
+}
+
+async function writePacked(
+  core: Qcow2Core,
+  offset: number,
+  data: Uint8Array,
+  options: IoOptions | undefined,
+): Promise<void> {
+  const { clusterSize } = core.geometry;
   const packed = await compress(core, data, clusterSize);
   checkAborted(options?.signal);
   if (packed.length >= clusterSize) return writeGuest(core, offset, data, options);

@@ -106,7 +106,14 @@ export function decodeDraw(draw: Draw, image: BlockImage, space: Space): Operati
       return { op: kind, name: space.snapshots[draw.at % space.snapshots.length] as string };
     case 'compressed': {
       const offset = (draw.at % Math.ceil(size / space.cluster)) * space.cluster;
-      return { op: 'compressed', offset, length: Math.min(space.cluster, size - offset), tag: draw.tag || 1 };
+      // mostly one cluster, as most programs write them
+      const clusters = draw.length % 3 === 0 ? 1 + (draw.length % 5) : 1;
+      return {
+        op: 'compressed',
+        offset,
+        length: Math.min(clusters * space.cluster, size - offset),
+        tag: draw.tag || 1,
+      };
     }
     case 'write':
       return { op: 'write', ...range(draw, size, space), tag: draw.tag };

@@ -159,7 +159,10 @@ export interface BlockImage extends Storage {
 
   check?(options?: CheckOptions): Promise<CheckResult>;
   resize?(size: number, options?: ResizeOptions): Promise<void>;
-  /** `data` is one cluster, or the rest of the disk; the range must be unallocated or is replaced. Not all zero: that is `writeZeroes`. */
+  /**
+   * `data` is whole clusters, of which the last may be cut by the disk's end; the range must be unallocated or is replaced. None all zero: that is
+   * `writeZeroes`.
+   */
   writeCompressed?(offset: number, data: Uint8Array, options?: IoOptions): Promise<void>;
   /** Unallocate: the backing file (or zeroes) shows again. For commit; cluster-aligned. */
   unallocate?(offset: number, length: number, options?: IoOptions): Promise<void>;

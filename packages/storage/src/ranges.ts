@@ -24,23 +24,6 @@ export function checkAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new BlockError('aborted', 'the request was aborted', { cause: signal.reason });
 }
 
-/** Whether all bytes are zero. Hot path. */
-export function isZero(bytes: Uint8Array): boolean {
-  const { length, byteOffset } = bytes;
-  let at = 0;
-  for (const head = Math.min(length, -byteOffset & 7); at < head; at++) if (bytes[at] !== 0) return false;
-  const words = (length - at) >> 3;
-  if (words > 0) {
-    // NaN is unequal to 0 as well, and -0 must not count as zero: so integers, not doubles
-    const view = new Int32Array(bytes.buffer, byteOffset + at, words * 2);
-    // most data differs early
-    for (let i = 0; i < view.length; i += 2) if (((view[i] as number) | (view[i + 1] as number)) !== 0) return false;
-    at += words * 8;
-  }
-  for (; at < length; at++) if (bytes[at] !== 0) return false;
-  return true;
-}
-
 /** Throws `read-only` unless the storage can be written. */
 export function writable(storage: Storage): WritableStorage {
   if (storage.write === undefined || storage.flush === undefined || storage.truncate === undefined)

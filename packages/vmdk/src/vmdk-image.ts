@@ -6,6 +6,7 @@ import {
   BlockError,
   checkAligned,
   checkRange,
+  settleAll,
   type BlockImage,
   type BlockStatus,
   type CheckOptions,
@@ -155,7 +156,13 @@ export class VmdkImage implements BlockImage {
 
   /** Extents that are not compressed take the data as it is, as QEMU's do. */
   writeCompressed(offset: number, data: Uint8Array, options?: IoOptions): Promise<void> {
-    return this.write(offset, data, options);
+    const grain = this.clusterSize;
+    if (grain === undefined || data.length <= grain) return this.write(offset, data, options);
+    // begun in order, so that several are compressed at a time
+    const started: Promise<void>[] = [];
+    for (let at = 0; at < data.length; at += grain)
+      started.push(this.write(offset + at, data.subarray(at, at + grain), options));
+    return settleAll(started);
   }
 
   async #prepareWrite(offset: number, length: number, options?: IoOptions): Promise<void> {
