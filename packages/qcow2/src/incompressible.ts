@@ -6,21 +6,21 @@
  * stretches repeat within the cluster (4-byte matches of a part of it with all of it)? Both look at a part of every 2 KiB, which is what makes this cheap.
  */
 
-/** Gain in bits per byte by the frequencies alone that is worth it: under one percent. Chance gives random data 0.011 in a sample of 16 KiB, 0.023 in one of 8 KiB. */
-const WORTHWHILE_BITS = 0.06;
+/** Gain in bits per byte by the frequencies alone that is worth it: one percent. Chance gives random data 0.023 in 8 KiB. */
+const WORTHWHILE_BITS = 0.08;
 /** Smaller clusters have no reliable frequencies: 256 kinds of bytes need a few thousand to show. */
 const MIN_BYTES = 8192;
 /** Bytes whose frequencies are counted: of small clusters all, of large ones a part of each stretch. */
-const SAMPLE_BYTES = 16384;
-const SAMPLE_STRETCH = 512;
+const SAMPLE_BYTES = 8192;
+const SAMPLE_STRETCH = 256;
 /** Every such position is remembered ... */
-const REMEMBER_EVERY = 16;
+const REMEMBER_EVERY = 32;
 /** ... and of each block the first part is looked up, at every position. A repeat longer than a block is always seen. */
 const BLOCK = 2048;
 const LOOKED_UP = 128;
 const HASH_BITS = 13;
-/** Chance makes two 4-byte words of random data equal in one of some sixty clusters of 64 KiB; a repeated part has 8 matches a block. */
-const MAX_MATCHES = 4;
+/** Chance makes two 4-byte words of random data equal in one of some five hundred clusters of 64 KiB; a repeated part has 4 matches a block. */
+const MAX_MATCHES = 2;
 
 export function isIncompressible(data: Uint8Array): boolean {
   return data.length >= MIN_BYTES && isFlat(data) && !hasRepeats(data);
