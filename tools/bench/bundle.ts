@@ -21,6 +21,11 @@ export async function bundleRunner(keepIn?: string): Promise<string> {
     platform: 'node',
     resolve: SOURCES,
   });
-  await bundle.write({ file: outfile, format: 'esm', minify: keepIn === undefined ? LESS_TEXT : false, codeSplitting: false });
+  await bundle.write({
+    file: outfile,
+    format: 'esm',
+    minify: keepIn === undefined ? LESS_TEXT : false,
+    codeSplitting: false,
+  });
   return outfile;
 }
