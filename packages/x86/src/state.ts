@@ -3,16 +3,19 @@
  * accelerators all use this table. Offsets are bytes from the env base; everything is little-endian.
  * General registers are 64-bit slots; in 16- and 32-bit modes only the low half is meaningful.
  */
-import { I32, V128 } from '@emkit/ir';
+import { I32, I64, V128 } from '@emkit/ir';
 import type { GlobalDef } from '@emkit/ir';
 
 /** Byte offsets of env. Arrays: base and stride are given where an element is not alone. */
 export const ENV = {
   /** 16 general registers, 8 bytes each: rax rcx rdx rbx rsp rbp rsi rdi r8..r15. */
   GPR: 0x000,
-  /** Instruction pointer (offset in CS), 8 bytes. Written by block exits and helpers only. */
+  /** Instruction pointer (offset in CS); in 64-bit code its low half. 4 bytes. Written by block exits and helpers only. */
   EIP: 0x080,
-  /** Base of CS (copy of SEG[CS].base for the dispatcher), 8 bytes. */
+  /**
+   * What blocks are keyed by besides EIP and HFLAGS, 4 bytes: the base of CS (copy of SEG[CS].base), or in 64-bit code, where that is 0, the
+   * **high half of RIP**. The dispatcher never needs to know which. docs/adr/0015.
+   */
   CS_BASE: 0x088,
   /** Block flags: everything a translated block depends on (HF_*). Kept by `updateHflags`. */
   HFLAGS: 0x090,
@@ -179,7 +182,28 @@ export const GLOBALS_32: readonly GlobalDef[] = [
     offset: ENV.XMM + XMM_STRIDE * n,
   })),
 ];
-/** Indices into GLOBALS_32. General register n is global n. */
+/** The registers of a block of 64-bit code (HF_CS64). The same env slots, all of their width; see docs/adr/0015. */
+const gpr64 = (name: string, n: number): GlobalDef => ({ name, type: I64, offset: ENV.GPR + 8 * n });
+export const GLOBALS_64: readonly GlobalDef[] = [
+  ...['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'].map(gpr64),
+  { name: 'cc_op', type: I32, offset: ENV.CC_OP },
+  { name: 'cc_dst', type: I64, offset: ENV.CC_DST },
+  { name: 'cc_src', type: I64, offset: ENV.CC_SRC },
+  { name: 'cc_src2', type: I64, offset: ENV.CC_SRC2 },
+  { name: 'eflags', type: I32, offset: ENV.EFLAGS },
+  { name: 'hflags', type: I32, offset: ENV.HFLAGS },
+  ...Array.from({ length: 16 }, (_, n): GlobalDef => ({
+    name: `xmm${n}`,
+    type: V128,
+    offset: ENV.XMM + XMM_STRIDE * n,
+  })),
+  ...[8, 9, 10, 11, 12, 13, 14, 15].map((n) => gpr64(`r${n}`, n)),
+];
+/** Index in GLOBALS_64 of general register n: 0-7 are globals 0-7, r8-r15 come last, so that `G` serves both tables. */
+export const gprGlobal = (n: number): number => (n < 8 ? n : n + G_R8 - 8);
+const G_R8 = 30;
+
+/** Indices into GLOBALS_32 and GLOBALS_64. General registers 0-7 are globals 0-7; others: `gprGlobal`. */
 export const G = { CC_OP: 8, CC_DST: 9, CC_SRC: 10, CC_SRC2: 11, EFLAGS: 12, HFLAGS: 13, XMM0: 14 } as const;
 
 /** EFLAGS bits. SDM Vol. 1 §3.4.3 "EFLAGS Register". */

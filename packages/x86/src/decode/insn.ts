@@ -15,6 +15,10 @@ export class Insn {
   row!: OpRow;
   /** Bytes, prefixes included. */
   length = 0;
+  /** Decoded as 64-bit code. */
+  is64 = false;
+  /** The REX prefix (40-4F), or 0: none. Its R, X and B are in the register numbers already; byte registers 4-7 are SPL-DIL with any REX. */
+  rex = 0;
   /** Operand size of `v` operands: 1, 2 (3 in 64-bit mode). */
   size = 2;
   /** Address size: 1, 2 (3). */
@@ -33,13 +37,17 @@ export class Insn {
   mod = 0;
   reg = 0;
   rm = 0;
-  /** Memory operand (mod != 3): registers or -1, segment after default rules and override. */
+  /** `reg`, `rm`, `base`, `index`, `vexV`: 0-15 in 64-bit code. Memory operand (mod != 3): registers or -1, segment after default rules and override. */
   base = -1;
   index = -1;
   /** log2 of the factor of the index; from the SIB byte also when there is no index. */
   scale = 0;
   disp = 0;
+  /** 64-bit code without base and index register: `disp` counts from the next instruction. */
+  ripRelative = false;
   segment = 3;
+  /** High half of a 64-bit immediate (MOV r64, imm64) or moffs; else the sign of `imm`. */
+  immHigh = 0;
   imm = 0;
   imm2 = 0;
   /** VEX fields: L (0 or 1), vvvv (register number), W; -1 in vexL without VEX. */
