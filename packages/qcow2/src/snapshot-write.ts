@@ -9,6 +9,7 @@ import type { Qcow2Core } from './core.ts';
 import { findExtension, withExtension } from './header-extensions.ts';
 import { MAX_SNAPSHOTS } from './limits.ts';
 import { encodeSnapshotTable, type Snapshot } from './snapshot-table.ts';
+import { fitCopiedFlags } from './snapshot-tree.ts';
 
 /** With the lock, and nobody inside. On return the table is durable, and `old` waits to be freed. */
 export async function writeSnapshotTable(
@@ -49,10 +50,29 @@ export async function underDirtyMark(core: Qcow2Core, body: () => Promise<void>)
   await file.flush();
   const { keepsDirty } = core;
   core.keepsDirty = true; // should it fail: closing must not say that all is well
-  await body();
+  try {
+    await body();
+  } catch (error) {
+    await fitAfterFailure(core);
+    throw error;
+  }
   core.keepsDirty = keepsDirty;
   await mark(core, false);
   await file.flush();
+}
+
+/**
+ * The image stays open after a failed operation: what it left of refcounts is leaks, but flags that do not fit them would be found as corruption by
+ * a check before the next opening repairs both. If this fails too, the mark says what there is to say.
+ */
+async function fitAfterFailure(core: Qcow2Core): Promise<void> {
+  try {
+    await commit(core, { withRefcounts: true });
+    await fitCopiedFlags(core);
+    await commit(core, { withRefcounts: true });
+  } catch {
+    // the first error is the one to report
+  }
 }
 
 /** Not closed in order, or ended in the middle of a snapshot operation. */
