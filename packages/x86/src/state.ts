@@ -74,6 +74,11 @@ export const ENV = {
   NMI_BLOCKED: 0x4f0,
   /** The four PDPTE registers of PAE paging, 8 bytes each. */
   PDPTE: 0x500,
+  /** XCR0, 8 bytes; PKRU, 4 bytes (write it by `cpu.setPkru`); IA32_TSC_ADJUST and IA32_XSS, 8 bytes each. */
+  XCR0: 0x520,
+  PKRU: 0x528,
+  MSR_TSC_ADJUST: 0x530,
+  MSR_XSS: 0x538,
   /** x87: 8 physical registers of 16 bytes (10 used: significand u64, sign+exponent u16); MMX register i is the significand of physical register i. */
   FPREGS: 0x600,
   /** Empty tag of each physical register: one byte each, 1 = empty. */
@@ -158,6 +163,8 @@ export const HF_OSXMMEXCPT = 1 << 25;
 export const HF_IOPL_OK = 1 << 26;
 /** FCW leaves an x87 exception unmasked: x87 instructions finish in a helper that can leave operands and stack alone. */
 export const HF_FPU_UNMASKED = 1 << 27;
+/** CR4.OSXSAVE, and XCR0 has SSE and AVX: VEX-encoded instructions are allowed (protected mode only). */
+export const HF_AVX = 1 << 28;
 
 /** Registers that translated code keeps in locals. Index = position in this table. */
 const gpr = (name: string, n: number): GlobalDef => ({ name, type: I32, offset: ENV.GPR + 8 * n });
