@@ -9,6 +9,7 @@ import {
   DECODE_VEX,
   decode,
 } from './decoder.ts';
+import { features } from '../models/features.ts';
 import { ALL_FEATURES, decodeFeatures } from './features.ts';
 import { Insn, REP_E, REP_NE } from './insn.ts';
 
@@ -103,7 +104,7 @@ describe('decode', () => {
   });
 
   it('knows only what the CPU has', () => {
-    const none = decodeFeatures({ edx1: 0, ecx1: 0, ebx7: 0, edxExt: 0, ecxExt: 0 });
+    const none = decodeFeatures(features({}));
     expect(run('0f 44 c1', DECODE_32, none)).toBe(DECODE_UNDEFINED);
     expect(run('0f c7 08', DECODE_32, none)).toBe(DECODE_UNDEFINED);
     expect(run('0f 31', DECODE_32, none)).toBe(DECODE_UNDEFINED);

@@ -2,8 +2,8 @@
  * The CPU features that opcode rows may ask for, as dense indices: a form whose feature the CPU model lacks decodes as
  * an invalid opcode. Names are those of `models/features.ts` (CPUID bits), and 'none'.
  */
-import { FEATURE_NAMES } from '../models/features.ts';
-import type { CpuFeatures, FeatureWord } from '../models/features.ts';
+import { FEATURE_NAMES, FEATURE_WORD_NAMES } from '../models/features.ts';
+import type { CpuFeatures } from '../models/features.ts';
 
 export type FeatureName = string;
 
@@ -20,5 +20,5 @@ export function decodeFeatures(cpu: CpuFeatures): Uint8Array {
 
 /** Everything: for the disassembler and for tests. */
 export const ALL_FEATURES: CpuFeatures = Object.fromEntries(
-  (['edx1', 'ecx1', 'ebx7', 'edxExt', 'ecxExt'] satisfies FeatureWord[]).map((w) => [w, -1]),
+  FEATURE_WORD_NAMES.map((w) => [w, -1]),
 ) as unknown as CpuFeatures;

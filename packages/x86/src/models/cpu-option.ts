@@ -2,7 +2,7 @@
  * The `-cpu` option: `MODEL[,+feature][,-feature][,feature=on|off]`, and its help text. Errors are in QEMU's form.
  * A feature that is not implemented is refused when asked for by name, and left out silently of a model's own set.
  */
-import { FEATURE_ALIASES, FEATURE_NAMES, IMPLEMENTED } from './features.ts';
+import { FEATURE_ALIASES, FEATURE_NAMES, FEATURE_WORD_NAMES, IMPLEMENTED } from './features.ts';
 import type { CpuFeatures, FeatureWord } from './features.ts';
 import type { CpuModel } from './model.ts';
 import { CPU_MODELS } from './models.ts';
@@ -16,7 +16,6 @@ export const DEFAULT_CPU_MODEL = 'qemu32';
 /** Longest accepted option text. */
 export const CPU_OPTION_MAX_LENGTH = 4096;
 
-const WORDS: readonly FeatureWord[] = ['edx1', 'ecx1', 'ebx7', 'edxExt', 'ecxExt'];
 type MutableFeatures = Record<FeatureWord, number>;
 
 function findModel(name: string): CpuModel {
@@ -33,7 +32,7 @@ export function cpuModel(name: string): CpuModel {
 
 function restrict(f: CpuFeatures): MutableFeatures {
   const out: MutableFeatures = { ...f };
-  for (const w of WORDS) out[w] = f[w] & IMPLEMENTED[w];
+  for (const w of FEATURE_WORD_NAMES) out[w] = f[w] & IMPLEMENTED[w];
   return out;
 }
 

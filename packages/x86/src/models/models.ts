@@ -36,6 +36,7 @@ import {
   F_TSC,
   F_VME,
   IMPLEMENTED,
+  features,
 } from './features.ts';
 import type { CacheInfo, CpuModel } from './model.ts';
 
@@ -105,13 +106,10 @@ const row = (r: Row): CpuModel => ({
   maxLeaf: r.maxLeaf,
   maxExtendedLeaf: r.maxExtendedLeaf,
   brand: r.brand,
-  features: {
-    edx1: r.edx1,
-    ecx1: r.ecx1 | F_HYPERVISOR,
-    ebx7: r.name === 'max' ? IMPLEMENTED.ebx7 : 0,
-    edxExt: r.edxExt,
-    ecxExt: r.ecxExt,
-  },
+  features:
+    r.name === 'max'
+      ? IMPLEMENTED
+      : features({ edx1: r.edx1, ecx1: r.ecx1 | F_HYPERVISOR, edxExt: r.edxExt, ecxExt: r.ecxExt }),
   leaf2: r.leaf2,
   caches: r.caches,
 });
