@@ -63,6 +63,7 @@ function makeLane(type: FloatType): Lane {
       scalar['div']!,
       scalar['sqrt']!,
       opId(`${type}_convert_i32_s`),
+      opId(`${type}_convert_i64_s`),
       opId(type === 'f64' ? 'f64_promote_f32' : 'f32_demote_f64'),
     ]),
     goodVector: new Set([vector['add']!, vector['sub']!, vector['mul']!, vector['div']!, vector['sqrt']!]),

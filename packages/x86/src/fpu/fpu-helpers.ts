@@ -8,6 +8,7 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { FPU_STATE_HELPERS } from './fpu-state.ts';
+import { FXSAVE_HELPERS } from './fxsave.ts';
 import { SIMD_HELPERS } from './simd-helpers.ts';
 import { x87Commit } from './x87-commit.ts';
 
@@ -16,5 +17,6 @@ export const FPU_HELPERS: Readonly<
 > = {
   x87_commit: x87Commit,
   ...FPU_STATE_HELPERS,
+  ...FXSAVE_HELPERS,
   ...SIMD_HELPERS,
 };

@@ -61,8 +61,8 @@ const MMX_AND_SSE2: Rows = [
 ];
 
 const MOVES: Rows = [
-  one('MOVD', 'Pq,Ed', 'NP 0F 6E /r', 'mmx', 'movd_load'), one('MOVD', 'Vdq,Ed', '66 0F 6E /r', 'sse2', 'movd_load'),
-  one('MOVD', 'Ed,Pq', 'NP 0F 7E /r', 'mmx', 'movd_store'), one('MOVD', 'Ed,Vdq', '66 0F 7E /r', 'sse2', 'movd_store'),
+  one('MOVD', 'Pq,Ey', 'NP 0F 6E /r', 'mmx', 'movd_load'), one('MOVD', 'Vdq,Ey', '66 0F 6E /r', 'sse2', 'movd_load'),
+  one('MOVD', 'Ey,Pq', 'NP 0F 7E /r', 'mmx', 'movd_store'), one('MOVD', 'Ey,Vdq', '66 0F 7E /r', 'sse2', 'movd_store'),
   one('MOVQ', 'Pq,Qq', 'NP 0F 6F /r', 'mmx', 'movq_mmx_load'), one('MOVQ', 'Qq,Pq', 'NP 0F 7F /r', 'mmx', 'movq_mmx_store'),
   one('MOVQ', 'Vdq,Wq', 'F3 0F 7E /r', 'sse2', 'movq_load'), one('MOVQ', 'Wq,Vdq', '66 0F D6 /r', 'sse2', 'movq_store'),
   row('MOVQ2DQ', 'Vdq,Nq', 'F3 0F D6 /r', { feature: 'sse2' }), row('MOVDQ2Q', 'Pq,Udq', 'F2 0F D6 /r', { feature: 'sse2' }),
@@ -80,7 +80,7 @@ const MOVES: Rows = [
   one('MOVAPD', 'Vdq,Wdq', '66 0F 28 /r', 'sse2', 'load_aligned'), one('MOVAPD', 'Wdq,Vdq', '66 0F 29 /r', 'sse2', 'store_aligned'),
   one('MOVNTPS', 'Mdq,Vdq', 'NP 0F 2B /r', 'sse', 'store_aligned'), one('MOVNTPD', 'Mdq,Vdq', '66 0F 2B /r', 'sse2', 'store_aligned'),
   one('MOVNTDQ', 'Mdq,Vdq', '66 0F E7 /r', 'sse2', 'store_aligned'), one('MOVNTQ', 'Mq,Pq', 'NP 0F E7 /r', 'sse', 'movq_mmx_store'),
-  row('MOVNTI', 'Md,Gd', 'NP 0F C3 /r', { feature: 'sse2' }),
+  row('MOVNTI', 'My,Gy', 'NP 0F C3 /r', { feature: 'sse2' }),
   one('MASKMOVQ', 'Pq,Nq', 'NP 0F F7 /r', 'sse', 'maskmov'), one('MASKMOVDQU', 'Vdq,Udq', '66 0F F7 /r', 'sse2', 'maskmov'),
   row('EMMS', '', 'NP 0F 77', { feature: 'mmx' }),
   row('MOVMSKPS', 'Gd,Udq', 'NP 0F 50 /r', { feature: 'sse' }), row('MOVMSKPD', 'Gd,Udq', '66 0F 50 /r', { feature: 'sse2' }),
@@ -102,11 +102,11 @@ const FLOAT: Rows = [
   row('UCOMISS', 'Vdq,Wd', 'NP 0F 2E /r', { feature: 'sse' }), row('UCOMISD', 'Vdq,Wq', '66 0F 2E /r', { feature: 'sse2' }),
   row('COMISS', 'Vdq,Wd', 'NP 0F 2F /r', { feature: 'sse' }), row('COMISD', 'Vdq,Wq', '66 0F 2F /r', { feature: 'sse2' }),
   row('CVTPI2PS', 'Vdq,Qq', 'NP 0F 2A /r', { feature: 'sse' }), row('CVTPI2PD', 'Vdq,Qq', '66 0F 2A /r', { feature: 'sse2' }),
-  row('CVTSI2SS', 'Vdq,Ed', 'F3 0F 2A /r', { feature: 'sse' }), row('CVTSI2SD', 'Vdq,Ed', 'F2 0F 2A /r', { feature: 'sse2' }),
+  row('CVTSI2SS', 'Vdq,Ey', 'F3 0F 2A /r', { feature: 'sse' }), row('CVTSI2SD', 'Vdq,Ey', 'F2 0F 2A /r', { feature: 'sse2' }),
   row('CVTTPS2PI', 'Pq,Wq', 'NP 0F 2C /r', { feature: 'sse' }), row('CVTTPD2PI', 'Pq,Wdq', '66 0F 2C /r', { feature: 'sse2' }),
-  row('CVTTSS2SI', 'Gd,Wd', 'F3 0F 2C /r', { feature: 'sse' }), row('CVTTSD2SI', 'Gd,Wq', 'F2 0F 2C /r', { feature: 'sse2' }),
+  row('CVTTSS2SI', 'Gy,Wd', 'F3 0F 2C /r', { feature: 'sse' }), row('CVTTSD2SI', 'Gy,Wq', 'F2 0F 2C /r', { feature: 'sse2' }),
   row('CVTPS2PI', 'Pq,Wq', 'NP 0F 2D /r', { feature: 'sse' }), row('CVTPD2PI', 'Pq,Wdq', '66 0F 2D /r', { feature: 'sse2' }),
-  row('CVTSS2SI', 'Gd,Wd', 'F3 0F 2D /r', { feature: 'sse' }), row('CVTSD2SI', 'Gd,Wq', 'F2 0F 2D /r', { feature: 'sse2' }),
+  row('CVTSS2SI', 'Gy,Wd', 'F3 0F 2D /r', { feature: 'sse' }), row('CVTSD2SI', 'Gy,Wq', 'F2 0F 2D /r', { feature: 'sse2' }),
   row('CVTPS2PD', 'Vdq,Wq', 'NP 0F 5A /r', { feature: 'sse2' }), row('CVTPD2PS', 'Vdq,Wdq', '66 0F 5A /r', { feature: 'sse2' }),
   row('CVTSS2SD', 'Vdq,Wd', 'F3 0F 5A /r', { feature: 'sse2' }), row('CVTSD2SS', 'Vdq,Wq', 'F2 0F 5A /r', { feature: 'sse2' }),
   row('CVTDQ2PS', 'Vdq,Wdq', 'NP 0F 5B /r', { feature: 'sse2' }), row('CVTPS2DQ', 'Vdq,Wdq', '66 0F 5B /r', { feature: 'sse2' }), row('CVTTPS2DQ', 'Vdq,Wdq', 'F3 0F 5B /r', { feature: 'sse2' }),
@@ -136,9 +136,9 @@ const SSE41: Rows = [
   ...xmm(F41, '66', 'ROUNDSS 3A_0A, INSERTPS 3A_21', 'Vdq,Wd,Ib'), ...xmm(F41, '66', 'ROUNDSD 3A_0B', 'Vdq,Wq,Ib'),
   one('PEXTRB', 'Rd,Vdq,Ib', '66 0F 3A 14 /r', F41, 'pextrb'), one('PEXTRB', 'Mb,Vdq,Ib', '66 0F 3A 14 /r', F41, 'pextrb'),
   one('PEXTRW', 'Rd,Vdq,Ib', '66 0F 3A 15 /r', F41, 'pextrw_41'), one('PEXTRW', 'Mw,Vdq,Ib', '66 0F 3A 15 /r', F41, 'pextrw_41'),
-  one('PEXTRD', 'Ed,Vdq,Ib', '66 0F 3A 16 /r', F41, 'pextrd'), one('EXTRACTPS', 'Ed,Vdq,Ib', '66 0F 3A 17 /r', F41, 'pextrd'),
+  one('PEXTRD', 'Ey,Vdq,Ib', '66 0F 3A 16 /r', F41, 'pextrd'), one('EXTRACTPS', 'Ed,Vdq,Ib', '66 0F 3A 17 /r', F41, 'extractps'),
   one('PINSRB', 'Vdq,Rd,Ib', '66 0F 3A 20 /r', F41, 'pinsrb'), one('PINSRB', 'Vdq,Mb,Ib', '66 0F 3A 20 /r', F41, 'pinsrb'),
-  one('PINSRD', 'Vdq,Ed,Ib', '66 0F 3A 22 /r', F41, 'pinsrd'),
+  one('PINSRD', 'Vdq,Ey,Ib', '66 0F 3A 22 /r', F41, 'pinsrd'),
 ];
 
 const SSE42: Rows = [

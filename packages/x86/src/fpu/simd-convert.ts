@@ -8,6 +8,7 @@ import type { Handler, HandlerTable, Translator } from '../translate/translator.
 import { ACCESS_READ } from '../translate/translator.ts';
 import { LANES, badConversion, bailOutOfInt32, bailSpecialLanes, laneOf, withLane } from './float-lanes.ts';
 import type { FloatType } from './float-lanes.ts';
+import { isWide } from './address.ts';
 import { SSE_DST, SSE_SRC } from './mxcsr.ts';
 import { enterMmx, low64, mm, setMm64, sseMmxReady, sseReady, xmmSource, zeroExtend64 } from './simd-operands.ts';
 import { finishFlags, isFast, mxcsr, scratchVector, spill } from './simd-float.ts';
@@ -16,6 +17,8 @@ const ENVLD_I64 = opId('envld_i64');
 const SPLAT64 = opId('i64x2_splat');
 const F64_FROM_I32 = opId('f64_convert_i32_s');
 const F32_FROM_I32 = opId('f32_convert_i32_s');
+const F64_FROM_I64 = opId('f64_convert_i64_s');
+const F32_FROM_I64 = opId('f32_convert_i64_s');
 const F64X2_FROM_I32 = opId('f64x2_convert_low_i32x4_s');
 const F32X4_FROM_I32 = opId('f32x4_convert_i32x4_s');
 const F64_FROM_F32 = opId('f64_promote_f32');
@@ -25,12 +28,17 @@ const I32_FROM: Readonly<Record<FloatType, number>> = {
   f32: opId('i32_trunc_sat_f32_s'),
   f64: opId('i32_trunc_sat_f64_s'),
 };
+const I64_FROM: Readonly<Record<FloatType, number>> = {
+  f32: opId('i64_trunc_sat_f32_s'),
+  f64: opId('i64_trunc_sat_f64_s'),
+};
 const I32X4_FROM: Readonly<Record<FloatType, number>> = {
   f32: opId('i32x4_trunc_sat_f32x4_s'),
   f64: opId('i32x4_trunc_sat_f64x2_s_zero'),
 };
 const F64_LT = opId('f64_lt');
 const F64_GT = opId('f64_gt');
+const F64_GE = opId('f64_ge');
 const REINTERPRET = opId('f64_reinterpret_i64');
 const ALL = new Uint8Array(16).fill(0xff);
 
@@ -42,23 +50,23 @@ const convert = (t: Translator, name: string, lanes: number): Value =>
   t.callw(name, t.b.envAddr(SSE_DST), t.b.envAddr(SSE_SRC), t.b.i32(lanes), mxcsr(t));
 
 // --- from integers ------------------------------------------------------------------------------------------------------
-const cvtsi2sd: Handler = (t, i) => {
-  if (!sseReady(t)) return;
-  const v = t.read(1);
-  t.setXmm(i.reg, withLane(t.b, LANES.f64, t.xmm(i.reg), t.b.emit(F64_FROM_I32, v)));
-};
-const cvtsi2ss: Handler = (t, i) => {
-  if (!sseReady(t)) return;
-  const v = t.read(1);
-  if (isFast(t)) {
-    t.setXmm(i.reg, withLane(t.b, LANES.f32, t.xmm(i.reg), t.b.emit(F32_FROM_I32, v)));
-    return;
-  }
-  t.envStore(SSE_DST, t.xmm(i.reg));
-  t.envStore(SSE_SRC, v);
-  const flags = convert(t, 'sse_cvt_i32_f32', 1);
-  finishFlags(t, flags, () => t.setXmm(i.reg, scratchVector(t, SSE_DST)));
-};
+/** CVTSI2SS, CVTSI2SD. Only 32 bits to f64 are always exact. */
+const fromGeneral =
+  (type: FloatType): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const wide = isWide(t);
+    const v = t.read(1);
+    if (isFast(t) || (type === 'f64' && !wide)) {
+      const id = type === 'f64' ? (wide ? F64_FROM_I64 : F64_FROM_I32) : wide ? F32_FROM_I64 : F32_FROM_I32;
+      t.setXmm(i.reg, withLane(t.b, LANES[type], t.xmm(i.reg), t.b.emit(id, v)));
+      return;
+    }
+    t.envStore(SSE_DST, t.xmm(i.reg));
+    t.envStore(SSE_SRC, v);
+    const flags = convert(t, `sse_cvt_${wide ? 'i64' : 'i32'}_${type}`, 1);
+    finishFlags(t, flags, () => t.setXmm(i.reg, scratchVector(t, SSE_DST)));
+  };
 const cvtdq2pd: Handler = (t, i) => {
   if (sseReady(t)) t.setXmm(i.reg, t.b.emit(F64X2_FROM_I32, xmmSource(t, 8)));
 };
@@ -98,22 +106,24 @@ const toGeneral =
     if (!sseReady(t)) return;
     const { b } = t;
     const s = xmmSource(t, bytesOf(type));
+    const wide = isWide(t);
     if (isFast(t)) {
       const l = LANES[type];
       let x = laneOf(b, l, s);
       if (!truncate) x = b.emit(l.scalar['nearest']!, x);
-      const wide = type === 'f32' ? b.emit(F64_FROM_F32, x) : x;
+      const double = type === 'f32' ? b.emit(F64_FROM_F32, x) : x;
       const limit = (hi: number, lo: number): Value => b.emit(REINTERPRET, b.i64Parts(lo, hi));
-      // -2^31 - 1 < x < 2^31: false for NaNs
-      b.bailIf(
-        b.eqz(b.and(b.emit(F64_GT, wide, limit(0xc1e00000, 0x00200000)), b.emit(F64_LT, wide, limit(0x41e00000, 0)))),
-      );
-      t.setReg(i.reg, 2, b.emit(I32_FROM[type], x));
+      // -2^31 - 1 < x < 2^31, or -2^63 <= x < 2^63 (no double lies just below): false for NaNs
+      const above = wide
+        ? b.emit(F64_GE, double, limit(0xc3e00000, 0))
+        : b.emit(F64_GT, double, limit(0xc1e00000, 0x00200000));
+      b.bailIf(b.eqz(b.and(above, b.emit(F64_LT, double, limit(wide ? 0x43e00000 : 0x41e00000, 0)))));
+      t.setReg(i.reg, wide ? 3 : 2, b.emit((wide ? I64_FROM : I32_FROM)[type], x));
       return;
     }
     t.envStore(SSE_SRC, s);
-    const flags = convert(t, `sse_cvt${truncate ? 't' : ''}_${type}_i32`, 1);
-    finishFlags(t, flags, () => t.setReg(i.reg, 2, t.envLoad(SSE_DST)));
+    const flags = convert(t, `sse_cvt${truncate ? 't' : ''}_${type}_${wide ? 'i64' : 'i32'}`, 1);
+    finishFlags(t, flags, () => t.setReg(i.reg, wide ? 3 : 2, wide ? scratch64(t) : t.envLoad(SSE_DST)));
   };
 const toMmx =
   (type: FloatType, truncate: boolean): Handler =>
@@ -182,8 +192,8 @@ const cvtpd2ps: Handler = (t, i) => {
 };
 
 export const SIMD_CONVERT_HANDLERS: HandlerTable = {
-  cvtsi2sd,
-  cvtsi2ss,
+  cvtsi2sd: fromGeneral('f64'),
+  cvtsi2ss: fromGeneral('f32'),
   cvtdq2pd,
   cvtdq2ps,
   cvtpi2ps: fromMmx('f32'),

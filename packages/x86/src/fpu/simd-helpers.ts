@@ -4,6 +4,7 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { ENV, EXC, HF_OSXMMEXCPT } from '../state.ts';
+import { linearAt, linearOf, probe } from './address.ts';
 import { aesRound, carrylessMultiply } from './aes.ts';
 import { MXCSR_FLAGS, MXCSR_MASK_SHIFT, SSE_DST, SSE_SRC, withSseFast } from './mxcsr.ts';
 import { compareStrings } from './string-compare.ts';
@@ -13,17 +14,14 @@ export const SIMD_RESULT = ENV.SCRATCH + 32;
 type Factory = (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number;
 
 /** Every page that will be written is checked before the first byte is. */
-const maskmov: Factory = (cpu) => (address, bytes) => {
+const maskmov: Factory = (cpu) => (low, high, bytes) => {
   const { e8 } = cpu;
-  for (let n = 0; n < bytes; n++) {
-    const last = n === bytes - 1 || ((address + n) & 0xfff) === 0xfff;
-    if (
-      last &&
-      anyMasked(e8, (address & ~0xfff) >>> 0 === ((address + n) & ~0xfff) >>> 0 ? 0 : 0x1000 - (address & 0xfff), n)
-    )
-      cpu.host.pointer((address + n) >>> 0, 1, cpu.user);
-  }
-  for (let n = 0; n < bytes; n++) if (e8[ENV.SCRATCH + 16 + n]! >= 0x80) cpu.write8(address + n, e8[ENV.SCRATCH + n]!);
+  const address = linearOf(cpu, low, high);
+  const first = Math.min(bytes, 0x1000 - (address & 0xfff));
+  if (anyMasked(e8, 0, first - 1)) probe(cpu, address, first, 1);
+  if (anyMasked(e8, first, bytes - 1)) probe(cpu, linearAt(cpu, address, first), bytes - first, 1);
+  for (let n = 0; n < bytes; n++)
+    if (e8[ENV.SCRATCH + 16 + n]! >= 0x80) cpu.write8(linearAt(cpu, address, n), e8[ENV.SCRATCH + n]!);
   return 0;
 };
 function anyMasked(e8: Uint8Array, from: number, to: number): boolean {

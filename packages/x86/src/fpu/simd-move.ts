@@ -9,6 +9,8 @@ import { OP_P } from '../decode/row.ts';
 import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
 import { DS, EDI, ENV, EXC, G, HF_EM, HF_OSFXSR, HF_SSE_FAST, HF_TS } from '../state.ts';
+import { addressArguments, demandAlignment, is64, isWide, onStack } from './address.ts';
+import { FX_LONG, FX_STACK, FX_WIDE, FX_XMM } from './fxsave.ts';
 import { SSE_FAST_MASK, SSE_FAST_VALUE } from './mxcsr.ts';
 import {
   alignedAddress,
@@ -55,19 +57,20 @@ const storeUnaligned: Handler = (t, i) => {
   else t.setXmm(i.rm, t.xmm(i.reg));
 };
 
-// --- MOVD, MOVQ -----------------------------------------------------------------------------------------------------
+// --- MOVD (with REX.W: MOVQ), MOVQ -----------------------------------------------------------------------------------------------------
 const movdLoad: Handler = (t, i) => {
   if (i.row.method0 === OP_P) {
     if (!mmxReady(t)) return;
-    const v = t.b.extU(t.read(1));
+    const v = isWide(t) ? t.read(1) : t.b.extU(t.read(1));
     enterMmx(t);
     setMm64(t, i.reg, v);
-  } else if (sseReady(t)) t.setXmm(i.reg, zeroExtend32(t, t.read(1)));
+  } else if (sseReady(t)) t.setXmm(i.reg, isWide(t) ? zeroExtend64(t, t.read(1)) : zeroExtend32(t, t.read(1)));
 };
 const movdStore: Handler = (t, i) => {
   const isMmx = i.row.operands[1]!.method === OP_P;
   if (isMmx ? !mmxReady(t) : !sseReady(t)) return;
-  const v = isMmx ? t.b.wrap(mm64(t, i.reg)) : low32(t, t.xmm(i.reg));
+  const wide = isMmx ? mm64(t, i.reg) : low64(t, t.xmm(i.reg));
+  const v = isWide(t) ? wide : isMmx ? t.b.wrap(wide) : low32(t, t.xmm(i.reg));
   if (t.isMem) t.write(0, v);
   if (isMmx) enterMmx(t);
   if (!t.isMem) t.write(0, v);
@@ -163,15 +166,16 @@ const maskmov: Handler = (t, i) => {
   const isMmx = i.row.method0 === OP_P;
   if (isMmx ? !mmxReady(t) : !sseReady(t)) return;
   const bytes = isMmx ? 8 : 16;
+  const offset = t.reg(EDI, i.asize);
   const address = t.linear(
     i.override < 0 ? DS : i.override,
-    i.asize === 1 ? t.reg(EDI, 1) : t.reg(EDI, 2),
+    is64(t) && i.asize < 3 ? t.b.extU(offset) : offset,
     bytes,
     ACCESS_WRITE,
   );
   t.envStore(ENV.SCRATCH, isMmx ? mm(t, i.reg) : t.xmm(i.reg));
   t.envStore(ENV.SCRATCH + 16, isMmx ? mm(t, i.rm) : t.xmm(i.rm));
-  t.call('maskmov', address, t.b.i32(bytes));
+  t.call('maskmov', ...addressArguments(t, address), t.b.i32(bytes));
   if (isMmx) enterMmx(t);
 };
 
@@ -200,14 +204,21 @@ const stmxcsr: Handler = (t) => {
 /** FXSAVE, FXRSTOR: the helper does it all; a 16-byte boundary is demanded. SDM Vol. 2A "FXSAVE". */
 const fxsave: Handler = (t) => {
   if (!fxReady(t)) return;
-  t.call('fxsave', alignedAreaAddress(t, ACCESS_WRITE), t.b.i32((t.flags & HF_OSFXSR) !== 0 ? 1 : 0));
+  const address = alignedAreaAddress(t, ACCESS_WRITE);
+  t.call('fxsave', ...addressArguments(t, address), t.b.i32(fxForm(t)));
 };
 const fxrstor: Handler = (t) => {
   if (!fxReady(t)) return;
   const address = alignedAreaAddress(t, ACCESS_READ);
-  t.call('fxrstor', address, t.b.i32((t.flags & HF_OSFXSR) !== 0 ? 1 : 0));
+  t.call('fxrstor', ...addressArguments(t, address), t.b.i32(fxForm(t)));
   t.exitNext();
 };
+/** Which of the layouts of SDM Vol. 2A "FXSAVE": without CR4.OSFXSR the XMM registers are neither saved nor restored. */
+const fxForm = (t: Translator): number =>
+  ((t.flags & HF_OSFXSR) !== 0 ? FX_XMM : 0) |
+  (is64(t) ? FX_LONG : 0) |
+  (isWide(t) ? FX_WIDE : 0) |
+  (onStack(t) ? FX_STACK : 0);
 function fxReady(t: Translator): boolean {
   if ((t.flags & (HF_EM | HF_TS)) === 0) return true;
   t.raise(EXC.NM);
@@ -215,15 +226,16 @@ function fxReady(t: Translator): boolean {
 }
 function alignedAreaAddress(t: Translator, access: number): Value {
   const address = t.memory(512, access);
-  t.raiseIf(t.b.and(address, t.b.i32(15)), EXC.GP, 0);
+  demandAlignment(t, address, 16);
   return address;
 }
 
 const nothing: Handler = () => undefined;
 
-/** MOVNTI m32, r32. */
+/** MOVNTI m32, r32 or with REX.W m64, r64. */
 const movnti: Handler = (t, i) => {
-  t.b.store('st32', storeAddress(t, 4), t.reg(i.reg, 2));
+  const size = isWide(t) ? 3 : 2;
+  t.store(size, storeAddress(t, 1 << size), t.reg(i.reg, size));
 };
 
 export const SIMD_MOVE_HANDLERS: HandlerTable = {

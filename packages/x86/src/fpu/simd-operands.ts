@@ -10,6 +10,7 @@ import type { Value } from '@emkit/ir';
 import type { Translator } from '../translate/translator.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
 import { ENV, EXC, HF_EM, HF_FPU_ES, HF_OSFXSR, HF_TOP, HF_TS } from '../state.ts';
+import { demandAlignment } from './address.ts';
 
 const ENVLD_V128 = opId('envld_v128');
 const ENVLD_I64 = opId('envld_i64');
@@ -93,18 +94,20 @@ export function enterMmx(t: Translator): void {
   t.envStore(ENV.FPTAGS, t.b.i64(0));
 }
 
-export const mm = (t: Translator, n: number): Value => t.b.emit(ENVLD_V128, -1, -1, -1, ENV.FPREGS + FPREG_STRIDE * n);
-export const mm64 = (t: Translator, n: number): Value => t.b.emit(ENVLD_I64, -1, -1, -1, ENV.FPREGS + FPREG_STRIDE * n);
+/** Env offset of an MMX register. There are eight in 64-bit code too: REX.R and REX.B say nothing about them. */
+const mmSlot = (n: number): number => ENV.FPREGS + FPREG_STRIDE * (n & 7);
+export const mm = (t: Translator, n: number): Value => t.b.emit(ENVLD_V128, -1, -1, -1, mmSlot(n));
+export const mm64 = (t: Translator, n: number): Value => t.b.emit(ENVLD_I64, -1, -1, -1, mmSlot(n));
 export const setMm = (t: Translator, n: number, v: Value): void => setMm64(t, n, low64(t, v));
 export function setMm64(t: Translator, n: number, v: Value): void {
-  t.envStore(ENV.FPREGS + FPREG_STRIDE * n, v);
-  t.b.emit(ENVST_16, t.b.i32(0xffff), -1, -1, ENV.FPREGS + FPREG_STRIDE * n + 8);
+  t.envStore(mmSlot(n), v);
+  t.b.emit(ENVST_16, t.b.i32(0xffff), -1, -1, mmSlot(n) + 8);
 }
 
 /** Address of the 16-byte memory operand, #GP(0) unless aligned. SDM Vol. 1 §4.1.1. */
 export function alignedAddress(t: Translator, access: number): Value {
   const address = t.memory(16, access);
-  t.raiseIf(t.b.and(address, t.b.i32(15)), EXC.GP, 0);
+  demandAlignment(t, address, 16);
   return address;
 }
 

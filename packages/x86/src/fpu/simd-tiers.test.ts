@@ -22,10 +22,10 @@ const instruction = fc
       const useMemory = row.form === 'mem' || (row.form === 'both' && memory);
       const digit = row.digit >= 0 ? row.digit : reg;
       // general registers as operands: EAX, ECX, EDX only, EBX is the pointer
-      const low = row.operands.some((o) => /^[ERG]d$/.test(o.text)) ? rm % 3 : rm;
+      const low = row.operands.some((o) => /^[ERG][dy]$/.test(o.text)) ? rm % 3 : rm;
       code += useMemory
-        ? byte(0x43 | ((row.operands.some((o) => o.text === 'Gd') ? digit % 3 : digit) << 3)) + byte(32 * rm)
-        : byte(0xc0 | ((row.operands.some((o) => o.text === 'Gd') ? digit % 3 : digit) << 3) | low);
+        ? byte(0x43 | ((row.operands.some((o) => /^G[dy]$/.test(o.text)) ? digit % 3 : digit) << 3)) + byte(32 * rm)
+        : byte(0xc0 | ((row.operands.some((o) => /^G[dy]$/.test(o.text)) ? digit % 3 : digit) << 3) | low);
     }
     return row.imm1 !== 0 ? code + byte(imm) : code;
   });

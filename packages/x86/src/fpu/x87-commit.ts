@@ -8,7 +8,22 @@
  * The error itself (#MF) waits for the next waiting instruction.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { CS, ENV, FLAGS_ARITH, FLAG_CF, FLAG_PF, FLAG_ZF, HF_TOP, HF_TOP_SHIFT } from '../state.ts';
+import {
+  CS,
+  ENV,
+  FLAGS_ARITH,
+  FLAG_CF,
+  FLAG_PF,
+  FLAG_ZF,
+  FS,
+  HF_CS64,
+  HF_TOP,
+  HF_TOP_SHIFT,
+  SEG_BASE,
+  SEG_STRIDE,
+  SS,
+} from '../state.ts';
+import { linearAt, linearOf, probe } from './address.ts';
 import {
   COMMIT_COMI,
   COMMIT_COMPARE,
@@ -89,16 +104,14 @@ function storeIndefinite(cpu: X86Cpu, size: number, fop: number): void {
   e8[RESULT + size - 1] = real ? 0xff : 0x80;
   if (real) e8[RESULT + size - 2] = size === 4 ? 0xc0 : 0xf8;
 }
-function writeMemory(cpu: X86Cpu, address: number, size: number): void {
-  const { e8, host } = cpu;
-  // both pages first: the store is done whole or not at all
-  host.pointer(address >>> 0, 1, cpu.user);
-  host.pointer((address + size - 1) >>> 0, 1, cpu.user);
-  for (let n = 0; n < size; n++) cpu.write8(address + n, e8[RESULT + n]!);
+/** The store is done whole or not at all. */
+function writeMemory(cpu: X86Cpu, address: number, size: number, stack: boolean): void {
+  probe(cpu, address, size, 1, stack);
+  for (let n = 0; n < size; n++) cpu.write8(linearAt(cpu, address, n), cpu.e8[RESULT + n]!);
 }
 
 /** Does a result exist, and is it placed? Changes registers, stack and memory accordingly. */
-function place87(cpu: X86Cpu, kind: number, flags: number, descriptor: number, address: number): void {
+function place87(cpu: X86Cpu, kind: number, flags: number, descriptor: number, low: number, high: number): void {
   const dst = (descriptor >> DST_SHIFT) & 7;
   const stackFault = (flags & FSW_SF) !== 0;
   const top = topOfCpu(cpu);
@@ -114,7 +127,8 @@ function place87(cpu: X86Cpu, kind: number, flags: number, descriptor: number, a
     case COMMIT_STORE: {
       const size = (descriptor >> SIZE_SHIFT) & 15;
       if (stackFault) storeIndefinite(cpu, size, (descriptor >> FOP_SHIFT) & 0x7ff);
-      writeMemory(cpu, address, size);
+      const stack = ((descriptor >>> SEGMENT_SHIFT) & 7) === SS;
+      writeMemory(cpu, linearOf(cpu, low, high, stack), size, stack);
       break;
     }
     case COMMIT_TWO:
@@ -140,6 +154,16 @@ function place87(cpu: X86Cpu, kind: number, flags: number, descriptor: number, a
   popRegisters(cpu, (descriptor >> POPS_SHIFT) & 3);
 }
 
+/** FDP: the offset in the operand's segment, linear address less base. In 64-bit code only FS and GS have a base. */
+function setDataPointer(cpu: X86Cpu, low: number, high: number, baseSlot: number): void {
+  const long = (cpu.hflags & HF_CS64) !== 0;
+  const hasBase = !long || baseSlot >= ENV.SEG + FS * SEG_STRIDE;
+  const base = hasBase ? cpu.env32(baseSlot) : 0;
+  const baseHigh = hasBase ? cpu.env32(baseSlot + 4) : 0;
+  cpu.setEnv32(ENV.FDP, low - base);
+  cpu.setEnv32(ENV.FDP + 4, long ? high - baseHigh - (low >>> 0 < base ? 1 : 0) : 0);
+}
+
 /** Condition-code bits an instruction of this kind replaces. */
 function clearedBits(kind: number, stopped: boolean, stackFault: boolean): number {
   if (kind === COMMIT_COMI || kind === COMMIT_MOVE) return stackFault ? FSW_C1 : 0;
@@ -149,13 +173,13 @@ function clearedBits(kind: number, stopped: boolean, stackFault: boolean): numbe
 
 export const x87Commit =
   (cpu: X86Cpu) =>
-  (flags: number, descriptor: number, address: number): number => {
+  (flags: number, descriptor: number, low: number, high: number): number => {
     const fcw = cpu.ei32[ENV.FPUC >> 2]!;
     const kind = descriptor & 15;
     const unmasked = flags & ~fcw & X87_FLAGS;
     const stopped =
       (unmasked & (X87_IE | X87_DE | X87_ZE)) !== 0 || (kind === COMMIT_STORE && (unmasked & (X87_OE | X87_UE)) !== 0);
-    if (!stopped) place87(cpu, kind, flags, descriptor, address);
+    if (!stopped) place87(cpu, kind, flags, descriptor, low, high);
 
     const kept = cpu.ei32[ENV.FPUS >> 2]! & ~clearedBits(kind, stopped, (flags & FSW_SF) !== 0);
     let added = flags & (X87_FLAGS | FSW_SF | FSW_CC);
@@ -165,12 +189,13 @@ export const x87Commit =
     cpu.hflags = withX87Flags(cpu.hflags, fsw, fcw);
 
     cpu.setEnv32(ENV.FIP, cpu.currentEip());
+    cpu.setEnv32(ENV.FIP + 4, (cpu.hflags & HF_CS64) !== 0 ? cpu.env32(ENV.CS_BASE) : 0);
     if (unmasked === 0) return 0;
     cpu.setEnv32(ENV.FCS, cpu.segSelector(CS));
     cpu.setEnv32(ENV.FOP, (descriptor >> FOP_SHIFT) & 0x7ff);
     const segment = (descriptor >>> SEGMENT_SHIFT) & 7;
     if (segment !== NO_SEGMENT) {
-      cpu.setEnv32(ENV.FDP, (address - cpu.segBase(segment)) >>> 0);
+      setDataPointer(cpu, low, high, ENV.SEG + segment * SEG_STRIDE + SEG_BASE);
       cpu.setEnv32(ENV.FDS, cpu.segSelector(segment));
     }
     return 0;

@@ -19,6 +19,8 @@ import {
   HF_TOP,
   HF_TS,
 } from '../state.ts';
+import { addressArguments, onStack } from './address.ts';
+import { LAYOUT_32, LAYOUT_PROTECTED, LAYOUT_STACK } from './fpu-state.ts';
 import { pendingError } from './simd-operands.ts';
 import {
   COMMIT_COMI,
@@ -43,6 +45,7 @@ import {
   commitByHelper,
   empty,
   fcw,
+  keepInstructionPointer,
   moveTop,
   needsHelper,
   pop,
@@ -134,7 +137,7 @@ const ffree =
   (t, i) => {
     if (!x87Ready(t)) return;
     setTag(t, i.rm, 1);
-    t.envStore(ENV.FIP, t.b.i32(t.eip));
+    keepInstructionPointer(t);
     if (pops !== 0) pop(t, pops);
   };
 const fnop: Handler = (t) => void x87Ready(t);
@@ -198,24 +201,28 @@ const fninit: Handler = (t) => {
   t.envStore(ENV.FPUC, b.i32(FCW_INIT));
   t.envStore(ENV.FPUS, b.i32(0));
   t.envStore(ENV.FPTAGS, b.i64Parts(0x01010101, 0x01010101));
-  for (const slot of [ENV.FOP, ENV.FIP, ENV.FCS, ENV.FDP, ENV.FDS]) t.envStore(slot, b.i32(0));
+  for (const slot of [ENV.FOP, ENV.FCS, ENV.FDS]) t.envStore(slot, b.i32(0));
+  for (const slot of [ENV.FIP, ENV.FDP]) t.envStore(slot, b.i64(0));
   t.setFlags(initialFlags(t));
 };
 
 // --- images -----------------------------------------------------------------------------------------------------------------
-/** Bit 0: 32-bit layout; bit 1: protected mode layout. */
-const layout = (t: Translator): Value => t.b.i32((t.insn.size === 2 ? 1 : 0) | (t.protectedMode ? 2 : 0));
-const environmentBytes = (t: Translator): number => (t.insn.size === 2 ? 28 : 14);
+/** 64-bit code has the layouts of protected mode, whatever REX.W says. */
+const layout = (t: Translator): Value =>
+  t.b.i32(
+    (t.insn.size >= 2 ? LAYOUT_32 : 0) | (t.protectedMode ? LAYOUT_PROTECTED : 0) | (onStack(t) ? LAYOUT_STACK : 0),
+  );
+const environmentBytes = (t: Translator): number => (t.insn.size >= 2 ? 28 : 14);
 const fnstenv: Handler = (t) => {
   if (!x87Ready(t, false)) return;
   const address = t.memory(environmentBytes(t), ACCESS_WRITE);
-  t.call('fnstenv', address, layout(t));
+  t.call('fnstenv', ...addressArguments(t, address), layout(t));
   t.setFlags(t.flags & ~(HF_FPU_ES | HF_FPU_UNMASKED));
 };
 const fnsave: Handler = (t) => {
   if (!x87Ready(t, false)) return;
   const address = t.memory(environmentBytes(t) + 80, ACCESS_WRITE);
-  t.call('fnsave', address, layout(t));
+  t.call('fnsave', ...addressArguments(t, address), layout(t));
   t.setFlags(initialFlags(t));
 };
 const reload =
@@ -223,7 +230,7 @@ const reload =
   (t) => {
     if (!x87Ready(t)) return;
     const address = t.memory(environmentBytes(t) + registers, ACCESS_READ);
-    t.call(helper, address, layout(t));
+    t.call(helper, ...addressArguments(t, address), layout(t));
     t.exitNext();
   };
 

@@ -14,7 +14,8 @@ import type { Value } from '@emkit/ir';
 import { FEATURE } from '../decode/features.ts';
 import type { Translator } from '../translate/translator.ts';
 import { CC_EFLAGS } from '../flags.ts';
-import { ENV, EXC, HF_EM, HF_FPU_ES, HF_FPU_UNMASKED, HF_TOP, HF_TOP_SHIFT, HF_TS } from '../state.ts';
+import { ENV, EXC, HF_CS64, HF_EM, HF_FPU_ES, HF_FPU_UNMASKED, HF_LMA, HF_TOP, HF_TOP_SHIFT, HF_TS } from '../state.ts';
+import { addressArguments } from './address.ts';
 import { FPREG_STRIDE, pendingError } from './simd-operands.ts';
 import {
   COMMIT_COMI,
@@ -93,7 +94,13 @@ export function updateStatus(t: Translator, flags: Value, clear: number = FSW_C1
   const { b } = t;
   const kept = onlyOnFault < 0 ? b.i32(~clear) : b.select(onlyOnFault, b.i32(~clear), b.i32(-1));
   t.envStore(ENV.FPUS, b.or(b.and(t.envLoad(ENV.FPUS), kept), flags));
-  t.envStore(ENV.FIP, b.i32(t.eip));
+  keepInstructionPointer(t);
+}
+/** FIP: this instruction. In long mode all 64 bits, since 64-bit code can look at them (FXSAVE64). */
+export function keepInstructionPointer(t: Translator): void {
+  const { b } = t;
+  if ((t.flags & HF_LMA) === 0) t.envStore(ENV.FIP, b.i32(t.eip));
+  else t.envStore(ENV.FIP, b.i64Parts(t.eip, (t.flags & HF_CS64) !== 0 ? t.csBase : 0));
 }
 
 /** Let `x87_commit` finish the instruction; `address` is that of its memory operand. */
@@ -117,7 +124,7 @@ export function commitByHelper(
     (fop << FOP_SHIFT) |
     (segment << SEGMENT_SHIFT);
   const operand = address >= 0 || !t.isMem ? address : t.memoryAt(0);
-  t.call('x87_commit', flags, b.i32(descriptor), operand < 0 ? b.i32(0) : operand);
+  t.call('x87_commit', flags, b.i32(descriptor), ...addressArguments(t, operand < 0 ? b.i32(0) : operand));
   if (kind === COMMIT_COMI) t.beginFlags(CC_EFLAGS);
   t.exitNext();
 }
