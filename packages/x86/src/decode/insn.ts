@@ -19,9 +19,9 @@ export class Insn {
   is64 = false;
   /** The REX prefix (40-4F), or 0: none. Its R, X and B are in the register numbers already; byte registers 4-7 are SPL-DIL with any REX. */
   rex = 0;
-  /** Operand size of `v` operands: 1, 2 (3 in 64-bit mode). */
+  /** Operand size of `v` operands: 1, 2 (3 in 64-bit code), after the row's rules for 64-bit code. Of vector instructions 2, or 3 with REX.W or VEX.W. */
   size = 2;
-  /** Address size: 1, 2 (3). */
+  /** Address size: 1, 2, or in 64-bit code 2, 3. */
   asize = 2;
   lock = false;
   /** REP_*: the last of F2/F3. Mandatory prefixes are here too; `row` has accounted for them. */
@@ -36,6 +36,7 @@ export class Insn {
   modrm = -1;
   mod = 0;
   reg = 0;
+  /** Without ModRM: the register in the opcode's low bits. */
   rm = 0;
   /** `reg`, `rm`, `base`, `index`, `vexV`: 0-15 in 64-bit code. Memory operand (mod != 3): registers or -1, segment after default rules and override. */
   base = -1;

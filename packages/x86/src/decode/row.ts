@@ -6,9 +6,11 @@
  *   row('FADD', 'Mfs', 'D8 /0', { fn: 'fadd_m32', feature: 'fpu' })
  *   row('FADDP', 'STi,ST', 'DE C0+i', { ... })            second byte = a fixed ModRM byte, +i: 8 of them
  *   row('ADDPS', 'Vdq,Wdq', 'NP 0F 58 /r', { ... })       NP, 66, F3, F2: mandatory prefix
+ *   row('MOVQ', 'Vdq,Eq', '66 REX.W 0F 6E /r', { ... })   64-bit code with REX.W; wins over the row without
  *   row('ANDN', 'Gy,By,Ey', 'VEX.NP.0F38 F2 /r', { ... })
+ *   row('VPERMQ', 'Vx,Wx,Ib', 'VEX.256.66.0F3A.W1 00 /r', { ... })   128 or 256: VEX.L; W0 or W1: VEX.W; neither: any
  *
- * Encoding: [NP|66|F3|F2] [0F [38|3A]] opcode[+r] [modrm byte[+i]] [/r | /0../7]   (immediates follow from operands).
+ * Encoding: [NP|66|F3|F2] [REX.W] [0F [38|3A]] opcode[+r] [modrm byte[+i]] [/r | /0../7]   (immediates follow from operands).
  *   A row without a prefix token takes any prefix, unless another row claims the same opcode with that prefix.
  *   `66` rows do NOT see a 16-bit operand size in `v` operands of vector forms (they name none); for F2/F3 rows 66 still
  *   selects the operand size (POPCNT r16).
@@ -19,11 +21,12 @@
  *   P MMX register (reg)  N MMX register (r/m, register only)  Q MMX register or memory
  *   V XMM register (reg)  U XMM register (r/m, register only)  W XMM register or memory
  *   AL CL DX rAX 1 3 ES CS SS DS FS GS: fixed.   ST STi: x87 stack (for the disassembler).
- *   sizes: b 1, w 2, d 4, q 8, dq 16, v operand size, z operand size up to 4, y 4 (8 with REX.W), p far pointer,
+ *   sizes: b 1, w 2, d 4, q 8, dq 16, v operand size, z operand size up to 4, y 4 (8 at operand size 8), p far pointer,
  *   s 6-byte pseudo descriptor, a two v; fs fd ft 4/8/10-byte real, iw id iq 2/4/8-byte integer, bcd 10, env st x: area.
  *   W/Q operands with b w d q sizes: the memory operand's size (register: whole register).
  * Options: fn = handler name (default: mnemonic in lower case), arg = number for the handler (t.insn.row.arg),
  *   feature (a name of models/features.ts, e.g. 'sse2'; #UD without it), lock: LOCK allowed when operand 0 is memory, mem / reg: only the memory / register form.
+ *   64-bit code: no64: #UD there; only64: exists there alone; the operand size there: f64: always 8; d64: 8, or 2 with 66; noW: REX.W does not make it 8.
  *
  * Handlers.
  * A handler translates one decoded instruction: (t: Translator, i: Insn) => void. Tables of handlers are records
@@ -42,6 +45,11 @@ export interface RowOptions {
   readonly lock?: true;
   readonly mem?: true;
   readonly reg?: true;
+  readonly no64?: true;
+  readonly only64?: true;
+  readonly f64?: true;
+  readonly d64?: true;
+  readonly noW?: true;
   /** Spelling in AT&T syntax when it is not the mnemonic in lower case (without size suffix). */
   readonly att?: string;
 }
@@ -169,6 +177,7 @@ const FIXED: Readonly<Record<string, readonly [number, number, number]>> = {
   AX: [OP_FIXED, 0, SZ_W],
   DX: [OP_FIXED, 2, SZ_W],
   rAX: [OP_FIXED, 0, SZ_V],
+  eAX: [OP_FIXED, 0, SZ_Z],
   1: [OP_CONST, 1, SZ_B],
   3: [OP_CONST, 3, SZ_B],
   ES: [OP_SEG, 0, SZ_W],
@@ -188,6 +197,12 @@ export interface Operand {
   readonly fixed: number;
   readonly text: string;
 }
+
+/** Rules of the operand size in 64-bit code. SDM Vol. 2D Appendix A.2.5, superscripts f64 and d64. */
+export const SIZE64_NORMAL = 0;
+export const SIZE64_FORCED = 1;
+export const SIZE64_DEFAULT = 2;
+export const SIZE64_NO_W = 3;
 
 /** A row made numeric. */
 export interface OpRow {
@@ -215,6 +230,19 @@ export interface OpRow {
   readonly opcodes: number;
   /** -1 any, 0 none, 1 66, 2 F3, 3 F2. */
   readonly prefix: number;
+  /** REX.W or VEX.W must be this; -1 any. */
+  readonly w: number;
+  /** VEX.L must be this; -1 any. */
+  readonly vexL: number;
+  /** No operand in VEX.vvvv: it must be 1111b. */
+  readonly noVvvv: boolean;
+  readonly no64: boolean;
+  readonly only64: boolean;
+  /** SIZE64_*. */
+  readonly size64: number;
+  /** REX.R, REX.B do not extend the register number: MMX, segment and x87 registers. */
+  readonly plainReg: boolean;
+  readonly plainRm: boolean;
   /** Fixed ModRM byte(s), or -1. */
   readonly modrm: number;
   readonly modrms: number;
@@ -268,15 +296,23 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
     const tokens: string[] = spec.encoding.split(' ');
     let prefix = -1;
     let map = MAP_ONE;
-    const vex = /^VEX\.(NP|66|F3|F2)\.(0F|0F38|0F3A)$/.exec(tokens[0]!);
+    let w = -1;
+    let vexL = -1;
+    const vex = /^VEX\.(?:(128|256)\.)?(NP|66|F3|F2)\.(0F|0F38|0F3A)(?:\.W([01]))?$/.exec(tokens[0]!);
     const prefixes = ['NP', '66', 'F3', 'F2'];
     if (vex !== null) {
-      prefix = prefixes.indexOf(vex[1]!);
-      map = MAP_VEX + { '0F': 1, '0F38': 2, '0F3A': 3 }[vex[2] as '0F'];
+      vexL = vex[1] === undefined ? -1 : vex[1] === '256' ? 1 : 0;
+      prefix = prefixes.indexOf(vex[2]!);
+      map = MAP_VEX + { '0F': 1, '0F38': 2, '0F3A': 3 }[vex[3] as '0F'];
+      if (vex[4] !== undefined) w = Number(vex[4]);
       tokens.shift();
     } else {
-      if (prefixes.includes(tokens[0]!) && tokens.length > 1 && /^(0F|90|D9|0f)$/i.test(tokens[1]!))
+      if (prefixes.includes(tokens[0]!) && tokens.length > 1 && /^(0F|90|D9|REX\.W)$/.test(tokens[1]!))
         prefix = prefixes.indexOf(tokens.shift()!);
+      if (tokens[0] === 'REX.W') {
+        w = 1;
+        tokens.shift();
+      }
       const [first, second, third] = tokens;
       if (first === '0F' && second !== undefined) {
         map = MAP_0F;
@@ -320,6 +356,8 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
     const feature = FEATURE[spec.options.feature ?? 'none'];
     if (feature === undefined) throw new Error(`feature '${spec.options.feature}'`);
     const vector = prefix >= 0 && operands.some((o) => o.method >= OP_P && o.method <= OP_W);
+    const { f64, d64, noW } = spec.options;
+    const has = (...methods: number[]): boolean => operands.some((o) => methods.includes(o.method));
     return {
       id,
       mnemonic: spec.mnemonic,
@@ -340,6 +378,14 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
       opcode: parseInt(code[1]!, 16),
       opcodes: code[2] === undefined ? 1 : 8,
       prefix,
+      w,
+      vexL,
+      noVvvv: map >= MAP_VEX && !has(OP_B),
+      no64: spec.options.no64 === true,
+      only64: spec.options.only64 === true || (map < MAP_VEX && w === 1),
+      size64: f64 ? SIZE64_FORCED : d64 ? SIZE64_DEFAULT : noW ? SIZE64_NO_W : SIZE64_NORMAL,
+      plainReg: has(OP_P, OP_S),
+      plainRm: has(OP_N, OP_Q) || modrm >= 0,
       modrm,
       modrms,
       digit,

@@ -1,10 +1,11 @@
 /**
- * Opcode tables made from the rows: one slot per (map, opcode byte), a slot being a small dense array indexed by
- * mandatory prefix and by ModRM (form and digit, or the whole byte). Built once; building checks that no two rows claim
- * the same encoding and that the rows of an opcode agree on having a ModRM byte.
+ * Opcode tables made from the rows: one slot per (variant, map, opcode byte), a slot being a small dense array indexed by
+ * mandatory prefix and by ModRM (form and digit, or the whole byte). The variant is the mode (64-bit code or not) and REX.W
+ * or VEX.W; slots with equal entries share them. Built once; building checks that no two rows claim the same encoding and
+ * that the rows of an opcode agree on having a ModRM byte.
  */
 import { FPU_ROWS } from '../fpu/rows.ts';
-import { MAP_COUNT, OP_C, OP_D, compileRow } from './row.ts';
+import { MAP_COUNT, MAP_VEX, OP_C, OP_D, compileRow } from './row.ts';
 import type { OpRow, RowSpec } from './row.ts';
 import { ONE_BYTE_ROWS } from './rows-one-byte.ts';
 import { TWO_BYTE_ROWS } from './rows-0f.ts';
@@ -19,9 +20,14 @@ export const SLOT_BYTE = 16;
 /** ModRM.mod is ignored: always the register form (MOV to and from control and debug registers). */
 export const SLOT_REGISTER = 32;
 
+/** Slots of one variant; variants are numbered VARIANT_W * W + VARIANT_64 * (64-bit code). */
+export const VARIANT_SLOTS = MAP_COUNT * 256;
+export const VARIANT_W = 1;
+export const VARIANT_64 = 2;
+
 export interface OpcodeTable {
   readonly rows: readonly OpRow[];
-  /** By map * 256 + opcode: SLOT_* flags, and where the slot's entries begin in `entries`. */
+  /** By variant * VARIANT_SLOTS + map * 256 + opcode: SLOT_* flags, and where the slot's entries begin in `entries`. */
   readonly flags: Uint8Array;
   readonly base: Int32Array;
   /** Row ids, -1 = undefined opcode. */
@@ -36,7 +42,14 @@ function claims(row: OpRow, prefix: number, modrm: number): boolean {
   return row.form === 'both' || (row.form === 'reg') === modrm >= 0xc0;
 }
 /** Between rows that claim the same entry the more particular one wins. */
-const rank = (row: OpRow): number => (row.prefix >= 0 ? 4 : 0) + (row.modrm >= 0 ? 2 : 0) + (row.digit >= 0 ? 1 : 0);
+const rank = (row: OpRow): number =>
+  (row.w >= 0 ? 8 : 0) + (row.prefix >= 0 ? 4 : 0) + (row.modrm >= 0 ? 2 : 0) + (row.digit >= 0 ? 1 : 0);
+/** Does `row` exist in this variant? Without VEX, W is a matter of 64-bit code. */
+function existsIn(row: OpRow, variant: number): boolean {
+  const is64 = (variant & VARIANT_64) !== 0;
+  const w = is64 || row.map >= MAP_VEX ? variant & VARIANT_W : 0;
+  return !(is64 ? row.no64 : row.only64) && (row.w < 0 || row.w === w);
+}
 
 export function buildTable(specs: readonly RowSpec[]): OpcodeTable {
   const rows = specs.map(compileRow);
@@ -49,31 +62,52 @@ export function buildTable(specs: readonly RowSpec[]): OpcodeTable {
       else list.push(row);
     }
   }
-  const flags = new Uint8Array(MAP_COUNT * 256);
-  const base = new Int32Array(MAP_COUNT * 256);
+  const flags = new Uint8Array(4 * VARIANT_SLOTS);
+  const base = new Int32Array(4 * VARIANT_SLOTS);
   const entries: number[] = [];
-  for (const [key, list] of slots) {
-    const hasModrm = list[0]!.hasModrm;
-    if (list.some((r) => r.hasModrm !== hasModrm))
-      throw new Error(`opcode rows disagree about ModRM: ${list.map((r) => r.text).join('; ')}`);
-    const prefixes = list.some((r) => r.prefix >= 0) ? 4 : 1;
-    const width = list.some((r) => r.modrm >= 0) ? 256 : list.some((r) => r.digit >= 0 || r.form !== 'both') ? 16 : 1;
-    flags[key] =
-      SLOT_USED |
-      (hasModrm ? SLOT_MODRM : 0) |
-      (prefixes > 1 ? SLOT_PREFIX : 0) |
-      (width === 256 ? SLOT_BYTE : width === 16 ? SLOT_DIGIT : 0) |
-      (list[0]!.operands.some((o) => o.method === OP_C || o.method === OP_D) ? SLOT_REGISTER : 0);
-    base[key] = entries.length;
-    for (let p = 0; p < prefixes; p++) {
-      for (let m = 0; m < width; m++) {
-        // of a 16-entry slot: 0-7 memory forms by digit, 8-15 register forms
-        const modrm = width === 256 ? m : ((m & 7) << 3) | (m >= 8 ? 0xc0 : 0);
-        entries.push(pick(list.filter((r) => claims(r, p, modrm))));
+  for (const [opcode, all] of slots) {
+    const shared = new Map<string, number>();
+    for (let variant = 0; variant < 4; variant++) {
+      const list = all.filter((r) => existsIn(r, variant));
+      if (list.length === 0) continue;
+      const [slotFlags, slotEntries] = slot(list);
+      const key = variant * VARIANT_SLOTS + opcode;
+      const text = slotEntries.join();
+      let at = shared.get(text);
+      if (at === undefined) {
+        at = entries.length;
+        shared.set(text, at);
+        entries.push(...slotEntries);
       }
+      flags[key] = slotFlags;
+      base[key] = at;
     }
   }
   return { rows, flags, base, entries: Int16Array.from(entries) };
+}
+
+/** Flags and entries of the slot of these rows. */
+function slot(list: readonly OpRow[]): [number, number[]] {
+  const entries: number[] = [];
+  const hasModrm = list[0]!.hasModrm;
+  if (list.some((r) => r.hasModrm !== hasModrm))
+    throw new Error(`opcode rows disagree about ModRM: ${list.map((r) => r.text).join('; ')}`);
+  const prefixes = list.some((r) => r.prefix >= 0) ? 4 : 1;
+  const width = list.some((r) => r.modrm >= 0) ? 256 : list.some((r) => r.digit >= 0 || r.form !== 'both') ? 16 : 1;
+  const flags =
+    SLOT_USED |
+    (hasModrm ? SLOT_MODRM : 0) |
+    (prefixes > 1 ? SLOT_PREFIX : 0) |
+    (width === 256 ? SLOT_BYTE : width === 16 ? SLOT_DIGIT : 0) |
+    (list[0]!.operands.some((o) => o.method === OP_C || o.method === OP_D) ? SLOT_REGISTER : 0);
+  for (let p = 0; p < prefixes; p++) {
+    for (let m = 0; m < width; m++) {
+      // of a 16-entry slot: 0-7 memory forms by digit, 8-15 register forms
+      const modrm = width === 256 ? m : ((m & 7) << 3) | (m >= 8 ? 0xc0 : 0);
+      entries.push(pick(list.filter((r) => claims(r, p, modrm))));
+    }
+  }
+  return [flags, entries];
 }
 
 function pick(list: readonly OpRow[]): number {
