@@ -45,9 +45,12 @@ export async function writeSnapshotTable(
  */
 export async function underDirtyMark(core: Qcow2Core, body: () => Promise<void>): Promise<void> {
   const file = core.checkWritable();
-  if (isMarkedDirty(core)) return body();
-  await mark(core, true);
-  await file.flush();
+  // lazy refcounts have their mark already, and clear it when they are brought up to date
+  const isMarked = isMarkedDirty(core);
+  if (!isMarked) {
+    await mark(core, true);
+    await file.flush();
+  }
   const { keepsDirty } = core;
   core.keepsDirty = true; // should it fail: closing must not say that all is well
   try {
@@ -57,6 +60,7 @@ export async function underDirtyMark(core: Qcow2Core, body: () => Promise<void>)
     throw error;
   }
   core.keepsDirty = keepsDirty;
+  if (isMarked) return;
   await mark(core, false);
   await file.flush();
 }
