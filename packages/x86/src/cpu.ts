@@ -9,7 +9,9 @@
  * Invariants: HFLAGS always agrees with CR0, CR4, EFLAGS, DR7 and the segment caches (`updateHflags`); CPL lives in
  * HFLAGS; HF_INHIBIT_IRQ in HFLAGS is the interrupt shadow itself. The translator ends HF_INHIBIT_IRQ and HF_RF (with
  * EFLAGS.RF) in the block that runs under them, before any helper that finishes the instruction.
- * Not here: long mode, memory and its TLB (`X86Host`), decoding.
+ * In 64-bit code the word of the CS base is the high half of RIP (docs/adr/0015): whoever loads CS sets it (`setRip`).
+ * Linear addresses are numbers: u32 without long mode, canonical and signed with it.
+ * Not here: memory and its TLB (`X86Host`), decoding.
  */
 import { evaluateFlags } from './flags.ts';
 import type { CpuFeatures } from './models/features.ts';
@@ -19,22 +21,29 @@ import {
   EDX,
   ENV,
   FLAGS_ARITH,
+  FLAG_AC,
   FLAG_IF,
   HF_CPL,
+  HF_CS64,
   HF_INHIBIT_IRQ,
+  HF_LMA,
   SEG_BASE,
   SEG_FLAGS,
   SEG_LIMIT,
   SEG_SELECTOR,
   SEG_STRIDE,
 } from './state.ts';
+import { TWO32, highHalf } from './system/address.ts';
+import { DESC_L } from './system/descriptor-bits.ts';
 import { collectWatchpoints } from './system/debug-registers.ts';
 import type { Watchpoint } from './system/debug-registers.ts';
 import { deliverException, deliverExternal, deliverTrap } from './system/exception.ts';
 import { CPU_FAULT } from './system/fault.ts';
 import { computeHflags, withFpuBits } from './system/hflags.ts';
+import { physicalBits } from './system/page-rights.ts';
 import { debugTranslate, walk } from './system/paging.ts';
 import { resetState } from './system/reset.ts';
+import { SmapPages } from './system/smap-pages.ts';
 
 export { CPU_FAULT } from './system/fault.ts';
 
@@ -81,6 +90,20 @@ export interface X86Host {
   trace?(event: string, text: string): void;
   /** The guest wrote IA32_APIC_BASE (low half): the machine may move or disable its local APIC. */
   apicBaseChanged?(value: number): void;
+  /** The TLB entry of a page for supervisor accesses is to be forgotten (its user page is out of reach by SMAP). */
+  forgetSupervisorPage?(lin: number): void;
+  /** CR8: bits 7:4 of the local APIC's task priority. Without: CR8 is a register of its own. */
+  apicTpr?(): number;
+  setApicTpr?(priority: number): void;
+  /** MSRs 800H-8FFH in x2APIC mode. False: #GP. A 64-bit result goes to out[0] (low) and out[1]. */
+  x2apicRead?(msr: number, out: Uint32Array): boolean;
+  x2apicWrite?(msr: number, low: number, high: number): boolean;
+  /** IA32_TSC_DEADLINE: the count of `tsc()` at which the APIC timer fires; 0 disarms. */
+  setTscDeadline?(ticks: number): void;
+  /** Set and not yet fired. */
+  tscDeadlineArmed?(): boolean;
+  /** 32 random bits, for RDRAND and RDSEED. Without: they report that none are available. */
+  random32?(): number;
   /** A watchpoint was added or removed: pages need their slow path again (or no longer). */
   watchpointsChanged?(): void;
   /** Pending x87 error with CR0.NE = 0: state of the FERR# pin (PC: IRQ 13). */
@@ -109,7 +132,7 @@ export class X86Cpu {
   walkPhys = 0;
   /** 1 read, 2 write, 4 execute: allowed at that privilege without another walk. */
   walkProt = 0;
-  /** log2 of the page size that mapped it: 12, 21, 22. */
+  /** log2 of the page size that mapped it: 12, 21, 22, 30. */
   walkPageBits = 12;
   /** The mapping survives a CR3 load. */
   walkGlobal = false;
@@ -117,6 +140,11 @@ export class X86Cpu {
   faultError = 0;
   /** The four PDPTEs of PAE paging (ENV.PDPTE): low and high halves, loaded at CR3/CR0/CR4 writes. SDM Vol. 3A §4.4.1. */
   readonly pdptes: Uint32Array;
+  /** MAXPHYADDR; and what entries of 8 bytes have in their high dword: bits of the address. SDM Vol. 3A §4.1.4. */
+  readonly physicalBits: number;
+  readonly pteHighMask: number;
+  /** User pages that supervisor accesses have reached under EFLAGS.AC. */
+  readonly smapPages: SmapPages;
   /** PDPTEs being checked before they replace `pdptes`. */
   readonly pdptesRead = new Uint32Array(8);
 
@@ -126,7 +154,12 @@ export class X86Cpu {
   descHi = 0;
   /** Linear address of the last descriptor fetched, for writing accessed and busy bits. */
   descLin = 0;
-  /** Stack being pushed to or popped from: linear base, offset mask, current offset, limit, privilege of access. */
+  /** Upper half of the base or offset of the last 16-byte descriptor fetched. */
+  descUpper = 0;
+  /**
+   * Stack being pushed to or popped from: linear base, offset mask (0: a 64-bit stack, whose offset is the linear number),
+   * current offset, limit, privilege of access.
+   */
   stackBase = 0;
   stackMask = 0xffffffff;
   stackPtr = 0;
@@ -141,6 +174,9 @@ export class X86Cpu {
   readonly newRegisters = new Uint32Array(8);
   readonly newSelectors = new Uint32Array(7);
   newPdptesValid = true;
+  /** High half of the last 64-bit value popped. */
+  popHigh = 0;
+  readonly x2apicResult = new Uint32Array(2);
   readonly cpuidResult = new Uint32Array(4);
   /** What of this processor shows in CPUID; the machine sets the APIC id of further processors. */
   readonly cpuidState = { apicId: 0, apicEnabled: true };
@@ -166,12 +202,16 @@ export class X86Cpu {
     this.e8 = new Uint8Array(m, this.env, ENV.SIZE);
     this.e32 = new Uint32Array(m, this.env, ENV.SIZE >> 2);
     this.ei32 = new Int32Array(m, this.env, ENV.SIZE >> 2);
+    this.physicalBits = physicalBits(this.features);
+    this.pteHighMask = (1 << (Math.max(this.physicalBits, 36) - 32)) - 1; // only entries of 8 bytes have it
+    this.smapPages = new SmapPages(this);
     this.pdptes = new Uint32Array(m, this.env + ENV.PDPTE, 8);
     this.reset();
   }
 
   /** Power-on state. SDM Vol. 3A Table 9-1. */
   reset(): void {
+    this.smapPages.clear();
     resetState(this);
     this.watchpoints.length = 0;
     this.setReg(EDX, this.model.signature);
@@ -185,8 +225,22 @@ export class X86Cpu {
   reg(n: number): number {
     return this.e32[n << 1];
   }
+  /** As a 32-bit write does: the upper half becomes 0. */
   setReg(n: number, v: number): void {
     this.e32[n << 1] = v;
+    this.e32[(n << 1) + 1] = 0;
+  }
+  /** Upper half of a general register, unsigned. */
+  regHigh(n: number): number {
+    return this.e32[(n << 1) + 1];
+  }
+  setReg64(n: number, low: number, high: number): void {
+    this.e32[n << 1] = low;
+    this.e32[(n << 1) + 1] = high;
+  }
+  /** All of a general register as a signed number: exact if it is a canonical address. */
+  regNumber(n: number): number {
+    return this.ei32[(n << 1) + 1] * TWO32 + this.e32[n << 1];
   }
   /** Low 16 bits of a general register. */
   setReg16(n: number, v: number): void {
@@ -197,6 +251,36 @@ export class X86Cpu {
   }
   set eip(v: number) {
     this.e32[ENV.EIP >> 2] = v;
+  }
+  /** RIP in 64-bit code (signed), else EIP. */
+  get rip(): number {
+    return (this.ei32[ENV.HFLAGS >> 2] & HF_CS64) !== 0 ? this.envNumber(ENV.EIP, ENV.CS_BASE) : this.eip;
+  }
+  set rip(v: number) {
+    this.setRip(v, highHalf(v));
+  }
+  /** RIP from its halves; the high one counts in 64-bit code only. HFLAGS must be those of the code it is in. */
+  setRip(low: number, high: number): void {
+    this.e32[ENV.EIP >> 2] = low;
+    if ((this.ei32[ENV.HFLAGS >> 2] & HF_CS64) !== 0) this.e32[ENV.CS_BASE >> 2] = high;
+  }
+  /** High half of a RIP just behind the instruction that executes, whose low half is given. */
+  nextHigh(next: number): number {
+    if ((this.ei32[ENV.HFLAGS >> 2] & HF_CS64) === 0) return 0;
+    const high = this.ei32[ENV.CS_BASE >> 2];
+    return next >>> 0 < this.host.currentEip() >>> 0 ? high + 1 : high;
+  }
+  /** RIP to the next instruction. */
+  goNext(next: number): void {
+    if ((this.ei32[ENV.HFLAGS >> 2] & HF_CS64) !== 0) this.e32[ENV.CS_BASE >> 2] = this.nextHigh(next);
+    this.e32[ENV.EIP >> 2] = next;
+  }
+  /** EFER.LMA: long mode, of either kind of code. */
+  get longMode(): boolean {
+    return (this.ei32[ENV.HFLAGS >> 2] & HF_LMA) !== 0;
+  }
+  get code64(): boolean {
+    return (this.ei32[ENV.HFLAGS >> 2] & HF_CS64) !== 0;
   }
   get hflags(): number {
     return this.ei32[ENV.HFLAGS >> 2];
@@ -218,14 +302,23 @@ export class X86Cpu {
   cr(n: number): number {
     return this.e32[(ENV.CR >> 2) + (n << 1)];
   }
-  setCrRaw(n: number, v: number): void {
+  crHigh(n: number): number {
+    return this.e32[(ENV.CR >> 2) + (n << 1) + 1];
+  }
+  setCrRaw(n: number, v: number, high = 0): void {
     this.e32[(ENV.CR >> 2) + (n << 1)] = v;
+    this.e32[(ENV.CR >> 2) + (n << 1) + 1] = high;
   }
   dr(n: number): number {
     return this.e32[(ENV.DR >> 2) + (n << 1)];
   }
-  setDrRaw(n: number, v: number): void {
+  /** All of a debug register as a signed number. */
+  drNumber(n: number): number {
+    return this.envNumber(ENV.DR + n * 8);
+  }
+  setDrRaw(n: number, v: number, high = 0): void {
     this.e32[(ENV.DR >> 2) + (n << 1)] = v;
+    this.e32[(ENV.DR >> 2) + (n << 1) + 1] = high;
   }
   /** A dword of env by byte offset, unsigned. */
   env32(offset: number): number {
@@ -233,6 +326,14 @@ export class X86Cpu {
   }
   setEnv32(offset: number, v: number): void {
     this.e32[offset >> 2] = v;
+  }
+  /** Eight bytes of env as a signed number, exact if canonical. */
+  envNumber(offset: number, highOffset = offset + 4): number {
+    return this.ei32[highOffset >> 2] * TWO32 + this.e32[offset >> 2];
+  }
+  setEnv64(offset: number, low: number, high: number): void {
+    this.e32[offset >> 2] = low;
+    this.e32[(offset >> 2) + 1] = high;
   }
 
   // --- segment registers (index ES..GS) -----------------------------------------------------------------------------
@@ -242,8 +343,13 @@ export class X86Cpu {
   segFlags(n: number): number {
     return this.e32[(ENV.SEG + SEG_FLAGS + n * SEG_STRIDE) >> 2];
   }
+  /** Base as a number: u32, or of FS and GS in long mode canonical and signed. */
   segBase(n: number): number {
-    return this.e32[(ENV.SEG + SEG_BASE + n * SEG_STRIDE) >> 2];
+    return this.envNumber(ENV.SEG + SEG_BASE + n * SEG_STRIDE);
+  }
+  /** All 64 bits of the base of FS or GS, and nothing else of it. */
+  setSegBase(n: number, low: number, high: number): void {
+    this.setEnv64(ENV.SEG + SEG_BASE + n * SEG_STRIDE, low, high);
   }
   segLimit(n: number): number {
     return this.e32[(ENV.SEG + SEG_LIMIT + n * SEG_STRIDE) >> 2];
@@ -257,7 +363,11 @@ export class X86Cpu {
     e[i + (SEG_BASE >> 2)] = base;
     e[i + (SEG_BASE >> 2) + 1] = 0;
     e[i + (SEG_LIMIT >> 2)] = limit;
-    if (offset === ENV.SEG + CS * SEG_STRIDE) e[ENV.CS_BASE >> 2] = base;
+    if (offset === ENV.SEG + CS * SEG_STRIDE) {
+      // 64-bit code begins in the window at 0; `setRip` puts it elsewhere
+      const is64 = (flags & DESC_L) !== 0 && (e[ENV.HFLAGS >> 2] & HF_LMA) !== 0;
+      e[ENV.CS_BASE >> 2] = is64 ? 0 : base;
+    }
   }
   setSeg(n: number, selector: number, base: number, limit: number, flags: number): void {
     this.setSegCache(ENV.SEG + n * SEG_STRIDE, selector, base, limit, flags);
@@ -282,6 +392,7 @@ export class X86Cpu {
       e[ENV.CC_OP >> 2] = 0;
     }
     const other = mask & ~FLAGS_ARITH;
+    if (this.smapPages.count !== 0 && (other & ~value & FLAG_AC) !== 0) this.smapPages.forget();
     e[ENV.EFLAGS >> 2] = (e[ENV.EFLAGS >> 2] & ~other & ~FLAGS_ARITH) | (value & other) | 2;
   }
   /** Recompute the derived bits of HFLAGS; CPL, x87 and MXCSR bits and the shadow are kept. */
@@ -290,41 +401,49 @@ export class X86Cpu {
   }
 
   // --- memory at current privilege and as supervisor ---------------------------------------------------------------
+  /** A linear address of the running code: 32 bits of it, unless that is 64-bit code. */
+  #lin(lin: number): number {
+    return (this.ei32[ENV.HFLAGS >> 2] & HF_CS64) !== 0 ? lin : lin >>> 0;
+  }
+  /** A linear address of tables: their bases are 64-bit in all of long mode. */
+  #sys(lin: number): number {
+    return (this.ei32[ENV.HFLAGS >> 2] & HF_LMA) !== 0 ? lin : lin >>> 0;
+  }
   read8(lin: number): number {
-    return this.host.read8(lin >>> 0, this.user);
+    return this.host.read8(this.#lin(lin), this.user);
   }
   read16(lin: number): number {
-    return this.host.read16(lin >>> 0, this.user);
+    return this.host.read16(this.#lin(lin), this.user);
   }
   read32(lin: number): number {
-    return this.host.read32(lin >>> 0, this.user);
+    return this.host.read32(this.#lin(lin), this.user);
   }
   write8(lin: number, v: number): void {
-    this.host.write8(lin >>> 0, v, this.user);
+    this.host.write8(this.#lin(lin), v, this.user);
   }
   write16(lin: number, v: number): void {
-    this.host.write16(lin >>> 0, v, this.user);
+    this.host.write16(this.#lin(lin), v, this.user);
   }
   write32(lin: number, v: number): void {
-    this.host.write32(lin >>> 0, v, this.user);
+    this.host.write32(this.#lin(lin), v, this.user);
   }
   readSys8(lin: number): number {
-    return this.host.read8(lin >>> 0, 0);
+    return this.host.read8(this.#sys(lin), 0);
   }
   readSys16(lin: number): number {
-    return this.host.read16(lin >>> 0, 0) & 0xffff;
+    return this.host.read16(this.#sys(lin), 0) & 0xffff;
   }
   readSys32(lin: number): number {
-    return this.host.read32(lin >>> 0, 0) >>> 0;
+    return this.host.read32(this.#sys(lin), 0) >>> 0;
   }
   writeSys8(lin: number, v: number): void {
-    this.host.write8(lin >>> 0, v, 0);
+    this.host.write8(this.#sys(lin), v, 0);
   }
   writeSys16(lin: number, v: number): void {
-    this.host.write16(lin >>> 0, v, 0);
+    this.host.write16(this.#sys(lin), v, 0);
   }
   writeSys32(lin: number, v: number): void {
-    this.host.write32(lin >>> 0, v, 0);
+    this.host.write32(this.#sys(lin), v, 0);
   }
 
   // --- exceptions and interrupts --------------------------------------------------------------------------------------
@@ -340,8 +459,11 @@ export class X86Cpu {
   }
   /** #PF: sets CR2. */
   pageFault(lin: number, errorCode: number): never {
-    this.e32[(ENV.CR + 2 * 8) >> 2] = lin;
+    this.setCr2(lin);
     this.raise(14, errorCode);
+  }
+  setCr2(lin: number): void {
+    this.setCrRaw(2, lin, this.longMode ? highHalf(lin) : 0);
   }
   /** Deliver the recorded exception at env.EIP (EIP of the faulting instruction). Never throws. */
   deliver(): void {
@@ -373,11 +495,17 @@ export class X86Cpu {
   // --- paging ---------------------------------------------------------------------------------------------------------
   /** Translate lin for access 0 read, 1 write, 2 execute. Result in walk*; false: error code in faultError. Hot path. */
   walk(lin: number, access: number, user: boolean): boolean {
-    return walk(this, lin >>> 0, access, user ? 1 : 0);
+    return walk(this, this.#sys(lin), access, user ? 1 : 0);
   }
   /** Physical address of lin without side effects (debugger), or -1. */
   debugTranslate(lin: number): number {
-    return debugTranslate(this, lin >>> 0);
+    return debugTranslate(this, this.#sys(lin));
+  }
+  /** WRPKRU, XRSTOR. */
+  setPkru(v: number): void {
+    if (this.e32[ENV.PKRU >> 2] === v >>> 0) return;
+    this.e32[ENV.PKRU >> 2] = v;
+    this.host.flushTlb(true);
   }
   /** The A20 gate. */
   setA20(enabled: boolean): void {
@@ -389,6 +517,7 @@ export class X86Cpu {
   /** After a state load: rebuild what is derived from env. */
   afterLoad(): void {
     collectWatchpoints(this);
+    this.smapPages.clear();
     this.hflags = withFpuBits(this, this.hflags);
     this.updateHflags();
     this.host.flushTlb(true);

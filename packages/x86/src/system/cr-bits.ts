@@ -1,4 +1,4 @@
-/** Bits of CR0, CR4, EFER and the page-fault error code. SDM Vol. 3A §2.5 "Control Registers", §2.2.1, §4.7. */
+/** Bits of CR0, CR4, XCR0, EFER and the page-fault error code. SDM Vol. 3A §2.5 "Control Registers", §2.2.1, §4.7. */
 export const CR0_PE = 1 << 0;
 export const CR0_MP = 1 << 1;
 export const CR0_EM = 1 << 2;
@@ -22,6 +22,18 @@ export const CR4_PGE = 1 << 7;
 export const CR4_PCE = 1 << 8;
 export const CR4_OSFXSR = 1 << 9;
 export const CR4_OSXMMEXCPT = 1 << 10;
+export const CR4_UMIP = 1 << 11;
+export const CR4_FSGSBASE = 1 << 16;
+export const CR4_PCIDE = 1 << 17;
+export const CR4_OSXSAVE = 1 << 18;
+export const CR4_SMEP = 1 << 20;
+export const CR4_SMAP = 1 << 21;
+export const CR4_PKE = 1 << 22;
+
+export const XCR0_X87 = 1 << 0;
+/** SSE and AVX state. */
+export const XCR0_AVX = (1 << 1) | (1 << 2);
+export const XCR0_PKRU = 1 << 9;
 
 export const EFER_SCE = 1 << 0;
 export const EFER_LME = 1 << 8;
@@ -34,3 +46,4 @@ export const PF_W = 1 << 1;
 export const PF_U = 1 << 2;
 export const PF_RSVD = 1 << 3;
 export const PF_I = 1 << 4;
+export const PF_PK = 1 << 5;

@@ -1,6 +1,8 @@
 /**
  * Block flags (HF_*) from CR0, CR4, EFLAGS, DR7 and the segment caches. CPL, x87 TOP and pending error, the MXCSR
  * bit and the interrupt shadow are kept as they are: they live in HFLAGS.
+ * Long mode: EFER.LMA is HF_LMA; CS.L under it is HF_CS64, for which the other segment bits are clear, since 64-bit code
+ * neither checks nor adds segments but FS and GS. SDM Vol. 3A §3.2.4 "Segmentation in IA-32e Mode".
  */
 import type { X86Cpu } from '../cpu.ts';
 import { withSseFast } from '../fpu/mxcsr.ts';
@@ -18,8 +20,10 @@ import {
   GS,
   HF_ADDSEG,
   HF_ALIGN,
+  HF_AVX,
   HF_CPL,
   HF_CS32,
+  HF_CS64,
   HF_DEBUG,
   HF_EM,
   HF_FGCHECK,
@@ -27,6 +31,7 @@ import {
   HF_FPU_UNMASKED,
   HF_INHIBIT_IRQ,
   HF_IOPL_OK,
+  HF_LMA,
   HF_MP,
   HF_OSFXSR,
   HF_OSXMMEXCPT,
@@ -45,8 +50,19 @@ import {
   SEG_STRIDE,
   SS,
 } from '../state.ts';
-import { CR0_AM, CR0_EM, CR0_MP, CR0_PE, CR0_TS, CR4_OSFXSR, CR4_OSXMMEXCPT } from './cr-bits.ts';
-import { DESC_B, DESC_CODE, DESC_EXPAND_DOWN, DESC_P, DESC_RW } from './descriptor-bits.ts';
+import {
+  CR0_AM,
+  CR0_EM,
+  CR0_MP,
+  CR0_PE,
+  CR0_TS,
+  CR4_OSFXSR,
+  CR4_OSXMMEXCPT,
+  CR4_OSXSAVE,
+  EFER_LMA,
+  XCR0_AVX,
+} from './cr-bits.ts';
+import { DESC_B, DESC_CODE, DESC_EXPAND_DOWN, DESC_L, DESC_P, DESC_RW } from './descriptor-bits.ts';
 
 /** Bits of HFLAGS that are state of their own: the x87 and MXCSR ones are kept by the floating-point instructions. */
 const KEPT = HF_CPL | HF_TOP | HF_FPU_ES | HF_FPU_UNMASKED | HF_SSE_FAST | HF_INHIBIT_IRQ;
@@ -72,16 +88,17 @@ const FS_AT = word(FS, 0);
 const GS_AT = word(GS, 0);
 
 /** Bits that depend on segment registers alone. */
-const SEGMENT_BITS = HF_CS32 | HF_SS32 | HF_ADDSEG | HF_SEGCHECK | HF_FGCHECK;
+export const SEGMENT_BITS = HF_CS32 | HF_CS64 | HF_SS32 | HF_ADDSEG | HF_SEGCHECK | HF_FGCHECK;
 const DATA_RIGHTS = DESC_P | DESC_CODE | DESC_EXPAND_DOWN | DESC_RW;
 
 /** A data segment that needs no check: present, limit 4 GiB, readable and writable, not expand-down. */
 const flatData = (e: Int32Array, at: number): boolean =>
   e[at + LIMIT_OF] === -1 && (e[at + FLAGS_OF] & DATA_RIGHTS) === (DESC_P | DESC_RW);
 
-function segmentBits(e: Int32Array): number {
+function segmentBits(e: Int32Array, longMode: number): number {
   let h = 0;
   const csFlags = e[CS_AT + FLAGS_OF];
+  if (longMode !== 0 && (csFlags & DESC_L) !== 0) return HF_CS64;
   if ((csFlags & DESC_B) !== 0) h |= HF_CS32;
   if ((e[SS_AT + FLAGS_OF] & DESC_B) !== 0) h |= HF_SS32;
   if ((e[DS_AT + BASE_OF] | e[ES_AT + BASE_OF] | e[SS_AT + BASE_OF]) !== 0) h |= HF_ADDSEG;
@@ -93,7 +110,7 @@ function segmentBits(e: Int32Array): number {
 
 /** HFLAGS after loads of segment registers that changed nothing else. Hot path. */
 export function withSegmentBits(cpu: X86Cpu, hflags: number): number {
-  return (hflags & ~SEGMENT_BITS) | segmentBits(cpu.ei32);
+  return (hflags & ~SEGMENT_BITS) | segmentBits(cpu.ei32, hflags & HF_LMA);
 }
 
 /** Bits that follow from EFLAGS and CPL. */
@@ -128,7 +145,8 @@ export function computeHflags(cpu: X86Cpu): number {
       h |= HF_VM | HF_CPL; // VM86: IN/OUT look at the bitmap at any IOPL, so never HF_IOPL_OK
     else if ((h & HF_CPL) <= (eflags & FLAG_IOPL) >> 12) h |= HF_IOPL_OK;
   }
-  h |= segmentBits(e);
+  const longMode = (e[ENV.MSR_EFER >> 2] & EFER_LMA) !== 0 ? HF_LMA : 0;
+  h |= longMode | segmentBits(e, longMode);
 
   if ((eflags & FLAG_TF) !== 0) h |= HF_TF;
   if ((eflags & FLAG_RF) !== 0) h |= HF_RF;
@@ -137,6 +155,7 @@ export function computeHflags(cpu: X86Cpu): number {
   if ((cr0 & CR0_MP) !== 0) h |= HF_MP;
   if ((cr4 & CR4_OSFXSR) !== 0) h |= HF_OSFXSR;
   if ((cr4 & CR4_OSXMMEXCPT) !== 0) h |= HF_OSXMMEXCPT;
+  if ((cr4 & CR4_OSXSAVE) !== 0 && (e[ENV.XCR0 >> 2] & XCR0_AVX) === XCR0_AVX) h |= HF_AVX;
   if ((cr0 & CR0_AM) !== 0 && (eflags & FLAG_AC) !== 0 && (h & HF_CPL) === 3) h |= HF_ALIGN;
 
   if ((e[ENV.FPUC >> 2] & 0x3f) !== 0x3f) h |= HF_FPU_UNMASKED;

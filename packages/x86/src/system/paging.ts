@@ -1,26 +1,34 @@
 /**
- * Page walks: no paging, two-level with 4K and 4M pages (PSE, PSE-36), PAE with 4K and 2M pages and NX.
+ * Page walks: no paging, two-level with 4K and 4M pages (PSE, PSE-36), PAE with 4K and 2M pages and NX; four-level:
+ * paging-4-level.ts. SMEP and SMAP in all of them.
  * SDM Vol. 3A §4.3 "32-Bit Paging", §4.4 "PAE Paging", §4.6 "Access Rights", §4.7 "Page-Fault Exceptions",
  * §4.8 "Accessed and Dirty Flags". Accessed and dirty bits are written only when the whole walk succeeded.
  * Table reads are physical: tables outside RAM read as all ones, which is an entry with reserved bits set or a page.
  * PWT, PCD and the PAT index have no effect. Hot path throughout: no allocation.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { F_PAE, F_PSE36 } from '../models/features.ts';
-import { ENV } from '../state.ts';
-import { CR0_PG, CR0_WP, CR4_PAE, CR4_PGE, CR4_PSE, EFER_NXE, PF_I, PF_P, PF_RSVD, PF_U, PF_W } from './cr-bits.ts';
+import { F_PSE36 } from '../models/features.ts';
+import { ENV, HF_LMA } from '../state.ts';
+import { TWO32 } from './address.ts';
+import { CR0_PG, CR4_PAE, CR4_PGE, CR4_PSE, EFER_NXE, PF_P, PF_RSVD } from './cr-bits.ts';
+import { walk4 } from './paging-4-level.ts';
+import {
+  EXECUTE,
+  PTE_A,
+  PTE_D,
+  PTE_G,
+  PTE_P,
+  PTE_PS,
+  READ,
+  WRITE,
+  XD,
+  allowed,
+  fault,
+  maskA20,
+} from './page-rights.ts';
 
-const PTE_P = 1 << 0;
-const PTE_W = 1 << 1;
-const PTE_U = 1 << 2;
-const PTE_A = 1 << 5;
-const PTE_D = 1 << 6;
-const PTE_PS = 1 << 7;
-const PTE_G = 1 << 8;
-const XD = 0x8000_0000;
-const TWO32 = 0x1_0000_0000;
-/** Reserved bits of the high dword of PAE entries with MAXPHYADDR 36: 62:36. */
-const PAE_HIGH_RESERVED = 0x7ffffff0;
+/** High dword of a PAE entry: all but XD; of it bits from MAXPHYADDR on are reserved. */
+const PAE_HIGH = 0x7fffffff;
 /** 2M page: bits 20:13. */
 const PAE_LARGE_RESERVED = 0x001fe000;
 /** 4M page: bits 21:17 with PSE-36 (36-bit addresses), else bits 21:13. */
@@ -28,17 +36,6 @@ const PSE36_RESERVED = 0x003e0000;
 const PSE_RESERVED = 0x003fe000;
 /** PDPTE: bits 2:1, 8:5. SDM Table 4-8. */
 const PDPTE_RESERVED = 0x1e6;
-
-const READ = 1;
-const WRITE = 2;
-const EXECUTE = 4;
-
-export function maskA20(cpu: X86Cpu, pa: number): number {
-  const mask = cpu.e32[ENV.A20_MASK >> 2];
-  if (mask === 0xffffffff) return pa;
-  const lo = pa % TWO32;
-  return pa - lo + ((lo & mask) >>> 0);
-}
 
 export function walk(cpu: X86Cpu, lin: number, access: number, user: number): boolean {
   if ((cpu.ei32[ENV.CR >> 2] & CR0_PG) === 0) {
@@ -48,6 +45,7 @@ export function walk(cpu: X86Cpu, lin: number, access: number, user: number): bo
     cpu.walkGlobal = false;
     return true;
   }
+  if ((cpu.ei32[ENV.HFLAGS >> 2] & HF_LMA) !== 0) return walk4(cpu, lin, access, user, true);
   return (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PAE) !== 0
     ? walkPae(cpu, lin, access, user, true)
     : walk32(cpu, lin, access, user, true);
@@ -58,6 +56,7 @@ export function debugTranslate(cpu: X86Cpu, lin: number): number {
   const { walkPhys, walkProt, walkPageBits, walkGlobal, faultError } = cpu;
   let found = true;
   if ((cpu.ei32[ENV.CR >> 2] & CR0_PG) === 0) cpu.walkPhys = maskA20(cpu, lin);
+  else if (cpu.longMode) found = walk4(cpu, lin, 0, 0, false);
   else found = (cpu.cr(4) & CR4_PAE) !== 0 ? walkPae(cpu, lin, 0, 0, false) : walk32(cpu, lin, 0, 0, false);
   const pa = found ? cpu.walkPhys : -1;
   cpu.walkPhys = walkPhys;
@@ -66,29 +65,6 @@ export function debugTranslate(cpu: X86Cpu, lin: number): number {
   cpu.walkGlobal = walkGlobal;
   cpu.faultError = faultError;
   return pa;
-}
-
-function fault(cpu: X86Cpu, access: number, user: number, bits: number): boolean {
-  let code = bits;
-  if (access === 1) code |= PF_W;
-  if (user !== 0) code |= PF_U;
-  // I/D only with PAE and NXE. SDM Vol. 3A §4.7.
-  if (access === 2 && (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PAE) !== 0 && (cpu.e32[ENV.MSR_EFER >> 2] & EFER_NXE) !== 0)
-    code |= PF_I;
-  cpu.faultError = code;
-  return false;
-}
-
-/**
- * Rights of a present mapping. `rights`: AND of all levels' U and W bits. Returns WRITE|READ|EXECUTE at that
- * privilege, or 0 when this access is refused.
- */
-function allowed(cpu: X86Cpu, rights: number, noExecute: boolean, access: number, user: number): number {
-  if (user !== 0 && (rights & PTE_U) === 0) return 0;
-  const writable = (rights & PTE_W) !== 0 || (user === 0 && (cpu.e32[ENV.CR >> 2] & CR0_WP) === 0);
-  if (access === 1 && !writable) return 0;
-  if (access === 2 && noExecute) return 0;
-  return READ | (writable ? WRITE : 0) | (noExecute ? 0 : EXECUTE);
 }
 
 function walk32(cpu: X86Cpu, lin: number, access: number, user: number, commit: boolean): boolean {
@@ -102,7 +78,7 @@ function walk32(cpu: X86Cpu, lin: number, access: number, user: number, commit: 
   if ((pde & PTE_PS) !== 0 && (cr4 & CR4_PSE) !== 0) {
     const wide = (cpu.features.edx1 & F_PSE36) !== 0;
     if ((pde & (wide ? PSE36_RESERVED : PSE_RESERVED)) !== 0) return fault(cpu, access, user, PF_P | PF_RSVD);
-    const prot = allowed(cpu, pde, false, access, user);
+    const prot = allowed(cpu, lin, pde, false, access, user, commit);
     if (prot === 0) return fault(cpu, access, user, PF_P);
     const wanted = pde | PTE_A | dirty;
     if (commit && wanted !== pde) host.physWrite32(pdeAt, wanted >>> 0);
@@ -117,7 +93,7 @@ function walk32(cpu: X86Cpu, lin: number, access: number, user: number, commit: 
   const pteAt = maskA20(cpu, ((pde & 0xfffff000) >>> 0) + (((lin >>> 12) & 0x3ff) << 2));
   const pte = host.physRead32(pteAt);
   if ((pte & PTE_P) === 0) return fault(cpu, access, user, 0);
-  const prot = allowed(cpu, pde & pte, false, access, user);
+  const prot = allowed(cpu, lin, pde & pte, false, access, user, commit);
   if (prot === 0) return fault(cpu, access, user, PF_P);
   const wanted = pte | PTE_A | dirty;
   if (commit) {
@@ -134,14 +110,14 @@ function walk32(cpu: X86Cpu, lin: number, access: number, user: number, commit: 
 function walkPae(cpu: X86Cpu, lin: number, access: number, user: number, commit: boolean): boolean {
   const { host } = cpu;
   const nxe = (cpu.e32[ENV.MSR_EFER >> 2] & EFER_NXE) !== 0;
-  const reservedHigh = nxe ? PAE_HIGH_RESERVED : PAE_HIGH_RESERVED | XD;
+  const reservedHigh = (PAE_HIGH & ~cpu.pteHighMask) | (nxe ? 0 : XD);
   const slot = (lin >>> 30) << 1;
   const pdpte = cpu.pdptes[slot];
   if ((pdpte & PTE_P) === 0) return fault(cpu, access, user, 0);
 
   const pdeAt = maskA20(
     cpu,
-    (cpu.pdptes[slot + 1] & 15) * TWO32 + ((pdpte & 0xfffff000) >>> 0) + (((lin >>> 21) & 0x1ff) << 3),
+    (cpu.pdptes[slot + 1] & cpu.pteHighMask) * TWO32 + ((pdpte & 0xfffff000) >>> 0) + (((lin >>> 21) & 0x1ff) << 3),
   );
   const pde = host.physRead32(pdeAt);
   if ((pde & PTE_P) === 0) return fault(cpu, access, user, 0);
@@ -151,38 +127,38 @@ function walkPae(cpu: X86Cpu, lin: number, access: number, user: number, commit:
 
   if ((pde & PTE_PS) !== 0) {
     if ((pde & PAE_LARGE_RESERVED) !== 0) return fault(cpu, access, user, PF_P | PF_RSVD);
-    const prot = allowed(cpu, pde, (pdeHigh & XD) !== 0, access, user);
+    const prot = allowed(cpu, lin, pde, (pdeHigh & XD) !== 0, access, user, commit);
     if (prot === 0) return fault(cpu, access, user, PF_P);
     const wanted = pde | PTE_A | dirty;
     if (commit && wanted !== pde) host.physWrite32(pdeAt, wanted >>> 0);
-    cpu.walkPhys = maskA20(cpu, (pdeHigh & 15) * TWO32 + ((pde & 0xffe00000) >>> 0) + (lin & 0x1fffff));
+    cpu.walkPhys = maskA20(cpu, (pdeHigh & cpu.pteHighMask) * TWO32 + ((pde & 0xffe00000) >>> 0) + (lin & 0x1fffff));
     cpu.walkProt = (wanted & PTE_D) !== 0 ? prot : prot & ~WRITE;
     cpu.walkPageBits = 21;
     cpu.walkGlobal = (pde & PTE_G) !== 0 && (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PGE) !== 0;
     return true;
   }
 
-  const pteAt = maskA20(cpu, (pdeHigh & 15) * TWO32 + ((pde & 0xfffff000) >>> 0) + (((lin >>> 12) & 0x1ff) << 3));
+  const pteAt = maskA20(
+    cpu,
+    (pdeHigh & cpu.pteHighMask) * TWO32 + ((pde & 0xfffff000) >>> 0) + (((lin >>> 12) & 0x1ff) << 3),
+  );
   const pte = host.physRead32(pteAt);
   if ((pte & PTE_P) === 0) return fault(cpu, access, user, 0);
   const pteHigh = host.physRead32(pteAt + 4);
   if ((pteHigh & reservedHigh) !== 0) return fault(cpu, access, user, PF_P | PF_RSVD);
-  const prot = allowed(cpu, pde & pte, ((pdeHigh | pteHigh) & XD) !== 0, access, user);
+  const prot = allowed(cpu, lin, pde & pte, ((pdeHigh | pteHigh) & XD) !== 0, access, user, commit);
   if (prot === 0) return fault(cpu, access, user, PF_P);
   const wanted = pte | PTE_A | dirty;
   if (commit) {
     if ((pde & PTE_A) === 0) host.physWrite32(pdeAt, (pde | PTE_A) >>> 0);
     if (wanted !== pte) host.physWrite32(pteAt, wanted >>> 0);
   }
-  cpu.walkPhys = maskA20(cpu, (pteHigh & 15) * TWO32 + ((pte & 0xfffff000) >>> 0) + (lin & 0xfff));
+  cpu.walkPhys = maskA20(cpu, (pteHigh & cpu.pteHighMask) * TWO32 + ((pte & 0xfffff000) >>> 0) + (lin & 0xfff));
   cpu.walkProt = (wanted & PTE_D) !== 0 ? prot : prot & ~WRITE;
   cpu.walkPageBits = 12;
   cpu.walkGlobal = (pte & PTE_G) !== 0 && (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PGE) !== 0;
   return true;
 }
-
-/** Number of physical address bits: 36 with PAE or PSE-36, else 32. SDM Vol. 3A §4.1.4. */
-export const physicalBits = (cpu: X86Cpu): number => ((cpu.features.edx1 & (F_PAE | F_PSE36)) !== 0 ? 36 : 32);
 
 /**
  * Load the four PDPTEs that CR3 points to. False, with nothing changed, if a present one has a reserved bit set:
@@ -199,7 +175,8 @@ export function readPdptes(cpu: X86Cpu, cr3: number): boolean {
   const fresh = cpu.pdptesRead;
   for (let i = 0; i < 8; i++) fresh[i] = cpu.host.physRead32(maskA20(cpu, base + i * 4));
   for (let i = 0; i < 8; i += 2) {
-    if ((fresh[i] & PTE_P) !== 0 && ((fresh[i] & PDPTE_RESERVED) !== 0 || (fresh[i + 1] & ~15) !== 0)) return false;
+    if ((fresh[i] & PTE_P) !== 0 && ((fresh[i] & PDPTE_RESERVED) !== 0 || (fresh[i + 1] & ~cpu.pteHighMask) !== 0))
+      return false;
   }
   cpu.pdptes.set(fresh);
   return true;
