@@ -4,7 +4,7 @@
  */
 import { CODE, ColdEncoder, COLD, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codegen';
 import { IrBuilder, OPS } from '@emkit/ir';
-import type { IrBlock } from '@emkit/ir';
+import type { GlobalDef, IrBlock } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import { Tb } from './code-map.ts';
 import type { CodeMap } from './code-map.ts';
@@ -36,8 +36,8 @@ export interface BlockCacheOptions {
   readonly codeMap: CodeMap;
   /** Executions before a block asks to be compiled; 0: never. */
   readonly hotAfter: number;
-  /** Pc (in its code segment) that a block starting at the linear address must stop before, or -1. */
-  readonly endBefore: (linear: number, csBase: number) => number;
+  /** Bytes that a block starting at the linear address may have before it must stop, or infinite. */
+  readonly roomAt: (linear: number) => number;
   /** A debugger must see every block's start: blocks are neither chained nor compiled. */
   readonly debugged: () => boolean;
   /** A debugger must see every instruction's end: blocks of one instruction. */
@@ -45,6 +45,12 @@ export interface BlockCacheOptions {
   /** Execution stops before this linear pc: its block is looked up each time. */
   readonly stopsAt: (linear: number) => boolean;
   readonly trace: TcgTrace | undefined;
+}
+
+/** What translates and encodes blocks of one mode. */
+interface Tools {
+  readonly builder: IrBuilder;
+  readonly encoder: ColdEncoder;
 }
 
 export class BlockCache {
@@ -55,8 +61,8 @@ export class BlockCache {
   readonly #u16: Uint16Array;
   readonly #u8: Uint8Array;
   readonly #byHeader = new Map<number, Tb>();
-  readonly #encoder: ColdEncoder;
-  readonly #builder: IrBuilder;
+  /** By table of registers. */
+  readonly #tools = new Map<readonly GlobalDef[], Tools>();
   readonly #request: TranslateRequest;
   readonly #result: TranslateResult = {
     bytes: 0,
@@ -86,8 +92,6 @@ export class BlockCache {
     this.#pc = (ENV_BASE + target.offsets.pc) >> 2;
     this.#flags = (ENV_BASE + target.offsets.flags) >> 2;
     this.#cs = (ENV_BASE + target.offsets.csBase) >> 2;
-    this.#encoder = new ColdEncoder(memory, target.globals);
-    this.#builder = new IrBuilder(target.globals);
     this.#request = {
       eip: 0,
       csBase: 0,
@@ -99,6 +103,16 @@ export class BlockCache {
       volatileCode: false,
       code: { u8: this.#u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },
     };
+  }
+
+  #toolsFor(flags: number): Tools {
+    const globals = this.#o.target.globalsFor(flags);
+    let tools = this.#tools.get(globals);
+    if (tools === undefined) {
+      tools = { builder: new IrBuilder(globals), encoder: new ColdEncoder(this.#i32.buffer, globals) };
+      this.#tools.set(globals, tools);
+    }
+    return tools;
   }
 
   /** MMU mode of the current flags. */
@@ -118,18 +132,20 @@ export class BlockCache {
     const pc = i32[this.#pc];
     const csBase = i32[this.#cs];
     const flags = i32[this.#flags];
-    const host = this.#fetchHost((pc + csBase) | 0);
+    const host = this.#fetchHost(pc, csBase, flags);
     if (host < 0) return null;
     if (this.#bounced) return this.#translate(pc, csBase, flags, host, true);
     const tb = this.#o.codeMap.find(host, pc, flags, csBase) ?? this.#translate(pc, csBase, flags, host, false);
     if (tb === null) return null;
     if (tb.region !== null) this.hot?.revalidate(tb);
-    if (this.#o.trace?.exec === undefined && !this.#o.stopsAt((pc + csBase) | 0)) this.#enterJumpCache(tb);
+    if (this.#o.trace?.exec === undefined && !this.#o.stopsAt(this.#o.target.linear(pc, csBase, flags)))
+      this.#enterJumpCache(tb);
     return tb;
   }
 
   #enterJumpCache(tb: Tb): void {
     const i32 = this.#i32;
+    // in 64-bit code not the address, but as good: the window is compared too
     const linear = (tb.pc + tb.csBase) | 0;
     const e = (JUMP_CACHE.BASE >> 2) + ((((linear >>> 12) & 63) << 6) | ((linear ^ (linear >>> 6)) & 63)) * 4;
     i32[e] = linear;
@@ -143,8 +159,9 @@ export class BlockCache {
     const i32 = this.#i32;
     const pc = i32[this.#pc];
     const csBase = i32[this.#cs];
-    const host = this.#fetchHost((pc + csBase) | 0);
-    return host < 0 ? null : this.#translate(pc, csBase, i32[this.#flags], host, true);
+    const flags = i32[this.#flags];
+    const host = this.#fetchHost(pc, csBase, flags);
+    return host < 0 ? null : this.#translate(pc, csBase, flags, host, true);
   }
 
   /** A block that is not kept: its code is overwritten by the next one. */
@@ -152,19 +169,28 @@ export class BlockCache {
     return tb.header === CODE.BASE;
   }
 
-  /** Host offset of the code byte at a linear address, -1 when the fault was delivered. */
-  #fetchHost(lin: number): number {
+  /** Host offset of the code byte at a pc, -1 when the fault was delivered. */
+  #fetchHost(pc: number, csBase: number, flags: number): number {
     const { mmu, target } = this.#o;
     this.#bounced = false;
+    if (mmu.long && !target.canonical(pc, csBase)) {
+      target.recordNonCanonical(pc, csBase, 0);
+      return this.#fetchFault();
+    }
+    const lin = target.linear(pc, csBase, flags);
     const host = mmu.access(lin, EXEC, this.user());
     if (host >= 0) return host;
     if (host === ACCESS_FAULT) {
-      target.recordPageFault(lin >>> 0);
-      this.stats.faults++;
-      target.deliver();
-      return -1;
+      target.recordPageFault(lin);
+      return this.#fetchFault();
     }
     return this.#bounce(lin, mmu.phys);
+  }
+
+  #fetchFault(): number {
+    this.stats.faults++;
+    this.#o.target.deliver();
+    return -1;
   }
 
   /** Code outside RAM (open bus, device memory): a copy of a few bytes, used once. */
@@ -177,14 +203,15 @@ export class BlockCache {
   }
 
   #nextPage(): number {
-    const { csBase, eip } = this.#request;
-    const next = (((eip + csBase) | 0) & ~4095) + 4096;
-    const host = this.#o.mmu.access(next | 0, EXEC, this.user());
+    const { csBase, eip, flags } = this.#request;
+    const { mmu, target } = this.#o;
+    const next = mmu.nextPage(target.linear(eip, csBase, flags));
+    const host = mmu.access(next, EXEC, this.user());
     if (host === ACCESS_FAULT) {
-      this.#o.target.recordPageFault(next >>> 0);
+      target.recordPageFault(next);
       return -1;
     }
-    if (host === ACCESS_IO) return this.#bounce(next | 0, this.#o.mmu.phys);
+    if (host === ACCESS_IO) return this.#bounce(next, mmu.phys);
     this.#crossPage = host;
     return host;
   }
@@ -197,12 +224,13 @@ export class BlockCache {
     r.csBase = csBase;
     r.flags = flags;
     r.maxInsns = alone || this.#o.singly() ? 1 : MAX_INSNS;
-    r.endEip = this.#o.endBefore((pc + csBase) | 0, csBase);
+    const room = this.#o.roomAt(target.linear(pc, csBase, flags));
+    r.endEip = room < 2 ** 31 ? (pc + room) | 0 : -1;
     r.volatileCode = (this.#rewrites.get(host) ?? 0) >= VOLATILE_AFTER;
     r.code.offset = host;
     r.code.available = 4096 - (host & 4095);
     this.#crossPage = -1;
-    const b = this.#builder;
+    const { builder: b, encoder } = this.#toolsFor(flags);
     b.reset();
     target.translate(b, r, out);
     if (out.fault) {
@@ -229,7 +257,7 @@ export class BlockCache {
     if (keep && this.#codeEnd + bound > CODE.LIMIT) this.flush();
     if (!keep && bound > ALONE_BYTES) throw new Error('one instruction is too large for the translator');
     tb.header = keep ? this.#codeEnd : CODE.BASE;
-    const end = this.#encoder.encode(
+    const end = encoder.encode(
       block,
       tb.header,
       pc,
@@ -237,7 +265,7 @@ export class BlockCache {
       tb.coldFirst || !keep || this.#o.debugged() ? 0 : this.#o.hotAfter,
       (to) => keep && this.#linkable(tb, to),
     );
-    tb.terminator = this.#encoder.terminator;
+    tb.terminator = encoder.terminator;
     if (!keep) return tb;
     this.#codeEnd = end;
     this.#byHeader.set(tb.header, tb);
@@ -250,7 +278,10 @@ export class BlockCache {
 
   /** A jump inside the block's own linear page needs no look at the mapping. */
   #linkable(tb: Tb, target: number): boolean {
-    return tb.secondPage < 0 && (((tb.pc + tb.csBase) ^ (target + tb.csBase)) & ~4095) === 0 && !this.#o.debugged();
+    if (tb.secondPage >= 0 || this.#o.debugged()) return false;
+    const from = this.#o.target.linear(tb.pc, tb.csBase, tb.flags);
+    const to = this.#o.target.linear(target, tb.csBase, tb.flags);
+    return from - (from & 4095) === to - (to & 4095);
   }
 
   /** A block's code bytes have been overwritten. */
@@ -272,9 +303,15 @@ export class BlockCache {
   flushJumpCache(): void {
     this.#i32.fill(0, JUMP_CACHE.BASE >> 2, (JUMP_CACHE.BASE >> 2) + JUMP_CACHE.ENTRIES * 4);
   }
+  /** Forget the blocks that start in the page. In 64-bit code they are found by the sum of both halves of the pc. */
   flushJumpCachePage(lin: number): void {
-    const group = (JUMP_CACHE.BASE >> 2) + ((lin >>> 12) & 63) * 64 * 4;
-    this.#i32.fill(0, group, group + 64 * 4);
+    const page = lin & ~4095;
+    const sum = this.#o.mmu.long ? (page + Math.floor(lin / 2 ** 32)) | 0 : page;
+    const groups = [page, sum, (sum + 4095) | 0].map((x) => (x >>> 12) & 63);
+    for (const group of new Set(groups)) {
+      const at = (JUMP_CACHE.BASE >> 2) + group * 64 * 4;
+      this.#i32.fill(0, at, at + 64 * 4);
+    }
   }
 
   /** Drop every translation. The running block, if any, must leave before it can reach a link. */

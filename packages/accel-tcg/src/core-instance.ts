@@ -5,7 +5,7 @@ import type { WasmMemory, WasmTable } from './engine.ts';
 import type { Target } from './target.ts';
 
 export interface CoreCallbacks {
-  /** Status for the interpreter: 0, or a LEAVE code. `kind`: size, +32 when write permission is wanted. */
+  /** Status for the interpreter: 0, or a LEAVE code. `kind`: ACCESS_KIND. */
   slowLoad(lo: number, hi: number, kind: number): number;
   slowStore(lo: number, hi: number, kind: number): number;
   raise(vector: number, error: number): number;

@@ -20,16 +20,14 @@ export class DebugPoints {
 
   /** Must execution stop before this linear pc? */
   stopsAt(linear: number): boolean {
-    return this.breakpoints.size > 0 && this.breakpoints.has(linear >>> 0);
+    return this.breakpoints.size > 0 && this.breakpoints.has(linear);
   }
 
-  /** The next breakpoint after a linear address as a pc in its code segment, or -1. */
-  nextAfter(linear: number, csBase: number): number {
-    let best = -1;
-    for (const pc of this.breakpoints) {
-      if (pc > linear >>> 0 && (best < 0 || pc < best)) best = pc;
-    }
-    return best < 0 ? -1 : (best - csBase) | 0;
+  /** Bytes from a linear address to the next breakpoint after it; infinite when there is none. */
+  distance(linear: number): number {
+    let best = Infinity;
+    for (const pc of this.breakpoints) if (pc > linear && pc < best) best = pc;
+    return best - linear;
   }
 
   /** Note an access; true when a watch was hit. */

@@ -2,7 +2,7 @@
  * Guest memory accesses made by script: the slow paths of generated code, and the accessors that the target's helpers
  * use. Values of the slow paths travel through CTL.VAL, 16 bytes, little-endian.
  *
- * Statuses: 0 done; FAULTED: a page fault has been recorded with the target; ALONE: the write touches the block that
+ * Statuses: 0 done; FAULTED: a fault has been recorded with the target; ALONE: the write touches the block that
  * is running, nothing was done, the instruction must be repeated in a block of its own.
  */
 import { CTL } from '@emkit/codegen';
@@ -14,6 +14,10 @@ import type { Target } from './target.ts';
 export const DONE = 0;
 export const FAULTED = 1;
 export const RUN_ALONE = 2;
+
+/** `kind` of a slow access: its size, and these. */
+export const ACCESS_KIND = { SIZE: 31, FOR_WRITE: 32, STACK: 64 } as const;
+const TWO_32 = 2 ** 32;
 
 export interface AccessHooks {
   /** RAM holding code is about to be written. True: the running block is hit and the write must wait. */
@@ -47,6 +51,28 @@ export class GuestAccess {
   }
 
   // --- slow paths of generated code ---------------------------------------------------------------------------
+  /** Load to CTL.VAL from the address whose halves are given. */
+  slowLoad(lo: number, hi: number, kind: number, user: number): number {
+    const size = kind & ACCESS_KIND.SIZE;
+    if (!this.#canonical(lo, hi, size, kind)) return FAULTED;
+    return this.load(hi * TWO_32 + (lo >>> 0), size, (kind & ACCESS_KIND.FOR_WRITE) !== 0, user);
+  }
+  /** Store from CTL.VAL. */
+  slowStore(lo: number, hi: number, kind: number, user: number): number {
+    const size = kind & ACCESS_KIND.SIZE;
+    if (!this.#canonical(lo, hi, size, kind)) return FAULTED;
+    return this.store(hi * TWO_32 + (lo >>> 0), size, user);
+  }
+  /** First and last byte are; else the fault is recorded. Of narrow addresses the high half is 0. */
+  #canonical(lo: number, hi: number, size: number, kind: number): boolean {
+    if (hi === 0) return true;
+    const last = (lo + size - 1) | 0;
+    const carry = last >>> 0 < lo >>> 0 ? 1 : 0;
+    if (this.#target.canonical(lo, hi) && this.#target.canonical(last, (hi + carry) | 0)) return true;
+    this.#target.recordNonCanonical(lo, hi, kind);
+    return false;
+  }
+
   /** Load `size` bytes to CTL.VAL. `forWrite`: check write permission too (read-modify-write). */
   load(lin: number, size: number, forWrite: boolean, user: number): number {
     if ((lin & 4095) + size > 4096) return this.#crossingLoad(lin, size, forWrite, user);
@@ -62,7 +88,7 @@ export class GuestAccess {
     if (host === ACCESS_FAULT) return this.#fault(lin);
     if (host === ACCESS_WATCH) {
       const at = this.#mmu.ramHost;
-      this.#hooks.watched(lin >>> 0, size, false);
+      this.#hooks.watched(this.#mmu.number(lin), size, false);
       this.#copy(at, VAL, size);
       return DONE;
     }
@@ -89,7 +115,7 @@ export class GuestAccess {
       return DONE;
     }
     const { ramHost, rom } = this.#mmu;
-    if (what === ACCESS_WATCH) this.#hooks.watched(lin >>> 0, size, true);
+    if (what === ACCESS_WATCH) this.#hooks.watched(this.#mmu.number(lin), size, true);
     if (rom) return DONE;
     if (what === ACCESS_CODE || what === ACCESS_WATCH) {
       if (this.#hooks.codeWrite(ramHost, size, mayDefer)) return RUN_ALONE;
@@ -99,7 +125,7 @@ export class GuestAccess {
   }
 
   #crossingLoad(lin: number, size: number, forWrite: boolean, user: number): number {
-    const second = (lin & ~4095) + 4096;
+    const second = this.#mmu.nextPage(lin);
     for (const at of [lin, second]) {
       const kind = forWrite ? WRITE : READ;
       if (this.#mmu.access(at, kind, user) === ACCESS_FAULT) return this.#fault(at);
@@ -114,14 +140,14 @@ export class GuestAccess {
     if (host >= 0) return this.#u8[host];
     if (host === ACCESS_WATCH) {
       const at = this.#mmu.ramHost;
-      this.#hooks.watched(lin >>> 0, 1, false);
+      this.#hooks.watched(this.#mmu.number(lin), 1, false);
       return this.#u8[at];
     }
     return host === ACCESS_IO ? this.#space.read8(this.#mmu.phys) : 0xff;
   }
 
   #crossingStore(lin: number, size: number, user: number): number {
-    const second = (lin & ~4095) + 4096;
+    const second = this.#mmu.nextPage(lin);
     const a = this.#mmu.access(lin, WRITE, user);
     if (a === ACCESS_FAULT) return this.#fault(lin);
     // Both parts are checked before either is written: the store is all or nothing.
@@ -144,7 +170,7 @@ export class GuestAccess {
   }
 
   #fault(lin: number): number {
-    this.#target.recordPageFault(lin >>> 0);
+    this.#target.recordPageFault(this.#mmu.number(lin));
     return FAULTED;
   }
 
@@ -244,7 +270,7 @@ export class GuestAccess {
   /** Helpers finish their instruction whatever block they overwrite, so their stores are never deferred. */
   #storeOrThrow(lin: number, size: number, user: number): void {
     if ((lin & 4095) + size > 4096) {
-      const second = (lin & ~4095) + 4096;
+      const second = this.#mmu.nextPage(lin);
       for (const at of [lin, second]) {
         if (this.#mmu.access(at, WRITE, user) === ACCESS_FAULT) {
           this.#fault(at);

@@ -138,14 +138,17 @@ export class HotTier {
     const entry = this.#freeEntries.pop()!;
     this.#o.table.set(entry, fn);
     const { head } = plan;
-    const headPage = ((head.pc + head.csBase) & ~4095) | 0;
+    const pageOf = (tb: Tb): number => {
+      const linear = this.#o.target.linear(tb.pc, tb.csBase, tb.flags);
+      return linear - (linear & 4095);
+    };
     const pages = new Map<number, number>();
     for (const { tb } of plan.nodes) {
-      const linear = ((tb.pc + tb.csBase) & ~4095) | 0;
-      pages.set(linear, tb.host & ~4095);
-      if (tb.secondPage >= 0) pages.set((linear + 4096) | 0, tb.secondPage & ~4095);
+      const page = pageOf(tb);
+      pages.set(page, tb.host & ~4095);
+      if (tb.secondPage >= 0) pages.set(this.#o.mmu.nextPage(page), tb.secondPage & ~4095);
     }
-    pages.delete(headPage);
+    pages.delete(pageOf(head));
     const region: Region = {
       entry,
       head,
@@ -207,7 +210,7 @@ export class HotTier {
 
   pageChanged(lin: number): void {
     if (this.#spanning.size === 0) return;
-    const page = lin & ~4095;
+    const page = this.#o.mmu.number(lin - (lin & 4095));
     for (const region of this.#spanning) {
       if (region.checked && region.pages.some((p) => p.linear === page)) {
         region.checked = false;

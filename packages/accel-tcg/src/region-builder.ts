@@ -6,6 +6,7 @@
 import { COLD, compileRegion, FIELD, HEADER, TARGET_HISTORY } from '@emkit/codegen';
 import type { RegionBlock, RegionInput } from '@emkit/codegen';
 import { IrBlock, IrBuilder, OPS, opId } from '@emkit/ir';
+import type { GlobalDef } from '@emkit/ir';
 import { ModuleBuilder, VALTYPE } from '@emkit/wasm';
 import type { CodeMap, Tb } from './code-map.ts';
 import type { SoftMmu } from './softmmu.ts';
@@ -66,7 +67,7 @@ export class RegionBuilder {
     fault: false,
   };
   /** Blocks of IR are reused from region to region. */
-  readonly #builders: IrBuilder[] = [];
+  readonly #pools = new Map<readonly GlobalDef[], IrBuilder[]>();
   #pageOfRequest = 0;
 
   constructor(host: RegionHost) {
@@ -127,7 +128,9 @@ export class RegionBuilder {
     const { mmu, codeMap, target } = this.#host;
     const flags = from.exitFlags === -1 ? from.flags : from.exitFlags;
     const user = (flags & target.userMask) === target.userValue ? 1 : 0;
-    const host = mmu.access((pc + from.csBase) | 0, EXEC, user);
+    // all of a region's blocks have the same registers
+    if (target.globalsFor(flags) !== target.globalsFor(from.flags)) return null;
+    const host = mmu.access(target.linear(pc, from.csBase, flags), EXEC, user);
     return host < 0 ? null : codeMap.find(host, pc | 0, flags, from.csBase);
   }
 
@@ -200,7 +203,20 @@ export class RegionBuilder {
           .slice(0, MAX_TARGETS);
       return { pc: node.tb.pc, ir: t.ir, successors, stopAt: t.stopAt };
     });
-    return { blocks, user: (plan.head.flags & target.userMask) === target.userValue, group: plan.group };
+    return {
+      blocks,
+      csBase: plan.head.csBase,
+      user: (plan.head.flags & target.userMask) === target.userValue,
+      group: plan.group,
+    };
+  }
+
+  /** Builders for blocks under these flags. */
+  #pool(flags: number): IrBuilder[] {
+    const globals = this.#host.target.globalsFor(flags);
+    let pool = this.#pools.get(globals);
+    if (pool === undefined) this.#pools.set(globals, (pool = []));
+    return pool;
   }
 
   #translateNode(
@@ -209,7 +225,7 @@ export class RegionBuilder {
     leaders: readonly number[],
   ): { ir: IrBlock; stopAt: number; exitFlags: number; callReturn: number } | null {
     const { target } = this.#host;
-    const b = (this.#builders[k] ??= new IrBuilder(target.globals));
+    const b = (this.#pool(tb.flags)[k] ??= new IrBuilder(target.globalsFor(tb.flags)));
     b.reset();
     const r = this.#request;
     r.eip = tb.pc;
@@ -220,7 +236,7 @@ export class RegionBuilder {
     r.volatileCode = tb.holes.length > 0;
     r.code.offset = tb.host;
     r.code.available = 4096 - (tb.host & 4095);
-    this.#pageOfRequest = (((tb.pc + tb.csBase) & ~4095) + 4096) | 0;
+    this.#pageOfRequest = this.#host.mmu.nextPage(target.linear(tb.pc, tb.csBase, tb.flags));
     target.translate(b, r, this.#result);
     if (this.#result.fault) return null;
     const ir = b.finish();
@@ -237,27 +253,28 @@ export class RegionBuilder {
     mb.importMemory('env', 'memory', 1, 65536);
     // Imports must come before functions, so all inputs are collected first.
     const helpers = new Map<number, number>();
-    const inputs: { input: RegionInput; builders: IrBuilder[] }[] = [];
+    const inputs: { input: RegionInput; flags: number; builders: IrBuilder[] }[] = [];
     return {
       add: (plan) => {
         const input = this.translate(plan);
         if (input === null) return false;
         // keep this region's IR: its builders leave the pool until the module is finished
-        inputs.push({ input, builders: this.#builders.splice(0, plan.nodes.length) });
+        const { flags } = plan.head;
+        inputs.push({ input, flags, builders: this.#pool(flags).splice(0, plan.nodes.length) });
         return true;
       },
       finish: (exitRecord) => {
         for (const { input } of inputs) this.#declareHelpers(mb, input, helpers);
-        inputs.forEach(({ input, builders }, k) => {
+        inputs.forEach(({ input, flags, builders }, k) => {
           const record = (kind: number, pc: number, insns: number): number => exitRecord(k, kind, pc, insns);
           const fn = compileRegion(mb, input, {
-            globals: target.globals,
+            globals: target.globalsFor(flags),
             exitRecord: record,
-            pcOffset: target.offsets.pc,
+            offsets: target.offsets,
             helper: (n) => helpers.get(n)!,
           });
           mb.exportFunction(`r${k}`, fn);
-          this.#builders.push(...builders);
+          this.#pool(flags).push(...builders);
         });
         return mb.finish();
       },

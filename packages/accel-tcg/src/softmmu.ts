@@ -5,8 +5,11 @@
  * Results of an access are small integers, no exceptions: a host offset >= 0 of plain RAM, or ACCESS_IO (the physical
  * address is in `phys`), ACCESS_FAULT (the target has recorded nothing yet), ACCESS_CODE and ACCESS_WATCH (RAM at
  * `ramHost`, but a write must be looked at first).
+ *
+ * A linear address is a number, see `Target.linear`. Tags are 64-bit; without the target's `longMask` generated code compares
+ * low halves, so the high ones are 0, and an address may be given as a signed 32-bit number too.
  */
-import { TLB } from '@emkit/codegen';
+import { ENV_BASE, TLB } from '@emkit/codegen';
 import { createPageInfo, PAGE_RAM, PAGE_ROM } from '@emkit/memory';
 import type { AddressSpace } from '@emkit/memory';
 import type { Target } from './target.ts';
@@ -24,6 +27,7 @@ export const EXEC = 2;
 const ENTRY_WORDS = TLB.ENTRY_SIZE >> 2;
 const MODE_WORDS = TLB.MODE_SIZE >> 2;
 const BASE_WORD = TLB.BASE >> 2;
+const TWO_32 = 2 ** 32;
 /** Fills remembered for cheap flushes; beyond that a flush clears the tables. */
 const FILL_LOG = 2048;
 /** In HOST_PAGE: the page may be written, whatever its write tag says; the tag is withheld while it holds code. */
@@ -39,6 +43,9 @@ export class SoftMmu {
   #logged = 0;
   #overflow = true;
   #target!: Target;
+  /** Word of env with the flags, and the flag that says how wide addresses are. */
+  #flags = 0;
+  #longMask = 0;
   /** Linear page addresses that must always take the slow path (watchpoints); null when none. */
   #watched: Set<number> | null = null;
   /** Physical address of the last ACCESS_IO, host offset of the last ACCESS_CODE or ACCESS_WATCH. */
@@ -59,25 +66,45 @@ export class SoftMmu {
 
   attach(target: Target): void {
     this.#target = target;
+    this.#flags = (ENV_BASE + target.offsets.flags) >> 2;
+    this.#longMask = target.longMask;
+  }
+
+  /** Linear addresses have 64 bits now. */
+  get long(): boolean {
+    return (this.#i32[this.#flags]! & this.#longMask) !== 0;
+  }
+  /** The one number of an address that may be a signed 32-bit one where addresses have 32 bits. */
+  number(lin: number): number {
+    return this.long ? lin : lin >>> 0;
+  }
+  /** First address of the next page. */
+  nextPage(lin: number): number {
+    return this.number(lin - (lin & 4095) + 4096);
+  }
+
+  /** Does the entry's tag for this kind of access name the page? */
+  #matches(e: number, lin: number, kind: number): boolean {
+    const i32 = this.#i32;
+    return i32[e + kind * 2] === (lin & ~4095) && (!this.long || i32[e + kind * 2 + 1] === Math.floor(lin / TWO_32));
   }
 
   /** Host offset for an access of bytes inside one page, or ACCESS_*. Hot path. */
   access(lin: number, kind: number, user: number): number {
-    const page = lin & ~4095;
     const e = BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS;
-    if (this.#i32[e + kind * 2] === page) return (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0;
+    if (this.#matches(e, lin, kind)) return (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0;
     return this.#miss(lin, kind, user, e);
   }
 
   /** As `access`, but -1 when the TLB does not know. */
   hit(lin: number, kind: number, user: number): number {
     const e = BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS;
-    return this.#i32[e + kind * 2] === (lin & ~4095) ? (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0 : -1;
+    return this.#matches(e, lin, kind) ? (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0 : -1;
   }
 
   #miss(lin: number, kind: number, user: number, e: number): number {
     const target = this.#target;
-    if (kind === WRITE && this.#i32[e] === (lin & ~4095) && this.#i32[e + (TLB.HOST_PAGE >> 2)] < 0)
+    if (kind === WRITE && this.#matches(e, lin, READ) && this.#i32[e + (TLB.HOST_PAGE >> 2)] < 0)
       return this.#codePage(lin, e);
     if (!target.walk(lin, kind, user !== 0)) return ACCESS_FAULT;
     const phys = target.walkPhys;
@@ -94,7 +121,7 @@ export class SoftMmu {
     const prot = target.walkProt;
     const isRom = what === PAGE_ROM;
     const isCode = this.#codePages[host >>> 12] !== 0;
-    if (this.#watched !== null && this.#watched.has(page >>> 0)) {
+    if (this.#watched !== null && this.#watched.has(this.number(lin - (lin & 4095)))) {
       i32[e] = i32[e + 2] = i32[e + 4] = -1;
       this.ramHost = host + (lin & 4095);
       this.rom = isRom;
@@ -105,7 +132,7 @@ export class SoftMmu {
     i32[e] = (prot & 1) !== 0 ? page : -1;
     i32[e + 2] = (prot & 2) !== 0 && !isRom && !isCode ? page : -1;
     i32[e + 4] = (prot & 4) !== 0 ? page : -1;
-    i32[e + 1] = i32[e + 3] = i32[e + 5] = 0;
+    i32[e + 1] = i32[e + 3] = i32[e + 5] = this.long ? Math.floor(lin / TWO_32) : 0;
     i32[e + (TLB.ADDEND >> 2)] = (host - page) | 0;
     const writable = (prot & 2) !== 0 && !isRom;
     i32[e + (TLB.HOST_PAGE >> 2)] = (host >>> 12) | (writable ? MAY_WRITE : 0);

@@ -7,8 +7,20 @@ import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@e
 
 export interface Target {
   readonly name: string;
-  readonly globals: readonly GlobalDef[];
-  /** Offsets in env of pc, block flags and code segment base. */
+  /** The registers that blocks under these flags keep in locals: one table (the same object) per mode. */
+  globalsFor(flags: number): readonly GlobalDef[];
+  /** Flag bit under which linear addresses have 64 bits: TLB tags are compared whole, and numbers may be negative. */
+  readonly longMask: number;
+  /** Linear number of a pc: 0 to 2^32 - 1, or with `longMask` the signed value of a canonical address. */
+  linear(pc: number, csBase: number, flags: number): number;
+  /** Can the 64-bit address be mapped at all? Asked before a number is made of the two halves. */
+  canonical(lo: number, hi: number): boolean;
+  /** Record the fault of an access to an address that is not. `kind`: ACCESS_KIND bits. */
+  recordNonCanonical(lo: number, hi: number, kind: number): void;
+  /**
+   * Offsets in env of pc, block flags and the third word of a block's key: code segment base, or where pcs have 64 bits their high half (the
+   * window). A global of type i32 at a multiple of 8 owns the 8 bytes there, unless the other 4 are a global too.
+   */
   readonly offsets: { readonly pc: number; readonly flags: number; readonly csBase: number };
   /** Flag bits that name the privilege level, and their value for user mode. */
   readonly userMask: number;

@@ -70,6 +70,7 @@ export class Tcg {
   readonly #hotAfter: number;
   readonly #pc: number;
   readonly #cs: number;
+  readonly #flags: number;
   #ready = false;
   #irq = false;
   #nmi = false;
@@ -106,6 +107,7 @@ export class Tcg {
     this.access.attach(target);
     this.#pc = (ENV_BASE + target.offsets.pc) >> 2;
     this.#cs = (ENV_BASE + target.offsets.csBase) >> 2;
+    this.#flags = (ENV_BASE + target.offsets.flags) >> 2;
     const noHot = options.tier === 'cold' || options.trace?.exec !== undefined;
     this.#hotAfter = noHot ? 0 : options.tier === 'hot' ? 2 : HOT_AFTER;
     this.blocks = new BlockCache({
@@ -116,14 +118,14 @@ export class Tcg {
       codeMap: this.codeMap,
       hotAfter: this.#hotAfter,
       trace: options.trace,
-      endBefore: (linear, csBase) => this.debug.nextAfter(linear, csBase),
+      roomAt: (linear) => this.debug.distance(linear),
       debugged: () => this.debug.active,
       singly: () => this.debug.watches.length > 0,
       stopsAt: (linear) => this.debug.stopsAt(linear),
     });
     this.#core = instantiateCore(this.memory, target, options.helperModule, MAX_REGIONS, {
-      slowLoad: (lo, _hi, kind) => this.#slow(this.access.load(lo, kind & 31, (kind & 32) !== 0, this.blocks.user())),
-      slowStore: (lo, _hi, kind) => this.#slow(this.access.store(lo, kind & 31, this.blocks.user())),
+      slowLoad: (lo, hi, kind) => this.#slow(this.access.slowLoad(lo, hi, kind, this.blocks.user())),
+      slowStore: (lo, hi, kind) => this.#slow(this.access.slowStore(lo, hi, kind, this.blocks.user())),
       raise: (vector, error) => {
         target.record(vector, error);
         return this.#fault();
@@ -153,11 +155,16 @@ export class Tcg {
     return this.#retired + this.#sliceStart - (this.#kicked ? this.#saved : this.i32[CTL.BUDGET >> 2]);
   }
 
+  /** In 64-bit code the low half, see `linearPc`. */
   get pc(): number {
     return this.i32[this.#pc] >>> 0;
   }
   set pc(v: number) {
     this.i32[this.#pc] = v | 0;
+  }
+  /** Linear number of the current pc. */
+  get linearPc(): number {
+    return this.target.linear(this.i32[this.#pc], this.i32[this.#cs], this.i32[this.#flags]);
   }
 
   /** Level of the processor's interrupt request line. */
@@ -437,7 +444,7 @@ export class Tcg {
   // --- debugger -----------------------------------------------------------------------------------------------------
   setBreakpoints(pcs: Iterable<number>): void {
     this.debug.breakpoints.clear();
-    for (const pc of pcs) this.debug.breakpoints.add(pc >>> 0);
+    for (const pc of pcs) this.debug.breakpoints.add(pc);
     this.blocks.flush();
   }
 
@@ -445,7 +452,7 @@ export class Tcg {
   updateWatched(): void {
     const pages = new Set<number>();
     for (const w of [...this.target.watchpoints, ...this.debug.watches]) {
-      for (let p = w.address - (w.address % 4096); p < w.address + w.length; p += 4096) pages.add(p);
+      for (let p = w.address - (w.address & 4095); p < w.address + w.length; p += 4096) pages.add(p);
     }
     this.mmu.watch(pages);
   }
@@ -470,6 +477,6 @@ export class Tcg {
   }
 
   #debugStop(): boolean {
-    return this.debug.stopsAt((this.i32[this.#pc] + this.i32[this.#cs]) | 0);
+    return this.debug.active && this.debug.stopsAt(this.linearPc);
   }
 }

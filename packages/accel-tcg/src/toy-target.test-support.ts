@@ -28,7 +28,7 @@ const GLOBALS: readonly GlobalDef[] = [0, 1, 2, 3].map((n) => ({ name: `r${n}`, 
 /** r3 is the link stack pointer: CALL pushes the return pc at [r3 -= 4]. */
 export class ToyTarget implements Target {
   readonly name = 'toy';
-  readonly globals = GLOBALS;
+  readonly longMask = 0;
   readonly offsets = { pc: 0x40, flags: 0x48, csBase: 0x50 };
   readonly userMask = 3;
   readonly userValue = 3;
@@ -141,6 +141,18 @@ export class ToyTarget implements Target {
     void JUMP_CALL;
   }
 
+  globalsFor(): readonly GlobalDef[] {
+    return GLOBALS;
+  }
+  linear(pc: number, csBase: number): number {
+    return (pc + csBase) >>> 0;
+  }
+  canonical(): boolean {
+    return true;
+  }
+  recordNonCanonical(): void {
+    throw new Error('toy addresses are all canonical');
+  }
   callHelper(id: number, a: number): number {
     if (id === 0) {
       this.halted = true;

@@ -3,7 +3,7 @@
  * folded into ops, values computed straight into the global they are set to where no exit could see it too early.
  * Hot path of the translator: typed arrays, reused between blocks.
  */
-import { I64, MEM_RMW, OPS, V128, opId } from '@emkit/ir';
+import { I64, MEM_RMW, MEM_STACK, OPS, V128, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import { CAN_LEAVE, ENV_PLAIN, INS, IS_CALLJ, IS_REPLACE_LANE, K, KIND, OUT } from './cold-kinds.ts';
 import { COLD, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
@@ -125,16 +125,17 @@ export class ColdEncoder {
             address = a[address];
           }
           const base = this.#use(block, address);
+          const stack = (imm[i] & MEM_STACK) !== 0 ? 64 : 0;
           if (KIND[o] === K.LOAD) {
             const code = (imm[i] & MEM_RMW) !== 0 ? COLD_RMW[o] : COLD_RR[o];
             this.#freeAt(block, i);
             slot[i] = this.#alloc(i);
-            this.#word(code, slot[i], base, 0, displacement, this.#pcDelta, this.#insn);
+            this.#word(code, slot[i], base, stack, displacement, this.#pcDelta, this.#insn);
             if (this.#uses[i] === 0) this.#release(slot[i]);
             continue;
           }
           const value = this.#use(block, b[i]);
-          this.#word(COLD_RR[o], 0, base, value, displacement, this.#pcDelta, this.#insn);
+          this.#word(COLD_RR[o], stack, base, value, displacement, this.#pcDelta, this.#insn);
           break;
         }
         case K.GUARD:

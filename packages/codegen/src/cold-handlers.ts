@@ -8,11 +8,10 @@ import type { IrType } from '@emkit/ir';
 import { OP, SIMD, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label } from '@emkit/wasm';
 import type { ColdOp } from './cold-ops.ts';
-import { CTL, ENV_BASE, FIELD, GRANULES, HEADER, LEAVE, PAGE_MASK, TARGET_HISTORY, TLB } from './layout.ts';
+import { CTL, ENV_BASE, FIELD, HEADER, LEAVE, TARGET_HISTORY } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import type { Scratch } from './lowering.ts';
-import { hostLoad, hostStore, MEMORY_OPS, slotLoad, slotStore } from './memory-ops.ts';
-import type { MemoryOp } from './memory-ops.ts';
+import { slotLoad, slotStore } from './memory-ops.ts';
 
 /** Offsets in env that the dispatcher needs; from the target. */
 export interface TargetOffsets {
@@ -51,12 +50,12 @@ export interface HandlerContext {
 
 export const slotAddress = (f: FunctionBuilder, ip: number, field: number): FunctionBuilder =>
   f.get(ip).load(OP.i32_load16_u, 1, field);
-const slotValue = (f: FunctionBuilder, ip: number, field: number, type: IrType): void => {
+export const slotValue = (f: FunctionBuilder, ip: number, field: number, type: IrType): void => {
   slotAddress(f, ip, field);
   slotLoad(f, type);
 };
-const immediate = (f: FunctionBuilder, ip: number): FunctionBuilder => f.get(ip).load(OP.i32_load, 2, FIELD.IMM);
-const advance = (f: FunctionBuilder, ip: number, words: number): FunctionBuilder =>
+export const immediate = (f: FunctionBuilder, ip: number): FunctionBuilder => f.get(ip).load(OP.i32_load, 2, FIELD.IMM);
+export const advance = (f: FunctionBuilder, ip: number, words: number): FunctionBuilder =>
   f
     .get(ip)
     .i32Const(16 * words)
@@ -176,125 +175,8 @@ function pure(x: Pick<HandlerContext, 'f' | 'ip' | 'scratch'>, cold: ColdOp): vo
   slotStore(f, ir.out === NONE ? I32 : ir.out);
 }
 
-/** Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load. */
-export function emitMemory(x: HandlerContext, cold: ColdOp): void {
-  const { f, ip } = x;
-  const m = MEMORY_OPS[cold.ir]!;
-  const wide = m.address === I64;
-  const address = wide ? x.address64 : x.address;
-  const rmw = cold.form === 'rmw';
-  slotValue(f, ip, FIELD.A, m.address);
-  immediate(f, ip);
-  if (wide) f.op(OP.i64_extend_i32_s).op(OP.i64_add);
-  else f.op(OP.i32_add);
-  f.set(address);
-  // entry = tlb + ((address >> 12) & mask) * size
-  const shift = 12 - Math.log2(TLB.ENTRY_SIZE);
-  f.get(address);
-  if (wide) f.i64Const(shift).op(OP.i64_shr_u).op(OP.i32_wrap_i64);
-  else f.i32Const(shift).op(OP.i32_shr_u);
-  f.i32Const((TLB.ENTRIES - 1) * TLB.ENTRY_SIZE)
-    .op(OP.i32_and)
-    .get(x.tlb)
-    .op(OP.i32_add)
-    .set(x.entry);
-  const tag = m.store || rmw ? TLB.TAG_WRITE : TLB.TAG_READ;
-  f.get(address);
-  if (wide) {
-    f.i64Const(m.size - 1)
-      .op(OP.i64_add)
-      .i64Const(PAGE_MASK)
-      .op(OP.i64_and)
-      .get(x.entry)
-      .load(OP.i64_load, 3, tag)
-      .op(OP.i64_eq);
-  } else {
-    if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
-    f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, tag).op(OP.i32_eq);
-  }
-  const hit = f.if_();
-  f.get(address);
-  if (wide) f.op(OP.i32_wrap_i64);
-  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).set(x.host);
-  if (m.store) {
-    f.get(x.host);
-    slotValue(f, ip, FIELD.B, m.value);
-    hostStore(f, m);
-  }
-  f.else_();
-  if (m.store) {
-    storeBesideCode(x, m, address, wide);
-    f.i32Const(CTL.VAL);
-    slotValue(f, ip, FIELD.B, m.value);
-    hostStore(f, m);
-  }
-  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
-  f.get(address);
-  if (wide) f.op(OP.i32_wrap_i64).get(address).i64Const(32).op(OP.i64_shr_u).op(OP.i32_wrap_i64);
-  else f.i32Const(0);
-  f.i32Const(m.size | (rmw ? 32 : 0)).call(m.store ? x.imports.slowStore : x.imports.slowLoad);
-  returnIfSet(x);
-  if (!m.store) f.i32Const(CTL.VAL).set(x.host);
-  f.end();
-  void hit;
-  if (!m.store) {
-    slotAddress(f, ip, FIELD.DST).get(x.host);
-    hostLoad(f, m);
-    slotStore(f, m.value);
-  }
-  advance(f, ip, 1).br(x.next);
-}
-
-/**
- * A store to a page that holds code, where no code is: done here, and on to the next op. Otherwise falls through.
- * The page is mapped for reading (its tag matches the last byte's page) and marked writable in HOST_PAGE's sign bit.
- */
-function storeBesideCode(x: HandlerContext, m: MemoryOp, address: number, wide: boolean): void {
-  const { f, ip } = x;
-  f.get(address);
-  if (wide)
-    f.i64Const(m.size - 1)
-      .op(OP.i64_add)
-      .i64Const(PAGE_MASK)
-      .op(OP.i64_and)
-      .get(x.entry)
-      .load(OP.i64_load, 3, TLB.TAG_READ)
-      .op(OP.i64_eq);
-  else {
-    if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
-    f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, TLB.TAG_READ).op(OP.i32_eq);
-  }
-  f.get(x.entry).load(OP.i32_load, 2, TLB.HOST_PAGE).i32Const(0).op(OP.i32_lt_s).op(OP.i32_and);
-  f.if_();
-  f.get(address);
-  if (wide) f.op(OP.i32_wrap_i64);
-  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).tee(x.host);
-  // granules of the page, then the bits of the first and the last byte
-  f.i32Const(12).op(OP.i32_shr_u).i32Const(3).op(OP.i32_shl).load(OP.i64_load, 3, GRANULES.BASE).set(x.scratch.i64);
-  const bit = (offset: number): void => {
-    f.get(x.scratch.i64).get(x.host);
-    if (offset > 0) f.i32Const(offset).op(OP.i32_add);
-    f.i32Const(GRANULES.BITS).op(OP.i32_shr_u).op(OP.i64_extend_i32_u).op(OP.i64_shr_u);
-  };
-  bit(0);
-  if (m.size > 1) {
-    bit(m.size - 1);
-    f.op(OP.i64_or);
-  }
-  f.op(OP.i32_wrap_i64).i32Const(1).op(OP.i32_and).op(OP.i32_eqz);
-  // a page that has lost all its code is for the slow path: it will be a data page again
-  f.get(x.scratch.i64).i64Const(0).op(OP.i64_ne).op(OP.i32_and);
-  f.if_();
-  f.get(x.host);
-  slotValue(f, ip, FIELD.B, m.value);
-  hostStore(f, m);
-  advance(f, ip, 1).br(x.next);
-  f.end();
-  f.end();
-}
-
 /** i32 status on the stack: return it when it is not 0. */
-function returnIfSet(x: HandlerContext): void {
+export function returnIfSet(x: HandlerContext): void {
   const { f } = x;
   f.tee(x.entry);
   f.if_();
@@ -408,9 +290,13 @@ export function emitTerm(x: HandlerContext, cold: ColdOp): void {
       f.op(OP.select).set(x.jump).br(x.takeJump);
       break;
     case 'jmpind':
-      slotValue(f, ip, FIELD.A, OPS[cold.ir].ins[0]);
-      if (OPS[cold.ir].ins[0] === I64) f.op(OP.i32_wrap_i64);
+      slotValue(f, ip, FIELD.A, I32);
       f.set(x.jump);
+      if (OPS[cold.ir].ins[0] === I64) {
+        // the high half is the window
+        f.i32Const(ENV_BASE + x.offsets.csBase);
+        slotAddress(f, ip, FIELD.A).load(OP.i32_load, 2, 4).store(OP.i32_store, 2, 0);
+      }
       // remember the target: history[counter++ modulo its size]
       f.get(ip).load(OP.i32_load16_u, 1, FIELD.B).set(x.entry);
       f.get(ip).get(x.entry).i32Const(1).op(OP.i32_add).store(OP.i32_store16, 1, FIELD.B);

@@ -11,17 +11,9 @@
  */
 import { ModuleBuilder, OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
-import {
-  emitCallj,
-  emitCallw,
-  emitHeader,
-  emitMemory,
-  emitRaise,
-  emitSimple,
-  emitTerm,
-  leaveAtHeader,
-} from './cold-handlers.ts';
+import { emitCallj, emitCallw, emitHeader, emitRaise, emitSimple, emitTerm, leaveAtHeader } from './cold-handlers.ts';
 import type { HandlerContext, TargetOffsets } from './cold-handlers.ts';
+import { emitMemory } from './cold-memory.ts';
 import { COLD, COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
 import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, JUMP_CACHE, LEAVE, TLB } from './layout.ts';
 

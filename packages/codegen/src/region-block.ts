@@ -23,8 +23,13 @@ const I32_AND = opId('i32_and');
 const IS_BOOLEAN = Uint8Array.from(OPS, (o) => (/^[if](32|64)_(eqz|eq|ne|[lg][te](_[su])?)$/.test(o.name) ? 1 : 0));
 const SHUFFLE = opId('i8x16_shuffle');
 const INSN_START = opId('insn_start');
-const JMP = opId('jmp');
-const BR = opId('br');
+/** How a block ends, by its terminator. */
+const END_OF: Readonly<Record<number, BlockEnd>> = {
+  [opId('jmp')]: 'jmp',
+  [opId('br')]: 'br',
+  [opId('jmp_ind')]: 'indirect',
+  [opId('jmp_ind_a64')]: 'indirect64',
+};
 const EFFECT = OPS.map((o) => o.effect);
 const INS = Uint8Array.from(OPS, (o) => o.ins.length);
 const OUT = Uint8Array.from(OPS, (o) => o.out);
@@ -42,12 +47,13 @@ interface Group {
   members: number;
 }
 
-export type BlockEnd = 'jmp' | 'br' | 'indirect' | 'stopped';
+export type BlockEnd = 'jmp' | 'br' | 'indirect' | 'indirect64' | 'stopped';
 
 export class RegionBlockEmitter {
   exit!: Label;
-  /** Local with the pc of an indirect jump. */
+  /** Local with the pc of an indirect jump, by its width. */
   readonly indirectPc: number;
+  readonly indirectPc64: number;
   readonly #f: FunctionBuilder;
   readonly #globalLocal: Int32Array;
   readonly #options: RegionOptions;
@@ -88,6 +94,7 @@ export class RegionBlockEmitter {
     this.#address64 = f.addLocal(VALTYPE.i64);
     this.#entry = f.addLocal(VALTYPE.i32);
     this.indirectPc = f.addLocal(VALTYPE.i32);
+    this.indirectPc64 = f.addLocal(VALTYPE.i64);
   }
 
   /** Pc of the k-th direct successor of the block just emitted. */
@@ -112,13 +119,10 @@ export class RegionBlockEmitter {
     const last = ir.count - 1;
     this.#targets[0] = ir.imm[last];
     this.#targets[1] = ir.imm2[last];
-    const kind: BlockEnd = ir.op[last] === JMP ? 'jmp' : ir.op[last] === BR ? 'br' : 'indirect';
-    if (kind === 'br') this.#push(ir.a[last]);
-    else if (kind === 'indirect') {
-      this.#push(ir.a[last]);
-      if (OUT[ir.op[ir.a[last]]] === I64) this.#f.op(OP.i32_wrap_i64);
-      this.#f.set(this.indirectPc);
-    }
+    const kind = END_OF[ir.op[last]]!;
+    if (kind !== 'jmp') this.#push(ir.a[last]);
+    if (kind === 'indirect') this.#f.set(this.indirectPc);
+    else if (kind === 'indirect64') this.#f.set(this.indirectPc64);
     this.#releaseAll();
     return kind;
   }

@@ -1,12 +1,13 @@
 /** What the region compiler is given: blocks of IR with their edges, and the services it needs of the accelerator. */
 import type { GlobalDef, IrBlock } from '@emkit/ir';
+import type { TargetOffsets } from './cold-handlers.ts';
 
 export interface RegionBlock {
   readonly pc: number;
   readonly ir: IrBlock;
   /**
    * Indices of blocks reached by the terminator: `jmp` [target]; `br` [taken, not taken]; indirect jumps: the
-   * candidates, likeliest first, compared by pc. -1: not in the region.
+   * candidates, likeliest first, compared by pc (64-bit ones with the region's window). -1: not in the region.
    */
   readonly successors: readonly number[];
   /** Op index after the `insn_start` of an instruction that exists only in the cold tier: stop there. -1: none. */
@@ -14,6 +15,8 @@ export interface RegionBlock {
 }
 
 export interface RegionInput {
+  /** The third word of the blocks' key: in 64-bit code the high half of all their pcs. */
+  readonly csBase: number;
   readonly blocks: readonly RegionBlock[];
   /** MMU mode of the whole region. */
   readonly user: boolean;
@@ -27,5 +30,5 @@ export interface RegionOptions {
   readonly helper: (index: number) => number;
   /** Make an exit record. */
   readonly exitRecord: (kind: number, pc: number, insns: number) => number;
-  readonly pcOffset: number;
+  readonly offsets: TargetOffsets;
 }

@@ -156,18 +156,26 @@ class RegionEmitter {
       }
       default: {
         // indirect: pc in a local; compare with the known targets
-        const pc = this.#blocks.indirectPc;
+        const wide = kind === 'indirect64';
+        const pc = wide ? this.#blocks.indirectPc64 : this.#blocks.indirectPc;
         for (let k = 0; k < successors.length; k++) {
           const s = successors[k];
           if (s < 0) continue;
-          f.get(pc).i32Const(this.#region.blocks[s].pc).op(OP.i32_eq);
+          f.get(pc);
+          if (wide) f.i64ConstParts(this.#region.blocks[s].pc, this.#region.csBase).op(OP.i64_eq);
+          else f.i32Const(this.#region.blocks[s].pc).op(OP.i32_eq);
           f.if_();
           this.#branch(n, s, this.#region.blocks[s].pc, after);
           f.end();
         }
-        f.i32Const(0)
-          .get(pc)
-          .store(OP.i32_store, 2, ENV_BASE + this.#options.pcOffset);
+        const { offsets } = this.#options;
+        if (wide) {
+          f.i32Const(0).get(pc).i64Const(32).op(OP.i64_shr_u).op(OP.i32_wrap_i64);
+          f.store(OP.i32_store, 2, ENV_BASE + offsets.csBase);
+        }
+        f.i32Const(0).get(pc);
+        if (wide) f.op(OP.i32_wrap_i64);
+        f.store(OP.i32_store, 2, ENV_BASE + offsets.pc);
         f.i32Const(this.#options.exitRecord(EXIT_KIND.INDIRECT, 0, after)).br(this.#exit);
       }
     }

@@ -74,10 +74,10 @@ export class TierRunner {
     mb.importMemory('env', 'memory', 1, 65536);
     const fn = compileRegion(
       mb,
-      { blocks: [{ pc: 0x1000, ir: block, successors: [-1], stopAt: -1 }], user: false, group: true },
+      { csBase: 0, blocks: [{ pc: 0x1000, ir: block, successors: [-1], stopAt: -1 }], user: false, group: true },
       {
         globals: this.#globals,
-        pcOffset: OFFSETS.pc,
+        offsets: OFFSETS,
         helper: () => 0,
         exitRecord: (kind) => kinds.push(kind) - 1,
       },

@@ -284,6 +284,8 @@ add(
 export const MEM_RMW = 1; // a store to the same address follows: check for write permission now (#PF with W=1)
 /** Access as supervisor whatever CPL is (descriptor-table and TSS accesses of cold code). */
 export const MEM_SUPERVISOR = 2;
+/** 64-bit addresses: an access through the stack segment, whose non-canonical address is another exception. */
+export const MEM_STACK = 4;
 
 /** Kinds of `jmp_ind`: a hint to region formation. */
 export const JUMP_PLAIN = 0;

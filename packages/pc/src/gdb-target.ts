@@ -25,7 +25,6 @@ export interface DebuggerSession {
 }
 
 type Watch = Parameters<GdbTarget['setWatchpoints']>[0][number];
-const CS_BASE = (board: Board): number => board.cpu.segBase(1);
 
 /** Pauses the machine and serves the debugger until it goes. One at a time. */
 export function attachDebugger(board: Board, connection: DebuggerConnection): DebuggerSession {
@@ -137,9 +136,9 @@ class BoardTarget implements GdbTarget {
 
   // --- control ----------------------------------------------------------------------------------------------------
   resume(): void {
-    const { tcg, cpu, machine } = this.#board;
+    const { tcg, machine } = this.#board;
     tcg.debug.hit = null;
-    if (tcg.debug.stopsAt((cpu.eip + CS_BASE(this.#board)) | 0)) tcg.skipBreakpoint();
+    if (tcg.debug.stopsAt(tcg.linearPc)) tcg.skipBreakpoint();
     machine.resume();
   }
 

@@ -7,17 +7,20 @@ import type { X86Host } from './cpu.ts';
 import { bindHelpers } from './helpers.ts';
 import type { Helper } from './helpers.ts';
 import type { CpuModel } from './models/model.ts';
-import { ENV, GLOBALS_32, HF_CPL } from './state.ts';
+import { ENV, EXC, GLOBALS_32, GLOBALS_64, HF_CPL, HF_CS64, HF_LMA } from './state.ts';
 import { BlockTranslator } from './translate/block.ts';
-import type { IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
+import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 import { WASM_HELPERS } from './wasm-helpers.ts';
+
+/** In `recordNonCanonical`: an access through SS. */
+const ACCESS_STACK = 64;
 
 export class X86Target {
   readonly name = 'x86';
-  readonly globals = GLOBALS_32;
   readonly offsets = { pc: ENV.EIP, flags: ENV.HFLAGS, csBase: ENV.CS_BASE } as const;
   readonly userMask = HF_CPL;
   readonly userValue = 3;
+  readonly longMask = HF_LMA;
   readonly envSize = ENV.SIZE;
   readonly wasmHelpers = WASM_HELPERS;
   readonly fault = CPU_FAULT;
@@ -33,6 +36,20 @@ export class X86Target {
 
   translate(b: IrBuilder, request: TranslateRequest, result: TranslateResult): void {
     this.#translator.translate(b, request, result);
+  }
+  globalsFor(flags: number): readonly GlobalDef[] {
+    return (flags & HF_CS64) !== 0 ? GLOBALS_64 : GLOBALS_32;
+  }
+  linear(pc: number, csBase: number, flags: number): number {
+    if ((flags & HF_CS64) !== 0) return (csBase | 0) * 2 ** 32 + (pc >>> 0);
+    return (pc + csBase) >>> 0;
+  }
+  /** Bits 63-47 are equal. SDM Vol. 1 §3.3.7.1 "Canonical Addressing". */
+  canonical(_lo: number, hi: number): boolean {
+    return hi >> 15 === hi >> 31;
+  }
+  recordNonCanonical(_lo: number, _hi: number, kind: number): void {
+    this.record((kind & ACCESS_STACK) !== 0 ? EXC.SS : EXC.GP, 0);
   }
   callHelper(id: number, a: number, b: number, c: number, d: number): number {
     return this.#helpers[id](a, b, c, d);

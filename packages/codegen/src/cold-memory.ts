@@ -1,0 +1,134 @@
+/**
+ * The cold tier's guest memory access: TLB check, host access, and where the check fails a call into script, after which the op goes on.
+ */
+import { I64 } from '@emkit/ir';
+import { OP } from '@emkit/wasm';
+import { advance, immediate, returnIfSet, slotAddress, slotValue } from './cold-handlers.ts';
+import type { HandlerContext } from './cold-handlers.ts';
+import type { ColdOp } from './cold-ops.ts';
+import { CTL, FIELD, GRANULES, PAGE_MASK, TLB } from './layout.ts';
+import { hostLoad, hostStore, MEMORY_OPS, slotStore } from './memory-ops.ts';
+import type { MemoryOp } from './memory-ops.ts';
+
+/** Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load, +64 for 64-bit stack accesses. */
+export function emitMemory(x: HandlerContext, cold: ColdOp): void {
+  const { f, ip } = x;
+  const m = MEMORY_OPS[cold.ir]!;
+  const wide = m.address === I64;
+  const address = wide ? x.address64 : x.address;
+  const rmw = cold.form === 'rmw';
+  slotValue(f, ip, FIELD.A, m.address);
+  immediate(f, ip);
+  if (wide) f.op(OP.i64_extend_i32_s).op(OP.i64_add);
+  else f.op(OP.i32_add);
+  f.set(address);
+  // entry = tlb + ((address >> 12) & mask) * size
+  const shift = 12 - Math.log2(TLB.ENTRY_SIZE);
+  f.get(address);
+  if (wide) f.i64Const(shift).op(OP.i64_shr_u).op(OP.i32_wrap_i64);
+  else f.i32Const(shift).op(OP.i32_shr_u);
+  f.i32Const((TLB.ENTRIES - 1) * TLB.ENTRY_SIZE)
+    .op(OP.i32_and)
+    .get(x.tlb)
+    .op(OP.i32_add)
+    .set(x.entry);
+  const tag = m.store || rmw ? TLB.TAG_WRITE : TLB.TAG_READ;
+  f.get(address);
+  if (wide) {
+    f.i64Const(m.size - 1)
+      .op(OP.i64_add)
+      .i64Const(PAGE_MASK)
+      .op(OP.i64_and)
+      .get(x.entry)
+      .load(OP.i64_load, 3, tag)
+      .op(OP.i64_eq);
+  } else {
+    if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
+    f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, tag).op(OP.i32_eq);
+  }
+  const hit = f.if_();
+  f.get(address);
+  if (wide) f.op(OP.i32_wrap_i64);
+  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).set(x.host);
+  if (m.store) {
+    f.get(x.host);
+    slotValue(f, ip, FIELD.B, m.value);
+    hostStore(f, m);
+  }
+  f.else_();
+  if (m.store) {
+    storeBesideCode(x, m, address, wide);
+    f.i32Const(CTL.VAL);
+    slotValue(f, ip, FIELD.B, m.value);
+    hostStore(f, m);
+  }
+  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
+  f.get(address);
+  if (wide) f.op(OP.i32_wrap_i64).get(address).i64Const(32).op(OP.i64_shr_u).op(OP.i32_wrap_i64);
+  else f.i32Const(0);
+  f.i32Const(m.size | (rmw ? 32 : 0));
+  // the field that the access has no other use for
+  if (wide)
+    f.get(ip)
+      .load(OP.i32_load16_u, 1, m.store ? FIELD.DST : FIELD.B)
+      .op(OP.i32_or);
+  f.call(m.store ? x.imports.slowStore : x.imports.slowLoad);
+  returnIfSet(x);
+  if (!m.store) f.i32Const(CTL.VAL).set(x.host);
+  f.end();
+  void hit;
+  if (!m.store) {
+    slotAddress(f, ip, FIELD.DST).get(x.host);
+    hostLoad(f, m);
+    slotStore(f, m.value);
+  }
+  advance(f, ip, 1).br(x.next);
+}
+
+/**
+ * A store to a page that holds code, where no code is: done here, and on to the next op. Otherwise falls through.
+ * The page is mapped for reading (its tag matches the last byte's page) and marked writable in HOST_PAGE's sign bit.
+ */
+function storeBesideCode(x: HandlerContext, m: MemoryOp, address: number, wide: boolean): void {
+  const { f, ip } = x;
+  f.get(address);
+  if (wide)
+    f.i64Const(m.size - 1)
+      .op(OP.i64_add)
+      .i64Const(PAGE_MASK)
+      .op(OP.i64_and)
+      .get(x.entry)
+      .load(OP.i64_load, 3, TLB.TAG_READ)
+      .op(OP.i64_eq);
+  else {
+    if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
+    f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, TLB.TAG_READ).op(OP.i32_eq);
+  }
+  f.get(x.entry).load(OP.i32_load, 2, TLB.HOST_PAGE).i32Const(0).op(OP.i32_lt_s).op(OP.i32_and);
+  f.if_();
+  f.get(address);
+  if (wide) f.op(OP.i32_wrap_i64);
+  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).tee(x.host);
+  // granules of the page, then the bits of the first and the last byte
+  f.i32Const(12).op(OP.i32_shr_u).i32Const(3).op(OP.i32_shl).load(OP.i64_load, 3, GRANULES.BASE).set(x.scratch.i64);
+  const bit = (offset: number): void => {
+    f.get(x.scratch.i64).get(x.host);
+    if (offset > 0) f.i32Const(offset).op(OP.i32_add);
+    f.i32Const(GRANULES.BITS).op(OP.i32_shr_u).op(OP.i64_extend_i32_u).op(OP.i64_shr_u);
+  };
+  bit(0);
+  if (m.size > 1) {
+    bit(m.size - 1);
+    f.op(OP.i64_or);
+  }
+  f.op(OP.i32_wrap_i64).i32Const(1).op(OP.i32_and).op(OP.i32_eqz);
+  // a page that has lost all its code is for the slow path: it will be a data page again
+  f.get(x.scratch.i64).i64Const(0).op(OP.i64_ne).op(OP.i32_and);
+  f.if_();
+  f.get(x.host);
+  slotValue(f, ip, FIELD.B, m.value);
+  hostStore(f, m);
+  advance(f, ip, 1).br(x.next);
+  f.end();
+  f.end();
+}
