@@ -15,7 +15,7 @@ export async function listText(request: ListRequest, load: () => Promise<PcModul
     case 'cpu': {
       const machine = await load();
       const models = machine.cpuModels().map((m) => [`x86 ${m.name}`, m.description] as const);
-      return `Available CPUs:\n${columns(models, 20)}\n\nRecognized CPUID flags:\n${wrapNames(machine.cpuFeatures())}\n`;
+      return `Available CPUs:\n${columns(models, Math.max(20, ...models.map(([name]) => name.length + 1)))}\n\nRecognized CPUID flags:\n${wrapNames(machine.cpuFeatures())}\n`;
     }
     case 'device':
       return `ISA devices:\n${DEVICES.map((d) => `name "${d.name}", bus ${d.bus}, desc "${d.description}"`).join('\n')}\n`;

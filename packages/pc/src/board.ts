@@ -26,8 +26,8 @@ import { orIrqs } from '@emkit/qdev';
 import type { Irq } from '@emkit/qdev';
 import { ISA_SERIAL } from '@emkit/serial';
 import { buildSoftFloatModule } from '@emkit/softfloat';
-import { CS, ENV, parseCpuOption, X86Target } from '@emkit/x86';
-import type { X86Cpu, X86Host } from '@emkit/x86';
+import { CS, DEFAULT_CPU_MODEL, ENV, resolveCpuOption, X86Target } from '@emkit/x86';
+import type { CpuModel, X86Cpu, X86Host } from '@emkit/x86';
 import { rtcProperties, setCmosMemory } from './cmos.ts';
 import { logLostState } from './log.ts';
 import { MAX_BIOS, MAX_MEMORY, MIN_MEMORY, PcError } from './options.ts';
@@ -59,7 +59,7 @@ export interface Board {
 
 export function buildBoard(options: PcOptions, aio: AioContext | undefined, trace: TcgTrace | undefined): Board {
   checkMemory(options);
-  const model = parseCpu(options.cpu ?? 'qemu32');
+  const model = parseCpu(options);
   const { memory, io, portSpace } = createSpaces();
   const { memorySize } = options;
   const biosSize = options.bios === undefined ? 0 : Math.ceil(options.bios.bytes.length / 4096) * 4096;
@@ -222,9 +222,11 @@ function checkMemory(options: PcOptions): void {
     );
 }
 
-function parseCpu(text: string): ReturnType<typeof parseCpuOption> {
+function parseCpu(options: PcOptions): CpuModel {
   try {
-    return parseCpuOption(text);
+    const { model, warnings } = resolveCpuOption(options.cpu ?? DEFAULT_CPU_MODEL);
+    for (const w of warnings) options.warn?.(w);
+    return model;
   } catch (error) {
     if (error instanceof Error && error.name === 'CpuOptionError') throw new PcError(error.message, 'list: -cpu help');
     throw error;

@@ -11,7 +11,16 @@ export { disassemble } from './disasm/att.ts';
 export { evaluateFlags } from './flags.ts';
 export { HELPER_NAMES, bindHelpers, helperIndex } from './helpers.ts';
 export type { Helper } from './helpers.ts';
-export { CpuOptionError, DEFAULT_CPU_MODEL, cpuHelp, cpuModel, parseCpuOption } from './models/cpu-option.ts';
+export {
+  CpuOptionError,
+  DEFAULT_CPU_MODEL,
+  cpuHelp,
+  cpuModel,
+  implementedFeatureNames,
+  parseCpuOption,
+  resolveCpuOption,
+} from './models/cpu-option.ts';
+export type { CpuOption } from './models/cpu-option.ts';
 export type { CpuFeatures } from './models/features.ts';
 export type { CpuModel } from './models/model.ts';
 export {

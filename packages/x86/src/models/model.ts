@@ -31,3 +31,14 @@ export interface CacheInfo {
   readonly ways: number;
   readonly sets: number;
 }
+
+/** A cache of `kib` KiB with lines of 64 bytes. */
+export function cache(type: 1 | 2 | 3, level: number, kib: number, ways: number): CacheInfo {
+  return { type, level, lineSize: 64, ways, sets: (kib * 1024) / (64 * ways) };
+}
+
+/** CPUID.1:EAX: a family above 15 goes to the extended field, a model above 15 likewise. SDM Vol. 2A, CPUID, Figure 3-6. */
+export function modelSignature(family: number, model: number, stepping: number): number {
+  const extended = family > 15 ? (family - 15) << 20 : 0;
+  return extended | ((model >> 4) << 16) | (Math.min(family, 15) << 8) | ((model & 15) << 4) | stepping;
+}

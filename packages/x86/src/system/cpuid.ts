@@ -7,8 +7,12 @@ const APIC_BASE_ENABLE = 1 << 11;
 
 export function cpuid(cpu: X86Cpu): number {
   const out = cpu.cpuidResult;
-  const state = cpu.cpuidState;
-  state.apicEnabled = (cpu.env32(ENV.MSR_APIC_BASE) & APIC_BASE_ENABLE) !== 0;
+  const state = {
+    apicId: cpu.cpuidState.apicId,
+    apicEnabled: (cpu.env32(ENV.MSR_APIC_BASE) & APIC_BASE_ENABLE) !== 0,
+    cr4: cpu.cr(4),
+    xcr0: cpu.env32(ENV.XCR0),
+  };
   cpuidLeaf(cpu.model, cpu.reg(EAX), cpu.reg(ECX), state, out);
   cpu.setReg(EAX, out[0]);
   cpu.setReg(EBX, out[1]);
