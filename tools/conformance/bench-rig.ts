@@ -2,17 +2,18 @@
  * Rigs on the CPU test bench: the real accelerator, in one tier. In the hot tier each test's code is compiled before
  * it runs, and what cannot stay hot (a fault, a helper) leaves to the cold tier as it does in a machine.
  */
-import { CpuBench } from '@emkit/cpu-testbed';
+import { CpuBench, LongBench } from '@emkit/cpu-testbed';
 import { ENV } from '@emkit/x86';
 import { USER_PAGES } from './rig.ts';
-import type { RealRig, UserRig } from './rig.ts';
+import type { RealRig, UserMode, UserRig } from './rig.ts';
 
 /** Real mode: 1 MiB + 64 KiB is all that 16-bit segments reach. */
 const REAL_RAM = 0x110000;
 const CPU = 'max';
 
-export function benchUserRig(tier: 'cold' | 'hot'): UserRig {
-  const bench = new CpuBench({ tier, cpu: CPU });
+export function benchUserRig(tier: 'cold' | 'hot', mode: UserMode = '32'): UserRig {
+  const long = mode === '32' ? undefined : new LongBench({ tier, cpu: CPU });
+  const bench = long ?? new CpuBench({ tier, cpu: CPU });
   bench.protectedMode();
   const physical = new Map(USER_PAGES.map((page) => [page, bench.map(page)]));
   const at = (linear: number): number => {
@@ -24,7 +25,8 @@ export function benchUserRig(tier: 'cold' | 'hot'): UserRig {
     cpu: bench.cpu,
     reset() {
       bench.tcg.clearShutdown();
-      bench.enterUser();
+      if (long === undefined) bench.enterUser();
+      else long.enterUser(mode === '64' ? 64 : 32);
     },
     write(linear, bytes) {
       // pieces within a page: neighbours in linear space need not be neighbours in RAM

@@ -14,7 +14,7 @@ export function loadFx(cpu: X86Cpu, s: FxState): void {
   cpu.setEnv32(ENV.FPUS, s.fsw & ~0x3800);
   for (let n = 0; n < 8; n++) cpu.e8[ENV.FPTAGS + n] = (s.ftw & (1 << n)) !== 0 ? 0 : 1;
   for (let n = 0; n < 8; n++) cpu.e8.set(s.st[n], ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE);
-  for (let n = 0; n < 8; n++) cpu.e8.set(s.xmm[n], ENV.XMM + n * XMM_STRIDE);
+  for (let n = 0; n < 16; n++) cpu.e8.set(s.xmm[n], ENV.XMM + n * XMM_STRIDE);
   cpu.setEnv32(ENV.MXCSR, s.mxcsr);
   // fast SSE: all masked, round to nearest, no FTZ or DAZ, precision flag already set
   const fast = (s.mxcsr & 0xffe0 & ~0x3f) === 0x1f80 && (s.mxcsr & 0x40) === 0 && (s.mxcsr & 0x20) !== 0;
@@ -39,7 +39,7 @@ export function readFx(cpu: X86Cpu): FxState {
     st: Array.from({ length: 8 }, (_, n) =>
       cpu.e8.slice(ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE, ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE + 10),
     ),
-    xmm: Array.from({ length: 8 }, (_, n) => cpu.e8.slice(ENV.XMM + n * XMM_STRIDE, ENV.XMM + n * XMM_STRIDE + 16)),
+    xmm: Array.from({ length: 16 }, (_, n) => cpu.e8.slice(ENV.XMM + n * XMM_STRIDE, ENV.XMM + n * XMM_STRIDE + 16)),
   };
 }
 
@@ -121,7 +121,7 @@ export function compareFx(
       continue;
     note(`ST${n} ${hex(got.st[n])}, recorded ${hex(want.st[n])}`);
   }
-  for (let n = 0; n < 8; n++) {
+  for (let n = 0; n < 16; n++) {
     if (hex(got.xmm[n]) === hex(want.xmm[n]) || (tolerance === 3 && closeLanes(got.xmm[n], want.xmm[n]))) continue;
     note(`XMM${n} ${hex(got.xmm[n])}, recorded ${hex(want.xmm[n])}`);
   }

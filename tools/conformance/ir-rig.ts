@@ -37,7 +37,15 @@ export function irUserRig(): UserRig {
     run(): UserStop | null {
       const stop = m.run(BUDGET);
       if (stop.vector < 0) return null;
-      return { vector: stop.vector, error: stop.error, eip: cpu.eip, eflags: cpu.eflags(), esp: cpu.reg(ESP) };
+      return {
+        vector: stop.vector,
+        error: stop.error,
+        eip: cpu.eip,
+        eipHigh: 0,
+        eflags: cpu.eflags(),
+        esp: cpu.reg(ESP),
+        espHigh: 0,
+      };
     },
   };
 }

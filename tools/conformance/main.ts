@@ -1,5 +1,5 @@
 /**
- * npm run conformance -- SUITE DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]
+ * npm run conformance -- SUITE DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N] [--causes N] [--mode M]
  * Runs recorded tests of real processors against the emulated one. SUITE: native-vectors, 80286, test386. Prints a row
  * per file (passed of total, per tier), and last `N passed, N failed`; exit code 1 when any failed.
  * SUITE disk-images: recorded disk images against the storage libraries, see disk-images.ts.
@@ -8,15 +8,17 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { irRealRig, irUserRig } from './ir-rig.ts';
+import { Causes } from './causes.ts';
+import { failureText, runVectorFile } from './native-vectors.ts';
 import type { FileResult } from './native-vectors.ts';
-import { runVectorFile } from './native-vectors.ts';
-import type { RealRig, Tier, UserRig } from './rig.ts';
+import type { RealRig, Tier, UserMode, UserRig } from './rig.ts';
 import { runMooFile } from './moo-suite.ts';
 import type { MooMetadata } from './moo-suite.ts';
 import { runTest386 } from './test386.ts';
 
 const USAGE =
-  'usage: npm run conformance -- native-vectors|80286|test386|disk-images DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]';
+  'usage: npm run conformance -- native-vectors|80286|test386|disk-images DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]\n' +
+  '       native-vectors also: --mode 32|64|compat|both, --causes N (the N most frequent kinds of failure)';
 
 interface Options {
   readonly suite: string;
@@ -24,6 +26,8 @@ interface Options {
   readonly tiers: readonly Tier[];
   readonly filter: RegExp;
   readonly verbose: number;
+  readonly causes: number;
+  readonly modes: readonly UserMode[];
 }
 
 function fail(message: string): never {
@@ -36,11 +40,15 @@ function parse(args: readonly string[]): Options {
   let tier = 'both';
   let filter = '*';
   let verbose = 0;
+  let causes = 0;
+  let mode = '32';
   for (let k = 0; k < args.length; k++) {
     const value = (): string => args[++k] ?? fail(`${args[k - 1]} needs a value`);
     if (args[k] === '--tier') tier = value();
     else if (args[k] === '--filter') filter = value();
     else if (args[k] === '--verbose') verbose = Number(value());
+    else if (args[k] === '--causes') causes = Number(value());
+    else if (args[k] === '--mode') mode = value();
     else if (args[k].startsWith('--')) fail(`unknown option ${args[k]}`);
     else plain.push(args[k]);
   }
@@ -48,12 +56,14 @@ function parse(args: readonly string[]): Options {
   if (suite === undefined || dir === undefined) fail('SUITE and DIR are needed');
   if (!['native-vectors', '80286', 'test386', 'disk-images'].includes(suite)) fail(`unknown suite '${suite}'`);
   if (!['cold', 'hot', 'both', 'ir'].includes(tier)) fail(`unknown tier '${tier}'`);
+  if (!['32', '64', 'compat', 'both'].includes(mode)) fail(`unknown mode '${mode}'`);
+  const modes: UserMode[] = mode === 'both' ? ['32', '64'] : [mode as UserMode];
   const tiers: Tier[] = tier === 'both' ? ['cold', 'hot'] : [tier as Tier];
   const glob = filter
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replace(/\*/g, '.*')
     .replace(/\?/g, '.');
-  return { suite, dir, tiers, filter: new RegExp(`^(${glob})(\\..*)?$`), verbose };
+  return { suite, dir, tiers, filter: new RegExp(`^(${glob})(\\..*)?$`), verbose, causes, modes };
 }
 
 /** Files of a folder that the filter keeps, sorted. */
@@ -75,9 +85,10 @@ function need(path: string): Buffer {
 }
 const load = (...path: string[]): Uint8Array => gunzipSync(need(join(...path)));
 
-async function userRig(tier: Tier): Promise<UserRig> {
-  if (tier === 'ir') return irUserRig();
-  return (await import('./bench-rig.ts')).benchUserRig(tier);
+async function userRig(tier: Tier, mode: UserMode = '32'): Promise<UserRig> {
+  if (tier !== 'ir') return (await import('./bench-rig.ts')).benchUserRig(tier, mode);
+  if (mode !== '32') fail('--tier ir runs 32-bit code only');
+  return irUserRig();
 }
 async function realRig(tier: Tier): Promise<RealRig> {
   if (tier === 'ir') return irRealRig();
@@ -87,26 +98,42 @@ async function realRig(tier: Tier): Promise<RealRig> {
 /** A job per file: its name and how to run it in a tier. */
 type Job = readonly [string, (tier: Tier, report: (text: string) => void) => Promise<FileResult>];
 
-function jobs(o: Options): Job[] {
-  const rigs = new Map<Tier, UserRig | RealRig>();
-  const once = async <R extends UserRig | RealRig>(tier: Tier, make: (t: Tier) => Promise<R>): Promise<R> => {
-    const rig = (rigs.get(tier) as R | undefined) ?? (await make(tier));
-    rigs.set(tier, rig);
+/** Rigs are made once: a tier's tests run one after another on one CPU. */
+function once<K, R>(make: (key: K) => Promise<R>): (key: K) => Promise<R> {
+  const made = new Map<K, Promise<R>>();
+  return (key) => {
+    const rig = made.get(key) ?? make(key);
+    made.set(key, rig);
     return rig;
   };
-  if (o.suite === 'native-vectors') {
-    const all = files(o, 'data', '.nv.gz');
-    const run = all.filter((f) => !f.startsWith('m64-'));
-    if (run.length < all.length)
-      process.stdout.write(
-        `${all.length - run.length} files of 64-bit vectors are not run: long mode is not supported yet\n`,
-      );
-    return run.map((f) => [
-      f.replace('.nv.gz', ''),
-      async (tier, report) => runVectorFile(await once(tier, userRig), load(dataFolder(o, 'data'), f), report),
-    ]);
-  }
+}
+
+function nativeVectorJobs(o: Options, causes: Causes): Job[] {
+  const all = files(o, 'data', '.nv.gz');
+  const wide = all.filter((f) => f.startsWith('m64-'));
+  if (wide.length > 0 && !o.modes.includes('64'))
+    process.stdout.write(`${wide.length} files of 64-bit vectors are not run\n`);
+  return o.modes.flatMap((mode) => {
+    const rig = once((tier: Tier) => userRig(tier, mode));
+    const list = mode === '64' ? wide : all.filter((f) => !wide.includes(f));
+    return list.map((f): Job => {
+      const name = f.replace('.nv.gz', '');
+      return [
+        mode === 'compat' ? `${name} compat` : name,
+        async (tier, report) =>
+          runVectorFile(await rig(tier), load(dataFolder(o, 'data'), f), (failure) => {
+            causes.add(name, failure);
+            report(failureText(failure));
+          }),
+      ];
+    });
+  });
+}
+
+function jobs(o: Options, causes: Causes): Job[] {
+  if (o.suite === 'native-vectors') return nativeVectorJobs(o, causes);
   if (o.suite === '80286') {
+    const rig = once(realRig);
     const list = files(o, 'moo', '.MOO.gz');
     const beside = join(o.dir, 'metadata.json');
     const metadata = JSON.parse(
@@ -116,15 +143,15 @@ function jobs(o: Options): Job[] {
       const name = f.replace('.MOO.gz', '');
       return [
         name,
-        async (tier, report) =>
-          runMooFile(await once(tier, realRig), name, load(dataFolder(o, 'moo'), f), metadata, report),
+        async (tier, report) => runMooFile(await rig(tier), name, load(dataFolder(o, 'moo'), f), metadata, report),
       ];
     });
   }
+  const rig = once((tier: Tier) => userRig(tier));
   return [
     [
       'EE-reference',
-      async (tier, report) => runTest386(await once(tier, userRig), load(o.dir, 'test386-EE-reference.txt.gz'), report),
+      async (tier, report) => runTest386(await rig(tier), load(o.dir, 'test386-EE-reference.txt.gz'), report),
     ],
   ];
 }
@@ -145,7 +172,8 @@ async function main(): Promise<void> {
   let failed = 0;
   let shown = 0;
   const excluded = new Map<string, number>();
-  const list = jobs(o);
+  const causes = new Causes();
+  const list = jobs(o, causes);
   if (list.length === 0) fail(`nothing in ${o.dir} matches`);
   process.stdout.write(`${'file'.padEnd(16)}${o.tiers.map((t) => t.padStart(20)).join('')}\n`);
   for (const [name, run] of list) {
@@ -165,6 +193,7 @@ async function main(): Promise<void> {
     for (const text of failures) process.stdout.write(`${text}\n`);
   }
   for (const [why, n] of excluded) process.stdout.write(`excluded ${n}: ${why}\n`);
+  for (const line of causes.mostFrequent(o.causes)) process.stdout.write(`${line}\n`);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   process.exitCode = failed > 0 ? 1 : 0;
 }

@@ -1,32 +1,36 @@
 /**
- * Reader of the NVEC format (native-vectors/README.md, "File format"): one record at a time, fields as plain numbers.
- * Mode-32 files only.
+ * Reader of the NVEC format (native-vectors/README.md, "File format"), both widths: one record at a time. A 64-bit
+ * register is two words, low first, as in env; mode-32 files have zeros in the high ones.
  */
 export interface FxState {
   fcw: number;
   fsw: number;
   ftw: number;
   mxcsr: number;
-  /** ST(0)..ST(7), 10 bytes each; XMM0-7, 16 bytes each. */
+  /** ST(0)..ST(7), 10 bytes each; XMM0-15, 16 bytes each. */
   st: Uint8Array[];
   xmm: Uint8Array[];
 }
 export interface CpuState {
-  gpr: number[];
+  /** 16 registers (rax rcx rdx rbx rsp rbp rsi rdi r8..r15), then the instruction pointer: two words each. */
+  words: Uint32Array;
   flags: number;
-  ip: number;
 }
+/** Word of the instruction pointer in `CpuState.words`. */
+export const IP = 32;
 export interface MemoryRun {
   readonly address: number;
   readonly data: Uint8Array;
 }
 export interface Vector {
+  readonly mode: 32 | 64;
   readonly index: number;
   readonly code: Uint8Array;
   /** 255: none. */
   readonly exception: number;
   readonly error: number;
-  readonly cr2: number;
+  /** Low and high word. */
+  readonly cr2: readonly [number, number];
   readonly undefinedFlags: number;
   readonly tolerance: number;
   readonly initial: CpuState;
@@ -37,26 +41,44 @@ export interface Vector {
   readonly fx?: { readonly initial: FxState; readonly final: FxState; readonly undefinedFsw: number };
 }
 
-export const DEFAULT_IP = 0x10000800;
+const DEFAULT_IP = 0x10000800;
 const DEFAULT_SP = 0x30000800;
 const HEADER = 64;
+
+/** Registers of the default state: byte 10h + n repeated in register n. */
+function defaults(mode: 32 | 64): Uint32Array {
+  const words = new Uint32Array(34);
+  for (let n = 0; n < (mode === 64 ? 16 : 8); n++)
+    words.fill((0x10 + n) * 0x01010101, 2 * n, 2 * n + (mode === 64 ? 2 : 1));
+  words.set([DEFAULT_SP, 0], 8);
+  words[IP] = DEFAULT_IP;
+  return words;
+}
+const DEFAULT_32 = defaults(32);
+const DEFAULT_64 = defaults(64);
 
 export function* readVectors(file: Uint8Array): Generator<Vector> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (String.fromCharCode(...file.subarray(0, 4)) !== 'NVEC' || file[4] !== 1)
     throw new Error('not an NVEC version 1 file');
-  if (file[6] !== 32) throw new Error('a 64-bit vector file: long mode is not supported');
+  if (file[6] !== 32 && file[6] !== 64) throw new Error(`vectors of ${file[6]}-bit code`);
+  const mode: 32 | 64 = file[6] === 64 ? 64 : 32;
   const count = view.getUint32(8, true);
   let p = HEADER;
   const u8 = (): number => view.getUint8(p++);
   const u16 = (): number => view.getUint16((p += 2) - 2, true);
   const u32 = (): number => view.getUint32((p += 4) - 4, true);
   const bytes = (n: number): Uint8Array => file.slice(p, (p += n));
+  const high = (): number => (mode === 64 ? u32() : 0);
   const registers = (s: CpuState): void => {
     const mask = u32();
-    for (let n = 0; n < 16; n++) if ((mask & (1 << n)) !== 0) s.gpr[n] = u32();
+    const word = (n: number): void => {
+      s.words[n] = u32();
+      s.words[n + 1] = high();
+    };
+    for (let n = 0; n < 16; n++) if ((mask & (1 << n)) !== 0) word(2 * n);
     if ((mask & 0x10000) !== 0) s.flags = u32();
-    if ((mask & 0x20000) !== 0) s.ip = u32();
+    if ((mask & 0x20000) !== 0) word(IP);
   };
   const memory = (): MemoryRun[] =>
     Array.from({ length: u8() }, () => {
@@ -81,19 +103,27 @@ export function* readVectors(file: Uint8Array): Generator<Vector> {
     const code = bytes(u8());
     const undefinedFlags = u32();
     const error = exception === 255 ? 0 : u32();
-    const cr2 = exception === 14 ? u32() : 0;
-    const initial: CpuState = {
-      gpr: Array.from({ length: 16 }, (_, n) => (n < 8 ? (0x10 + n) * 0x01010101 : 0)),
-      flags: 0,
-      ip: DEFAULT_IP,
-    };
-    initial.gpr[4] = DEFAULT_SP;
+    const cr2 = [exception === 14 ? u32() : 0, exception === 14 ? high() : 0] as const;
+    const initial: CpuState = { words: (mode === 64 ? DEFAULT_64 : DEFAULT_32).slice(), flags: 0 };
     registers(initial);
     const before = memory();
-    const final: CpuState = { ...initial, gpr: [...initial.gpr] };
+    const final: CpuState = { words: initial.words.slice(), flags: initial.flags };
     registers(final);
     const after = memory();
-    const common = { index, code, exception, error, cr2, undefinedFlags, tolerance, initial, final, before, after };
+    const common = {
+      mode,
+      index,
+      code,
+      exception,
+      error,
+      cr2,
+      undefinedFlags,
+      tolerance,
+      initial,
+      final,
+      before,
+      after,
+    };
     if (hasFx === 0) yield common;
     else {
       const undefinedFsw = u16();

@@ -11,9 +11,15 @@ export interface UserStop {
   readonly eip: number;
   readonly eflags: number;
   readonly esp: number;
+  /** High halves, of 64-bit code. */
+  readonly eipHigh: number;
+  readonly espHigh: number;
 }
 
-/** Flat 32-bit code at CPL 3 with paging. */
+/** Code that a user rig runs: 32-bit code of a 32-bit system, 64-bit code, 32-bit code under a 64-bit system (compatibility mode). */
+export type UserMode = '32' | '64' | 'compat';
+
+/** Flat code at CPL 3 with paging. */
 export interface UserRig {
   readonly cpu: X86Cpu;
   /** Registers as after `reset`, segments flat; pages keep their contents. */

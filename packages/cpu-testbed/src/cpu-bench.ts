@@ -28,6 +28,9 @@ export interface StopInfo {
   readonly eip: number;
   readonly eflags: number;
   readonly esp: number;
+  /** High halves; 0 outside long mode. */
+  readonly eipHigh: number;
+  readonly espHigh: number;
 }
 
 /** Linear address of the supervisor-only page block that holds tables, handlers and the ring-0 stack. */
@@ -41,7 +44,8 @@ const SYS = {
   STACK_TOP: 0x6000,
   TABLES: 0x10000,
 } as const;
-const HAS_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
+/** Vectors that push an error code. */
+export const HAS_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
 /** Physical page of the first user page that `map` hands out. */
 const USER_PAGES = 0x80000;
 
@@ -183,7 +187,15 @@ export class CpuBench {
     const hasError = HAS_ERROR.has(vector);
     const frame = cpu.reg(ESP) - SYSTEM_BASE + (hasError ? 4 : 0);
     const word = (n: number): number => this.peek32(frame + 4 * n);
-    return { vector, error: hasError ? this.peek32(frame - 4) : -1, eip: word(0), eflags: word(2), esp: word(3) };
+    return {
+      vector,
+      error: hasError ? this.peek32(frame - 4) : -1,
+      eip: word(0),
+      eipHigh: 0,
+      eflags: word(2),
+      esp: word(3),
+      espHigh: 0,
+    };
   }
 
   peek32(address: number): number {
