@@ -381,7 +381,9 @@ export class X86Cpu {
   /** CF PF AF ZF SF OF out of the lazy state. */
   arithFlags(): number {
     const e = this.ei32;
-    return evaluateFlags(e[ENV.CC_OP >> 2], e[ENV.CC_DST >> 2], e[ENV.CC_SRC >> 2], e[ENV.CC_SRC2 >> 2]);
+    const dst = ENV.CC_DST >> 2;
+    const src = ENV.CC_SRC >> 2;
+    return evaluateFlags(e[ENV.CC_OP >> 2], e[dst], e[src], e[ENV.CC_SRC2 >> 2], e[dst + 1], e[src + 1]);
   }
   /** Replace the bits in mask. Arithmetic ones become CC_EFLAGS. A caller that changes TF, RF, VM, AC or IOPL runs updateHflags. */
   setEflags(value: number, mask: number): void {

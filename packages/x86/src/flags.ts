@@ -26,11 +26,12 @@ export const ccOp = (kind: number, size: number): number => 1 + kind * 4 + size;
 /** PF of a result: even number of ones in the low byte. 0x6996 is the parity of each nibble. */
 const parityFlag = (v: number): number => (((0x6996 >>> ((v ^ (v >>> 4)) & 15)) & 1) === 0 ? FLAG_PF : 0);
 
-/** The six flags as EFLAGS bits. Hot path. */
-export function evaluateFlags(op: number, dst: number, src: number, src2: number): number {
+/** The six flags as EFLAGS bits. `dstHigh`, `srcHigh`: high halves, looked at by operations of 64 bits. Hot path. */
+export function evaluateFlags(op: number, dst: number, src: number, src2: number, dstHigh = 0, srcHigh = 0): number {
   if (op === CC_EFLAGS) return src & FLAGS_ARITH;
   const kind = (op - 1) >> 2;
-  const shift = 32 - (8 << Math.min((op - 1) & 3, 2));
+  if (((op - 1) & 3) === 3) return evaluate64(kind, dst, dstHigh, src, srcHigh, src2 & 1);
+  const shift = 32 - (8 << ((op - 1) & 3));
   // x, y: operands moved to the top of 32 bits, so that sign and carry are those of a 32-bit operation
   const x = dst << shift;
   const y = src << shift;
@@ -72,6 +73,51 @@ export function evaluateFlags(op: number, dst: number, src: number, src2: number
       return flags | (y < 0 ? FLAG_CF : 0) | ((x ^ y) < 0 ? FLAG_OF : 0);
     case KIND_SAR:
       return flags | (src & 1) | ((x ^ y) < 0 ? FLAG_OF : 0);
+    case KIND_MUL:
+      return flags | (src !== 0 ? FLAG_CF | FLAG_OF : 0);
+    default:
+      return flags | (src & (FLAG_CF | FLAG_AF | FLAG_OF));
+  }
+}
+
+/** The same for 64 bits, of which only the high halves and the carries between them are new. */
+function evaluate64(kind: number, dst: number, dstHigh: number, src: number, srcHigh: number, carryIn: number): number {
+  const flags = ((dst | dstHigh) === 0 ? FLAG_ZF : 0) | (dstHigh < 0 ? FLAG_SF : 0) | parityFlag(dst & 0xff);
+  switch (kind) {
+    case KIND_ADD:
+    case KIND_ADC:
+    case KIND_SUB:
+    case KIND_SBB: {
+      const c = (kind & 1) !== 0 ? carryIn : 0;
+      // sum = other + src + c: the result of an addition, the first operand of a subtraction
+      const adds = kind < KIND_SUB;
+      const sum = adds ? dst : (dst + src + c) | 0;
+      const low = adds ? (dst - src - c) | 0 : dst;
+      const carry = sum >>> 0 < src >>> 0 || (c !== 0 && (sum ^ src) === 0) ? 1 : 0;
+      const sumHigh = adds ? dstHigh : (dstHigh + srcHigh + carry) | 0;
+      const high = adds ? (dstHigh - srcHigh - carry) | 0 : dstHigh;
+      const carryHigh = sumHigh >>> 0 < srcHigh >>> 0 || (carry !== 0 && (sumHigh ^ srcHigh) === 0);
+      return (
+        flags |
+        (carryHigh ? FLAG_CF : 0) |
+        ((sum ^ src ^ low) & FLAG_AF) |
+        (((sumHigh ^ high) & (sumHigh ^ srcHigh)) < 0 ? FLAG_OF : 0)
+      );
+    }
+    case KIND_LOGIC:
+      return flags;
+    case KIND_INC:
+      return (
+        flags | (src & 1) | ((dst & 15) === 0 ? FLAG_AF : 0) | (dst === 0 && dstHigh === -0x80000000 ? FLAG_OF : 0)
+      );
+    case KIND_DEC:
+      return (
+        flags | (src & 1) | ((dst & 15) === 15 ? FLAG_AF : 0) | (dst === -1 && dstHigh === 0x7fffffff ? FLAG_OF : 0)
+      );
+    case KIND_SHL:
+      return flags | (srcHigh < 0 ? FLAG_CF : 0) | ((dstHigh ^ srcHigh) < 0 ? FLAG_OF : 0);
+    case KIND_SAR:
+      return flags | (src & 1) | ((dstHigh ^ srcHigh) < 0 ? FLAG_OF : 0);
     case KIND_MUL:
       return flags | (src !== 0 ? FLAG_CF | FLAG_OF : 0);
     default:

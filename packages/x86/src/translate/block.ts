@@ -9,6 +9,7 @@
 import type { CodeSource, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 import {
   DECODE_32,
+  DECODE_64,
   DECODE_OK,
   DECODE_TOO_LONG,
   DECODE_TRUNCATED,
@@ -20,7 +21,7 @@ import { decodeFeatures } from '../decode/features.ts';
 import { Insn } from '../decode/insn.ts';
 import { OPCODES } from '../decode/table.ts';
 import type { CpuFeatures } from '../models/features.ts';
-import { HF_CS32, HF_PE, HF_VM } from '../state.ts';
+import { HF_CS32, HF_CS64, HF_PE, HF_VM } from '../state.ts';
 import { HANDLERS } from './handlers.ts';
 import { Translator } from './translator.ts';
 
@@ -48,7 +49,9 @@ export class BlockTranslator {
     const t = this.#translatorFor(b);
     const insn = this.#insn;
     const { code, flags } = req;
-    const mode = ((flags & HF_CS32) !== 0 ? DECODE_32 : 0) | ((flags & (HF_PE | HF_VM)) === HF_PE ? DECODE_VEX : 0);
+    let mode = (flags & HF_CS32) !== 0 ? DECODE_32 : 0;
+    if ((flags & HF_CS64) !== 0) mode = DECODE_64;
+    if ((flags & (HF_PE | HF_VM)) === HF_PE) mode |= DECODE_VEX;
     t.begin(flags, req.csBase, req.hot, this.#features, req.entryCcOp);
     t.volatileCode = req.volatileCode && code.available >= MAX_INSN_LENGTH;
     t.volatileOffsets.length = 0;
@@ -100,7 +103,7 @@ export class BlockTranslator {
       // code that ran to the end of the page goes on in another block
       if (p >= end) break;
     }
-    if (!ended) t.jmp(eip);
+    if (!ended) t.goOn();
     out.bytes = p - start;
     out.insns = insns;
     out.exitFlags = t.flagsKnown ? t.flags : -1;

@@ -3,6 +3,7 @@
  */
 import type { Value } from '@emkit/ir';
 import { EDX } from '../state.ts';
+import { highProduct } from './wide-arithmetic.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 
 /** The instruction proper, after the checks of VEX.128. */
@@ -12,87 +13,125 @@ const vex =
     i.vexL === 0 ? handler(t, i) : t.undefined();
 
 const andn = vex((t) => {
+  const size = t.size(0);
   const { b } = t;
   const r = b.and(b.not(t.read(1)), t.read(2));
   t.write(0, r);
-  t.setLogic(2, r);
+  t.setLogic(size, r);
 });
 const blsr = vex((t) => {
   const { b } = t;
+  const size = t.size(0);
   const x = t.read(1);
-  const r = b.and(x, b.sub(x, b.i32(1)));
+  const r = b.and(x, b.sub(x, t.int(size, 1)));
   t.write(0, r);
-  t.setGiven(2, r, b.eqz(x), b.i32(0));
+  t.setGiven(size, r, b.eqz(x), b.i32(0));
 });
 const blsmsk = vex((t) => {
   const { b } = t;
+  const size = t.size(0);
   const x = t.read(1);
-  const r = b.xor(x, b.sub(x, b.i32(1)));
+  const r = b.xor(x, b.sub(x, t.int(size, 1)));
   t.write(0, r);
-  t.setGiven(2, r, b.eqz(x), b.i32(0));
+  t.setGiven(size, r, b.eqz(x), b.i32(0));
 });
 const blsi = vex((t) => {
   const { b } = t;
+  const size = t.size(0);
   const x = t.read(1);
   const r = b.and(x, b.neg(x));
   t.write(0, r);
-  t.setGiven(2, r, b.ne(x, b.i32(0)), b.i32(0));
+  t.setGiven(size, r, b.ne(x, t.int(size, 0)), b.i32(0));
 });
-/** x with the bits from n up cleared; n >= 32 leaves it. */
-function lowBits(t: Translator, x: Value, n: Value): Value {
+/** x with the bits from n (i32, below 256) up cleared; n of the width or more leaves it. */
+function lowBits(t: Translator, size: number, x: Value, n: Value): Value {
   const { b } = t;
-  const mask = b.sub(b.shl(b.i32(1), n), b.i32(1));
-  return b.select(b.ltU(b.i32(31), n), x, b.and(x, mask));
+  const mask = b.sub(b.shl(t.int(size, 1), t.sized(size, n)), t.int(size, 1));
+  return b.select(beyond(t, size, n), x, b.and(x, mask));
 }
+/** A bit number (i32) is not within the operand. */
+const beyond = (t: Translator, size: number, n: Value): Value => t.b.ltU(t.b.i32((8 << size) - 1), n);
 const bzhi = vex((t) => {
   const { b } = t;
-  const n = b.and(t.read(2), b.i32(0xff));
-  const r = lowBits(t, t.read(1), n);
+  const size = t.size(0);
+  const n = b.and(t.low(t.read(2)), b.i32(0xff));
+  const r = lowBits(t, size, t.read(1), n);
   t.write(0, r);
-  t.setGiven(2, r, b.ltU(b.i32(31), n), b.i32(0));
+  t.setGiven(size, r, beyond(t, size, n), b.i32(0));
 });
 const bextr = vex((t) => {
   const { b } = t;
+  const size = t.size(0);
   const x = t.read(1);
-  const control = t.read(2);
+  const control = t.low(t.read(2));
   const start = b.and(control, b.i32(0xff));
   const length = b.and(b.shr(control, b.i32(8)), b.i32(0xff));
-  const shifted = b.select(b.ltU(b.i32(31), start), b.i32(0), b.shr(x, start));
-  const r = lowBits(t, shifted, length);
+  const shifted = b.select(beyond(t, size, start), t.int(size, 0), b.shr(x, t.sized(size, start)));
+  const r = lowBits(t, size, shifted, length);
   t.write(0, r);
-  t.setLogic(2, r);
+  t.setLogic(size, r);
 });
-const deposit = (name: string): Handler =>
-  vex((t) => {
-    const mask = t.read(2);
-    t.write(0, t.callPure(name, t.read(1), mask));
-  });
+/** 64 bits in two steps: the ones of the mask's low half take or give the low bits of the other value. */
+const pdep = vex((t) => {
+  const { b } = t;
+  const mask = t.read(2);
+  const x = t.read(1);
+  if (t.size(0) < 3) {
+    t.write(0, t.callPure('pdep', x, mask));
+    return;
+  }
+  const low = t.callPure('pdep', t.low(x), t.low(mask));
+  const rest = t.low(b.shr(x, t.extend(b.popcnt(t.low(mask)))));
+  t.write(0, t.pair(low, t.callPure('pdep', rest, t.high(mask))));
+});
+const pext = vex((t) => {
+  const { b } = t;
+  const mask = t.read(2);
+  const x = t.read(1);
+  if (t.size(0) < 3) {
+    t.write(0, t.callPure('pext', x, mask));
+    return;
+  }
+  const low = t.callPure('pext', t.low(x), t.low(mask));
+  const high = t.callPure('pext', t.high(x), t.high(mask));
+  t.write(0, b.or(t.extend(low), b.shl(t.extend(high), t.extend(b.popcnt(t.low(mask))))));
+});
 const mulx = vex((t, i) => {
   const { b } = t;
-  const product = b.mul(b.extU(b.get(EDX)), b.extU(t.read(2)));
-  const high = b.wrap(b.shr(product, b.i64(32)));
+  const size = t.size(0);
+  const x = t.reg(EDX, size);
+  const y = t.read(2);
+  const product = size === 3 ? b.mul(x, y) : b.mul(t.extend(x), t.extend(y));
+  const high = size === 3 ? highProduct(t, x, y) : t.high(product);
   // low first: when both destinations are one register it gets the high half
-  t.write(1, b.wrap(product));
-  t.setReg(i.reg, 2, high);
+  t.write(1, t.sized(size, product));
+  t.setReg(i.reg, size, high);
 });
 const shlx = vex((t) => t.write(0, t.b.shl(t.read(1), t.read(2))));
 const sarx = vex((t) => t.write(0, t.b.sar(t.read(1), t.read(2))));
 const shrx = vex((t) => t.write(0, t.b.shr(t.read(1), t.read(2))));
-const rorx = vex((t) => t.write(0, t.b.rotr(t.read(1), t.read(2))));
+const rorx = vex((t) => t.write(0, t.b.rotr(t.read(1), t.sized(t.size(0), t.read(2)))));
 
 /** Sum with a carry in; returns the carry out. */
 function addCarry(t: Translator, carryIn: Value): Value {
   const { b } = t;
   const x = t.read(0);
   const y = t.read(1);
-  const r = b.add(b.add(x, y), carryIn);
+  const r = b.add(b.add(x, y), t.sized(t.size(0), carryIn));
   t.write(0, r);
   return b.or(b.ltU(r, y), b.and(carryIn, b.eq(r, y)));
 }
 const adcx: Handler = (t) => t.setCarryOverflow(addCarry(t, t.carry()), -1);
 const adox: Handler = (t) => t.setCarryOverflow(-1, addCarry(t, t.overflow()));
 
-const crc32: Handler = (t) => t.write(0, t.callPure('crc32', t.read(0), t.read(1), t.b.i32(8 << t.size(1))));
+/** The result has 32 bits whatever the operands have. */
+const crc32: Handler = (t, i) => {
+  const bits = t.b.i32(t.size(1) === 3 ? 32 : 8 << t.size(1));
+  const x = t.read(1);
+  let crc = t.callPure('crc32', t.reg(i.reg, 2), t.low(x), bits);
+  if (t.size(1) === 3) crc = t.callPure('crc32', crc, t.high(x), bits);
+  t.setReg(i.reg, 2, crc);
+};
 
 export const BMI_HANDLERS: HandlerTable = {
   andn,
@@ -101,8 +140,8 @@ export const BMI_HANDLERS: HandlerTable = {
   blsi,
   bzhi,
   bextr,
-  pdep: deposit('pdep'),
-  pext: deposit('pext'),
+  pdep,
+  pext,
   mulx,
   shlx,
   sarx,

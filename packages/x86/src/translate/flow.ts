@@ -1,36 +1,32 @@
 /**
  * Jumps, calls, returns, loops, interrupts. Near targets are offsets in CS, cut to 16 bits by a 16-bit operand size, and
- * checked against the CS limit where that is not 4 GiB. Far transfers and interrupts are finished by helpers.
+ * checked against the CS limit where that is not 4 GiB; in 64-bit code they are canonical addresses. Far transfers and interrupts are finished by helpers.
  * SDM Vol. 2A "CALL", "INT n", "Jcc", "JMP", "LOOP"; Vol. 2B "RET".
  */
 import { JUMP_CALL, JUMP_PLAIN, JUMP_RET } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
-import { ECX, EXC, HF_SEGCHECK } from '../state.ts';
+import { ECX, ENV, EXC } from '../state.ts';
 import { ACCESS_READ } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 
-function relative(t: Translator, i: Insn): number {
-  const target = (t.next + i.imm) | 0;
-  return i.size === 1 ? target & 0xffff : target;
-}
 function branch(t: Translator, i: Insn, cond: Value): void {
-  const target = relative(t, i);
-  if ((t.flags & HF_SEGCHECK) !== 0) t.checkTarget(t.b.i32(target), cond);
-  t.br(cond, target, t.next);
+  const target = t.branchTarget(i.imm);
+  t.checkBranch(target, cond);
+  t.br(cond, target);
 }
 
 const jmp: Handler = (t, i) => {
-  const target = relative(t, i);
-  t.checkTarget(t.b.i32(target));
+  const target = t.branchTarget(i.imm);
+  t.checkBranch(target);
   t.jmp(target);
 };
 const jcc: Handler = (t, i) => branch(t, i, t.condition(i.row.arg));
 
 const call: Handler = (t, i) => {
-  const target = relative(t, i);
-  t.checkTarget(t.b.i32(target));
-  t.push(i.size, t.b.i32(t.next));
+  const target = t.branchTarget(i.imm);
+  t.checkBranch(target);
+  t.push(i.size, t.returnAddress());
   t.callReturn = t.next;
   t.jmp(target);
 };
@@ -42,7 +38,7 @@ const jmpInd: Handler = (t) => {
 const callInd: Handler = (t, i) => {
   const target = t.read(0);
   t.checkTarget(target);
-  t.push(i.size, t.b.i32(t.next));
+  t.push(i.size, t.returnAddress());
   t.callReturn = t.next;
   t.jmpInd(target, JUMP_CALL);
 };
@@ -53,16 +49,16 @@ const ret: Handler = (t, i) => {
   t.jmpInd(target, JUMP_RET);
 };
 
-/** ECX or CX after the decrement; the caller sets it once everything that may fault is done. */
+/** The count after the decrement; it is set once everything that may fault is done. */
 const loop: Handler = (t, i) => {
   const { b } = t;
-  const count = t.cut(b.sub(t.reg(ECX, i.asize), b.i32(1)), 8 << i.asize);
-  let cond = b.ne(count, b.i32(0));
+  const count = t.cut(t.plus(t.reg(ECX, i.asize), -1), 8 << i.asize);
+  let cond = b.ne(count, t.int(i.asize, 0));
   if (i.row.arg < 2) cond = b.and(cond, t.condition(i.row.arg === 0 ? 5 : 4));
-  const target = relative(t, i);
-  if ((t.flags & HF_SEGCHECK) !== 0) t.checkTarget(b.i32(target), cond);
+  const target = t.branchTarget(i.imm);
+  t.checkBranch(target, cond);
   t.setReg(ECX, i.asize, count);
-  t.br(cond, target, t.next);
+  t.br(cond, target);
 };
 const jcxz: Handler = (t, i) => branch(t, i, t.b.eqz(t.reg(ECX, i.asize)));
 
@@ -86,7 +82,9 @@ const farMemory =
     const address = t.memory(n + 2, ACCESS_READ);
     const offset = t.load(i.size, address);
     const selector = t.load(1, t.memoryAt(n));
-    t.finishWith(helper, [selector, offset, b.i32(n), b.i32(t.next)]);
+    // the high half of an offset of 8 bytes goes by SCRATCH
+    if (i.size === 3) t.envStore(ENV.SCRATCH, t.high(offset));
+    t.finishWith(helper, [selector, t.low(offset), b.i32(n), b.i32(t.next)]);
   };
 const retFar: Handler = (t, i) =>
   t.finishWith('far_ret', [t.b.i32(1 << i.size), t.b.i32(i.row.imm1 === 0 ? 0 : i.imm)]);

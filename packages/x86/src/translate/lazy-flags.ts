@@ -5,7 +5,9 @@
  * and the region passes drop them). While CC_OP is known, a condition becomes a compare of the operation's own
  * operands. When it is not (block entry, after a shift by a variable count) the same is computed from CC_OP itself, as
  * pure ops that vanish when dead; nothing here ever leaves the block.
+ * In 64-bit code the CC globals are i64; what an operation of at most 32 bits puts there is zero-extended, and read as i32.
  */
+import { I64 } from '@emkit/ir';
 import type { IrBuilder, Value } from '@emkit/ir';
 import {
   CC_EFLAGS,
@@ -23,7 +25,7 @@ import {
   ccOp,
 } from '../flags.ts';
 import { FLAGS_ARITH, FLAG_AF, FLAG_CF, FLAG_OF, FLAG_ZF, G } from '../state.ts';
-import { alignedDst, dynamicAdjust, dynamicCarry, dynamicOverflow, isEflags } from './dynamic-flags.ts';
+import { alignedDst, dynamicAdjust, dynamicCarry, dynamicOverflow, dynamicSign, isEflags } from './dynamic-flags.ts';
 import { Narrow } from './narrow.ts';
 
 /** Condition codes, bits 1-3 of the opcode's low nibble (bit 0 negates). SDM Vol. 1 Appendix B. */
@@ -60,12 +62,18 @@ export class LazyFlags extends Narrow {
     this.beginFlags(UNKNOWN);
   }
 
+  /** A value in the type of the CC globals. */
+  #global(v: Value): Value {
+    const { b } = this;
+    return b.globals[G.CC_DST]!.type === I64 && b.typeOf(v) !== I64 ? this.extend(v) : v;
+  }
+
   // --- setting ----------------------------------------------------------------------------------------------------
   #set(op: number, dst: Value, src: Value): void {
     const { b } = this;
     b.set(G.CC_OP, b.i32(op));
-    if (dst >= 0) b.set(G.CC_DST, dst);
-    if (src >= 0) b.set(G.CC_SRC, src);
+    if (dst >= 0) b.set(G.CC_DST, this.#global(dst));
+    if (src >= 0) b.set(G.CC_SRC, this.#global(src));
     this.ccOp = op;
     this.#left = -1;
     this.#carry = -1;
@@ -75,7 +83,7 @@ export class LazyFlags extends Narrow {
   }
   setAdc(size: number, result: Value, right: Value, carryIn: Value): void {
     this.#set(ccOp(KIND_ADC, size), result, right);
-    this.b.set(G.CC_SRC2, carryIn);
+    this.b.set(G.CC_SRC2, this.#global(carryIn));
   }
   /** left and right zero-extended. */
   setSub(size: number, result: Value, left: Value, right: Value): void {
@@ -140,8 +148,8 @@ export class LazyFlags extends Narrow {
     }
     const known = this.ccOp;
     b.set(G.CC_OP, b.select(countIsZero, b.get(G.CC_OP), b.i32(op)));
-    b.set(G.CC_DST, b.select(countIsZero, b.get(G.CC_DST), dst));
-    b.set(G.CC_SRC, b.select(countIsZero, b.get(G.CC_SRC), src));
+    b.set(G.CC_DST, b.select(countIsZero, b.get(G.CC_DST), this.#global(dst)));
+    b.set(G.CC_SRC, b.select(countIsZero, b.get(G.CC_SRC), this.#global(src)));
     this.beginFlags(known === op ? op : UNKNOWN);
   }
   /** Change CF and OF (0/1 values; -1: keep), leave the rest. */
@@ -168,17 +176,20 @@ export class LazyFlags extends Narrow {
   get #size(): number {
     return (this.ccOp - 1) & 3;
   }
+  /** Contents of a CC global in the type of the known operation; i32 while it is EFLAGS. */
+  #operand(global: number): Value {
+    const v = this.b.get(global);
+    return this.ccOp > CC_EFLAGS && this.#size === 3 ? v : this.low(v);
+  }
   #dst(): Value {
-    return this.b.get(G.CC_DST);
+    return this.#operand(G.CC_DST);
   }
   #src(): Value {
-    return this.b.get(G.CC_SRC);
+    return this.#operand(G.CC_SRC);
   }
-  /** Bit n of v as 0/1. */
-  #bit(v: Value, n: number): Value {
-    const { b } = this;
-    if (n === 31) return b.shr(v, b.i32(31));
-    return b.and(n === 0 ? v : b.shr(v, b.i32(n)), b.i32(1));
+  /** Carry in of a known ADC or SBB, in its type. */
+  #carryIn(): Value {
+    return this.#operand(G.CC_SRC2);
   }
   /** First operand of a known addition or subtraction, with garbage above its width. */
   #first(): Value {
@@ -188,8 +199,8 @@ export class LazyFlags extends Narrow {
     const dst = this.#dst();
     const src = this.#src();
     const base = kind === KIND_ADD || kind === KIND_ADC ? b.sub(dst, src) : b.add(dst, src);
-    if (kind === KIND_ADC) return b.sub(base, b.get(G.CC_SRC2));
-    return kind === KIND_SBB ? b.add(base, b.get(G.CC_SRC2)) : base;
+    if (kind === KIND_ADC) return b.sub(base, this.#carryIn());
+    return kind === KIND_SBB ? b.add(base, this.#carryIn()) : base;
   }
 
   carry(): Value {
@@ -198,9 +209,9 @@ export class LazyFlags extends Narrow {
   }
   #computeCarry(): Value {
     const { b } = this;
-    if (this.ccOp < 0) return dynamicCarry(b);
+    if (this.ccOp < 0) return dynamicCarry(this);
     const src = this.#src();
-    if (this.ccOp === CC_EFLAGS) return this.#bit(src, 0);
+    if (this.ccOp === CC_EFLAGS) return this.bit(src, 0);
     const bits = 8 << this.#size;
     switch (this.#kind) {
       case KIND_ADD:
@@ -208,98 +219,104 @@ export class LazyFlags extends Narrow {
       case KIND_ADC: {
         const d = this.cut(this.#dst(), bits);
         const s = this.cut(src, bits);
-        return b.or(b.ltU(d, s), b.and(b.get(G.CC_SRC2), b.eq(d, s)));
+        return b.or(b.ltU(d, s), b.and(this.low(this.#carryIn()), b.eq(d, s)));
       }
       case KIND_SUB:
         return b.ltU(this.cut(this.#first(), bits), this.#left >= 0 ? this.#right : this.cut(src, bits));
       case KIND_SBB: {
         const a = this.cut(this.#first(), bits);
         const s = this.cut(src, bits);
-        return b.or(b.ltU(a, s), b.and(b.get(G.CC_SRC2), b.eq(a, s)));
+        return b.or(b.ltU(a, s), b.and(this.low(this.#carryIn()), b.eq(a, s)));
       }
       case KIND_LOGIC:
         return b.i32(0);
       case KIND_SHL:
-        return this.#bit(src, bits - 1);
+        return this.bit(src, bits - 1);
       default:
-        return this.#bit(src, 0);
+        return this.bit(src, 0);
     }
   }
   zero(): Value {
     const { b } = this;
-    if (this.ccOp < 0) return b.select(isEflags(b), this.#bit(this.#src(), 6), b.eqz(alignedDst(b)));
-    if (this.ccOp === CC_EFLAGS) return this.#bit(this.#src(), 6);
+    if (this.ccOp < 0) return b.select(isEflags(b), this.bit(this.#src(), 6), b.eqz(alignedDst(this)));
+    if (this.ccOp === CC_EFLAGS) return this.bit(this.#src(), 6);
     return this.#left >= 0 ? b.eq(this.#left, this.#right) : b.eqz(this.cut(this.#dst(), 8 << this.#size));
   }
   sign(): Value {
     const { b } = this;
-    if (this.ccOp < 0) return b.select(isEflags(b), this.#bit(this.#src(), 7), this.#bit(alignedDst(b), 31));
-    if (this.ccOp === CC_EFLAGS) return this.#bit(this.#src(), 7);
-    return this.#bit(this.#dst(), (8 << this.#size) - 1);
+    if (this.ccOp < 0) return b.select(isEflags(b), this.bit(this.#src(), 7), dynamicSign(this));
+    if (this.ccOp === CC_EFLAGS) return this.bit(this.#src(), 7);
+    return this.bit(this.#dst(), (8 << this.#size) - 1);
   }
   parity(): Value {
     const { b } = this;
-    if (this.ccOp === CC_EFLAGS) return this.#bit(this.#src(), 2);
-    const even = b.eqz(b.and(b.popcnt(b.and(this.#dst(), b.i32(0xff))), b.i32(1)));
-    return this.ccOp < 0 ? b.select(isEflags(b), this.#bit(this.#src(), 2), even) : even;
+    if (this.ccOp === CC_EFLAGS) return this.bit(this.#src(), 2);
+    const even = b.eqz(b.and(b.popcnt(b.and(this.low(this.#dst()), b.i32(0xff))), b.i32(1)));
+    return this.ccOp < 0 ? b.select(isEflags(b), this.bit(this.#src(), 2), even) : even;
   }
   overflow(): Value {
     const { b } = this;
-    if (this.ccOp < 0) return dynamicOverflow(b);
+    if (this.ccOp < 0) return dynamicOverflow(this);
     const src = this.#src();
-    if (this.ccOp === CC_EFLAGS) return this.#bit(src, 11);
+    if (this.ccOp === CC_EFLAGS) return this.bit(src, 11);
     const top = (8 << this.#size) - 1;
     const dst = this.#dst();
     switch (this.#kind) {
       case KIND_ADD:
       case KIND_ADC:
-        return this.#bit(b.and(b.xor(dst, this.#first()), b.xor(dst, src)), top);
+        return this.bit(b.and(b.xor(dst, this.#first()), b.xor(dst, src)), top);
       case KIND_SUB:
       case KIND_SBB: {
         const a = this.#first();
-        return this.#bit(b.and(b.xor(a, src), b.xor(a, dst)), top);
+        return this.bit(b.and(b.xor(a, src), b.xor(a, dst)), top);
       }
       case KIND_INC:
-        return b.eq(this.cut(dst, top + 1), b.i32(top === 31 ? -0x80000000 : 1 << top));
+        return b.eq(this.cut(dst, top + 1), this.#extreme(top, 0));
       case KIND_DEC:
-        return b.eq(this.cut(dst, top + 1), b.i32(top === 31 ? 0x7fffffff : (1 << top) - 1));
+        return b.eq(this.cut(dst, top + 1), this.#extreme(top, 1));
       case KIND_LOGIC:
         return b.i32(0);
       case KIND_SHL:
       case KIND_SAR:
-        return this.#bit(b.xor(dst, src), top);
+        return this.bit(b.xor(dst, src), top);
       case KIND_MUL:
-        return this.#bit(src, 0);
+        return this.bit(src, 0);
       default:
-        return this.#bit(src, 11);
+        return this.bit(src, 11);
     }
+  }
+  /** 2^top - less, in the type of an operation whose top bit that is. */
+  #extreme(top: number, less: number): Value {
+    const { b } = this;
+    if (top === 63) return b.i64Parts(-less, less === 0 ? -0x80000000 : 0x7fffffff);
+    return b.i32(2 ** top - less);
   }
   /** AF in its EFLAGS position. */
   #adjust(): Value {
     const { b } = this;
     const mask = b.i32(FLAG_AF);
-    if (this.ccOp < 0) return dynamicAdjust(b);
+    if (this.ccOp < 0) return dynamicAdjust(this);
     if (this.ccOp === CC_EFLAGS) return b.and(this.#src(), mask);
-    const dst = this.#dst();
+    const dst = this.low(this.#dst());
     switch (this.#kind) {
       case KIND_ADD:
       case KIND_ADC:
       case KIND_SUB:
       case KIND_SBB:
-        return b.and(b.xor(b.xor(dst, this.#src()), this.#first()), mask);
+        return b.and(b.xor(b.xor(dst, this.low(this.#src())), this.low(this.#first())), mask);
       case KIND_INC:
         return b.shl(b.eqz(b.and(dst, b.i32(15))), b.i32(4));
       case KIND_DEC:
         return b.shl(b.eq(b.and(dst, b.i32(15)), b.i32(15)), b.i32(4));
       case KIND_GIVEN:
-        return b.and(this.#src(), mask);
+        return b.and(this.low(this.#src()), mask);
       default:
         return b.i32(0);
     }
   }
   /** AF as 0/1. */
   adjust(): Value {
-    return this.#bit(this.#adjust(), 4);
+    return this.bit(this.#adjust(), 4);
   }
 
   /** The six flags at their EFLAGS positions. */
@@ -334,15 +351,15 @@ export class LazyFlags extends Narrow {
       }
       if (code === COND_E || (kind === KIND_LOGIC && code === COND_BE)) {
         const v = this.cut(this.#dst(), bits);
-        return not ? b.ne(v, b.i32(0)) : b.eqz(v);
+        return not ? b.ne(v, this.int(size, 0)) : b.eqz(v);
       }
       if (code === COND_S || (kind === KIND_LOGIC && code === COND_L)) {
         const v = this.signed(this.#dst(), size);
-        return not ? b.geS(v, b.i32(0)) : b.ltS(v, b.i32(0));
+        return not ? b.geS(v, this.int(size, 0)) : b.ltS(v, this.int(size, 0));
       }
       if (kind === KIND_LOGIC && code > COND_L) {
         const v = this.signed(this.#dst(), size);
-        return not ? b.gtS(v, b.i32(0)) : b.leS(v, b.i32(0));
+        return not ? b.gtS(v, this.int(size, 0)) : b.leS(v, this.int(size, 0));
       }
     }
     const v = this.#flagCondition(code);

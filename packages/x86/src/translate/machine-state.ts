@@ -2,8 +2,12 @@
  * CPU state as the translator sees it: general registers and their parts, segments, effective and linear addresses with
  * the checks of segmentation, memory, the stack, and env slots that are no globals. All values are SSA snapshots.
  * Nothing here ends a block.
+ *
+ * 64-bit code (`is64`): registers are i64 globals, 32-bit writes clear the upper half, addresses are i64, of the segments
+ * only FS and GS have a base, and nothing is checked but alignment; what is not canonical is found by the access. SDM Vol. 1
+ * §3.4.1.1, §3.3.7.1, Vol. 3A §5.3.1. 16- and 32-bit code under HF_LMA computes as ever, and extends the linear address.
  */
-import { V128, opId } from '@emkit/ir';
+import { I64, V128, opId } from '@emkit/ir';
 import type { LoadKind, StoreKind, Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
@@ -15,7 +19,9 @@ import {
   G,
   HF_ADDSEG,
   HF_ALIGN,
+  HF_CS64,
   HF_FGCHECK,
+  HF_LMA,
   HF_PE,
   HF_SEGCHECK,
   HF_SS32,
@@ -25,7 +31,9 @@ import {
   SEG_LIMIT,
   SEG_STRIDE,
   SS,
+  gprGlobal,
 } from '../state.ts';
+import { IMM_MOFFS } from '../decode/row.ts';
 import { LazyFlags } from './lazy-flags.ts';
 
 export const ACCESS_READ = 0;
@@ -36,7 +44,10 @@ export const ACCESS_RMW = 2;
 const LOADS: readonly LoadKind[] = ['ld8u', 'ld16u', 'ld32', 'ld64', 'ld128'];
 const STORES: readonly StoreKind[] = ['st8', 'st16', 'st32', 'st64', 'st128'];
 const MEM_RMW_FLAG = 1;
+/** 64-bit code: an address that is not canonical is #SS here, elsewhere #GP. */
+const MEM_STACK_FLAG = 4;
 const ENVLD_I32 = opId('envld_i32');
+const ENVLD_I64 = opId('envld_i64');
 const ENVST_I32 = opId('envst_i32');
 const ENVST_I64 = opId('envst_i64');
 const ENVST_V128 = opId('envst_v128');
@@ -50,18 +61,29 @@ export class MachineState extends LazyFlags {
   insn!: Insn;
   /** Block flags known to hold at this point. */
   flags = 0;
+  /** Base of CS; in 64-bit code the high half of RIP. */
   csBase = 0;
+  /** 64-bit code. */
+  is64 = false;
+  /** EIP of this instruction and of the one after it; in 64-bit code low halves, and the high half of the latter. */
+  eip = 0;
+  next = 0;
+  nextHigh = 0;
+  /** Linear addresses are i64 values: 64-bit code and compatibility mode. */
+  wide = false;
   #eaValue = -1;
   #linear = -1;
   /** Last partial write of each register: the whole it made, the part, its width (forwarding of partial registers). */
-  readonly #partOf = new Int32Array(8);
-  readonly #part = new Int32Array(8);
-  readonly #partBits = new Int32Array(8);
+  readonly #partOf = new Int32Array(16);
+  readonly #part = new Int32Array(16);
+  readonly #partBits = new Int32Array(16);
   readonly #segBase = new Int32Array(6);
 
   beginState(flags: number, csBase: number, ccOp: number): void {
     this.flags = flags;
-    this.csBase = csBase;
+    this.csBase = csBase | 0;
+    this.is64 = (flags & HF_CS64) !== 0;
+    this.wide = (flags & (HF_CS64 | HF_LMA)) !== 0;
     this.#partOf.fill(NO_PART);
     this.#segBase.fill(-1);
     this.beginFlags(ccOp);
@@ -80,42 +102,58 @@ export class MachineState extends LazyFlags {
   get protectedMode(): boolean {
     return (this.flags & (HF_PE | HF_VM)) === HF_PE;
   }
+  /** Limits and types of CS, DS, ES, SS are to be checked. */
+  get checksSegments(): boolean {
+    return (this.flags & (HF_SEGCHECK | HF_CS64)) === HF_SEGCHECK;
+  }
 
   // --- general registers ------------------------------------------------------------------------------------------
+  /** Register number r as an operand of `size` log2 bytes: for bytes 4-7 are AH CH DH BH, with a REX prefix SPL BPL SIL DIL. */
   reg(r: number, size: number): Value {
     const { b } = this;
-    if (size === 2) return b.get(r);
-    if (size === 0 && r >= 4) {
-      const whole = b.get(r & 3);
-      if (this.#partOf[r] === whole) return this.#part[r]!;
-      return this.cut(b.shr(whole, b.i32(8)), 8);
-    }
-    const whole = b.get(r);
+    if (size === 0 && r >= 4 && this.insn.rex === 0) return this.highByte(r & 3);
+    const whole = b.get(gprGlobal(r));
+    if (size === 3) return whole;
+    if (size === 2) return this.low(whole);
     const bits = 8 << size;
-    // high-byte slots share the table: parts of 0-3 are low parts, of 4-7 low 16 bits or a high byte
     if (this.#partOf[r] === whole && this.#partBits[r]! >= bits) return this.cut(this.#part[r]!, bits);
-    return this.cut(whole, bits);
+    return this.cut(this.low(whole), bits);
   }
   setReg(r: number, size: number, v: Value): void {
     const { b } = this;
-    if (size === 2) {
-      b.set(r, v);
+    if (size === 0 && r >= 4 && this.insn.rex === 0) {
+      this.setHighByte(r & 3, v);
       return;
     }
-    if (size === 0 && r >= 4) {
-      const part = this.cut(v, 8);
-      const whole = b.or(b.and(b.get(r & 3), b.i32(~0xff00)), b.shl(part, b.i32(8)));
-      b.set(r & 3, whole);
+    const g = gprGlobal(r);
+    if (size === 3) {
+      b.set(g, v);
+      return;
+    }
+    if (size === 2) {
+      b.set(g, this.is64 ? this.extend(v) : v);
       return;
     }
     const bits = 8 << size;
     const part = this.cut(v, bits);
-    const old = b.get(r);
-    const whole = b.or(b.and(old, b.i32(size === 0 ? ~0xff : ~0xffff)), part);
-    b.set(r, whole);
+    const whole = this.#merge(b.get(g), size === 0 ? ~0xff : ~0xffff, part);
+    b.set(g, whole);
     this.#partOf[r] = whole;
     this.#part[r] = part;
     this.#partBits[r] = bits;
+  }
+  /** AH, CH, DH or BH, by the number of the register it is part of. */
+  highByte(r: number): Value {
+    return this.cut(this.b.shr(this.low(this.b.get(r)), this.b.i32(8)), 8);
+  }
+  setHighByte(r: number, v: Value): void {
+    const { b } = this;
+    b.set(r, this.#merge(b.get(r), ~0xff00, b.shl(this.cut(v, 8), b.i32(8))));
+  }
+  #merge(old: Value, keep: number, part: Value): Value {
+    const { b } = this;
+    const v = this.is64 ? this.extend(part) : part;
+    return b.or(b.and(old, b.int(b.typeOf(old), keep)), v);
   }
 
   xmm(n: number): Value {
@@ -126,25 +164,50 @@ export class MachineState extends LazyFlags {
   }
 
   // --- addresses --------------------------------------------------------------------------------------------------
-  /** Effective address of the memory operand: offset in its segment, cut to the address size. */
+  /** Effective address of the memory operand: offset in its segment, cut to the address size. i64 in 64-bit code. */
   ea(): Value {
     if (this.#eaValue >= 0) return this.#eaValue;
     const { b, insn } = this;
     let v = -1;
-    if (insn.base >= 0) v = b.get(insn.base);
-    if (insn.index >= 0) {
-      const x = insn.scale === 0 ? b.get(insn.index) : b.shl(b.get(insn.index), b.i32(insn.scale));
-      v = v < 0 ? x : b.add(v, x);
+    if (insn.asize === 3) v = this.#ea64(insn);
+    else {
+      if (insn.base >= 0) v = this.reg(insn.base, 2);
+      if (insn.index >= 0) {
+        const x = this.reg(insn.index, 2);
+        const scaled = insn.scale === 0 ? x : b.shl(x, b.i32(insn.scale));
+        v = v < 0 ? scaled : b.add(v, scaled);
+      }
+      if (insn.ripRelative) v = b.i32(this.next + insn.disp);
+      else if (v < 0) v = b.i32(insn.disp);
+      else if (insn.disp !== 0) v = b.add(v, b.i32(insn.disp));
+      if (insn.asize === 1) v = this.cut(v, 16);
+      else if (this.is64) v = this.extend(v);
     }
-    if (v < 0) v = b.i32(insn.disp);
-    else if (insn.disp !== 0) v = b.add(v, b.i32(insn.disp));
-    if (insn.asize === 1) v = this.cut(v, 16);
     this.#eaValue = v;
     return v;
   }
+  #ea64(insn: Insn): Value {
+    const { b } = this;
+    if (insn.ripRelative) return b.i64(this.ripAfter(insn.disp));
+    let v = -1;
+    if (insn.base >= 0) v = b.get(gprGlobal(insn.base));
+    if (insn.index >= 0) {
+      const x = b.get(gprGlobal(insn.index));
+      const scaled = insn.scale === 0 ? x : b.shl(x, b.i64(insn.scale));
+      v = v < 0 ? scaled : b.add(v, scaled);
+    }
+    if (v >= 0) return this.plus(v, insn.disp);
+    return insn.row.imm1 === IMM_MOFFS ? b.i64Parts(insn.disp, insn.immHigh) : b.i64(insn.disp);
+  }
+  /** 64-bit code: RIP after this instruction, moved by `offset`. Exact in a double. */
+  ripAfter(offset: number): number {
+    return this.nextHigh * 0x1_0000_0000 + (this.next >>> 0) + offset;
+  }
   /** Use another effective address (BT with a register bit offset, POP relative to ESP). */
   setEa(v: Value): void {
-    this.#eaValue = this.insn.asize === 1 ? this.cut(v, 16) : v;
+    const { asize } = this.insn;
+    if (asize === 1) this.#eaValue = this.cut(v, 16);
+    else this.#eaValue = this.is64 && asize === 2 ? this.extend(this.low(v)) : v;
     this.#linear = -1;
   }
   /** Linear address of the memory operand, checked for `bytes` bytes. Once per instruction. */
@@ -153,28 +216,42 @@ export class MachineState extends LazyFlags {
     return this.#linear;
   }
   memoryAt(offset: number): Value {
-    return this.b.add(this.#linear, this.b.i32(offset));
+    return this.addressAdd(this.#linear, offset);
+  }
+  /** A linear address moved by a constant. */
+  addressAdd(address: Value, n: number): Value {
+    if (n === 0) return address;
+    // in compatibility mode addresses wrap at 4 GiB
+    if (this.wide && !this.is64) return this.extend(this.plus(this.low(address), n));
+    return this.plus(address, n);
   }
 
   /** Linear address of seg:offset after limit, type and alignment checks of an access of `bytes` bytes. */
   linear(seg: number, offset: Value, bytes: number, access: number): Value {
     const { b } = this;
-    if ((this.flags & (seg >= FS ? HF_FGCHECK : HF_SEGCHECK)) !== 0) this.#checkSegment(seg, offset, bytes, access);
+    if (!this.is64 && (this.flags & (seg >= FS ? HF_FGCHECK : HF_SEGCHECK)) !== 0)
+      this.#checkSegment(seg, offset, bytes, access);
     const lin = this.addBase(seg, offset);
     if ((this.flags & HF_ALIGN) !== 0 && bytes > 1 && (bytes & (bytes - 1)) === 0)
-      b.raiseIf(b.and(lin, b.i32(bytes - 1)), EXC.AC, 0);
+      b.raiseIf(b.and(this.low(lin), b.i32(bytes - 1)), EXC.AC, 0);
     return lin;
   }
+  /** Linear address of seg:offset: i64 in 64-bit code and in compatibility mode. */
   addBase(seg: number, offset: Value): Value {
     const { b } = this;
-    if (seg === CS) return b.add(offset, b.i32(this.csBase));
-    if (seg < FS && (this.flags & HF_ADDSEG) === 0) return offset;
+    if (this.is64) return seg < FS ? offset : b.add(this.#baseOf(seg, ENVLD_I64), offset);
+    let lin = offset;
+    if (seg === CS) lin = b.add(offset, b.i32(this.csBase));
+    else if (seg >= FS || (this.flags & HF_ADDSEG) !== 0) lin = b.add(this.#baseOf(seg, ENVLD_I32), offset);
+    return this.wide ? this.extend(lin) : lin;
+  }
+  #baseOf(seg: number, load: number): Value {
     let base = this.#segBase[seg]!;
     if (base < 0) {
-      base = b.emit(ENVLD_I32, -1, -1, -1, ENV.SEG + seg * SEG_STRIDE + SEG_BASE);
+      base = this.b.emit(load, -1, -1, -1, ENV.SEG + seg * SEG_STRIDE + SEG_BASE);
       this.#segBase[seg] = base;
     }
-    return b.add(base, offset);
+    return base;
   }
   segLimit(seg: number): Value {
     return this.envLoad(ENV.SEG + seg * SEG_STRIDE + SEG_LIMIT);
@@ -208,36 +285,53 @@ export class MachineState extends LazyFlags {
   }
 
   // --- memory -----------------------------------------------------------------------------------------------------
+  /** Of the ModRM operand, or of any other address that is not the stack's. */
   load(size: number, address: Value, rmw = false): Value {
-    return this.b.load(LOADS[size]!, address, rmw ? MEM_RMW_FLAG : 0);
+    return this.b.load(LOADS[size]!, address, (rmw ? MEM_RMW_FLAG : 0) | this.stackFlag(this.insn.segment));
   }
   store(size: number, address: Value, v: Value): void {
-    this.b.store(STORES[size]!, address, v);
+    this.b.store(STORES[size]!, address, v, this.stackFlag(this.insn.segment));
+  }
+  /** Flag of a memory op that goes through segment `seg`. */
+  stackFlag(seg: number): number {
+    return this.is64 && seg === SS ? MEM_STACK_FLAG : 0;
+  }
+  /** Through SS, whatever the instruction's operand is. */
+  loadStack(size: number, address: Value): Value {
+    return this.b.load(LOADS[size]!, address, this.stackFlag(SS));
+  }
+  storeStack(size: number, address: Value, v: Value): void {
+    this.b.store(STORES[size]!, address, v, this.stackFlag(SS));
   }
 
   // --- stack ------------------------------------------------------------------------------------------------------
+  /** log2 of the stack's address size. */
+  get stackSize(): number {
+    if (this.is64) return 3;
+    return (this.flags & HF_SS32) !== 0 ? 2 : 1;
+  }
   /** Stack offset `delta` bytes from ESP, cut to the stack's address size. */
   stackOffset(delta: number): Value {
-    const sp = this.b.add(this.b.get(ESP), this.b.i32(delta));
-    return (this.flags & HF_SS32) !== 0 ? sp : this.cut(sp, 16);
+    const sp = this.plus(this.b.get(ESP), delta);
+    return this.stackSize > 1 ? sp : this.cut(sp, 16);
   }
   /** Linear address of the stack slot at ESP + delta. */
   stackAddress(delta: number, size: number, access: number): Value {
     return this.linear(SS, this.stackOffset(delta), 1 << size, access);
   }
-  /** Set ESP (or SP) = v. */
+  /** Set RSP (or ESP, SP) = v. */
   setSp(v: Value): void {
-    this.setReg(ESP, (this.flags & HF_SS32) !== 0 ? 2 : 1, v);
+    this.setReg(ESP, this.stackSize, v);
   }
   /** Store a value of `size` on the stack and move ESP: the last memory act of the instruction. */
   push(size: number, v: Value): void {
     const offset = this.stackOffset(-(1 << size));
-    this.store(size, this.linear(SS, offset, 1 << size, ACCESS_WRITE), v);
+    this.storeStack(size, this.linear(SS, offset, 1 << size, ACCESS_WRITE), v);
     this.setSp(offset);
   }
   /** Value on top of the stack; ESP is moved by the caller with `dropStack`. */
   top(size: number): Value {
-    return this.load(size, this.stackAddress(0, size, ACCESS_READ));
+    return this.loadStack(size, this.stackAddress(0, size, ACCESS_READ));
   }
   dropStack(bytes: number): void {
     this.setSp(this.stackOffset(bytes));
@@ -247,9 +341,12 @@ export class MachineState extends LazyFlags {
   envLoad(offset: number): Value {
     return this.b.emit(ENVLD_I32, -1, -1, -1, offset);
   }
+  envLoad64(offset: number): Value {
+    return this.b.emit(ENVLD_I64, -1, -1, -1, offset);
+  }
   envStore(offset: number, v: Value): void {
     const type = this.b.typeOf(v);
-    this.b.emit(type === V128 ? ENVST_V128 : type === 1 ? ENVST_I64 : ENVST_I32, v, -1, -1, offset);
+    this.b.emit(type === V128 ? ENVST_V128 : type === I64 ? ENVST_I64 : ENVST_I32, v, -1, -1, offset);
   }
   envStore16(offset: number, v: Value): void {
     this.b.emit(ENVST_16, v, -1, -1, offset);

@@ -2,28 +2,27 @@
  * Multiplication, division and decimal adjustment. #DE on a zero divisor and on a quotient that does not fit.
  * Flags after DIV/IDIV are undefined: left as they were. SDM Vol. 2A "DIV", "IDIV", "IMUL", "AAA", "DAA"; 2B "MUL".
  */
-import { opId } from '@emkit/ir';
+import { I64, opId } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import { EAX, EDX, EXC } from '../state.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
+import { divideWide, highProduct, highProductSigned } from './wide-arithmetic.ts';
 
 const SHR_S = opId('i32_shr_s');
-
-/** Low and high half of a 64-bit value. */
-const low = (t: Translator, v: Value): Value => t.b.wrap(v);
-const high = (t: Translator, v: Value): Value => t.b.wrap(t.b.shr(v, t.b.i64(32)));
+const SHR_S64 = opId('i64_shr_s');
 
 const mul: Handler = (t) => {
   const { b } = t;
   const size = t.size(0);
   const x = t.read(0);
   const a = t.reg(EAX, size);
-  if (size === 2) {
-    const p = b.mul(b.extU(a), b.extU(x));
-    const h = high(t, p);
-    b.set(EAX, low(t, p));
-    b.set(EDX, h);
-    t.setMul(size, low(t, p), b.ne(h, b.i32(0)));
+  if (size >= 2) {
+    const p = size === 3 ? b.mul(a, x) : b.mul(t.extend(a), t.extend(x));
+    const h = size === 3 ? highProduct(t, a, x) : t.high(p);
+    const l = t.sized(size, p);
+    t.setReg(EAX, size, l);
+    t.setReg(EDX, size, h);
+    t.setMul(size, l, b.ne(h, t.int(size, 0)));
     return;
   }
   const p = b.mul(a, x);
@@ -41,13 +40,13 @@ const imul: Handler = (t) => {
   const size = t.size(0);
   const x = t.signed(t.read(0), size);
   const a = t.signed(t.reg(EAX, size), size);
-  if (size === 2) {
-    const p = b.mul(b.extS(a), b.extS(x));
-    const l = low(t, p);
-    const h = high(t, p);
-    b.set(EAX, l);
-    b.set(EDX, h);
-    t.setMul(size, l, b.ne(h, b.sar(l, b.i32(31))));
+  if (size >= 2) {
+    const p = size === 3 ? b.mul(a, x) : b.mul(t.extendSigned(a), t.extendSigned(x));
+    const h = size === 3 ? highProductSigned(t, a, x) : t.high(p);
+    const l = t.sized(size, p);
+    t.setReg(EAX, size, l);
+    t.setReg(EDX, size, h);
+    t.setMul(size, l, b.ne(h, b.sar(l, t.int(size, size === 3 ? 63 : 31))));
     return;
   }
   const p = b.mul(a, x);
@@ -62,7 +61,8 @@ function imulCut(t: Translator, size: number, x: Value, y: Value): void {
   const p = b.mul(t.signed(x, size), t.signed(y, size));
   t.write(0, p);
   if (size === 1) t.setMul(size, p, b.ne(p, b.ext16s(p)));
-  else t.setMul(size, p, b.ne(high(t, b.mul(b.extS(x), b.extS(y))), b.sar(p, b.i32(31))));
+  else if (size === 3) t.setMul(size, p, b.ne(highProductSigned(t, x, y), b.sar(p, b.i64(63))));
+  else t.setMul(size, p, b.ne(t.high(b.mul(t.extendSigned(x), t.extendSigned(y))), b.sar(p, b.i32(31))));
 }
 const imul2: Handler = (t, i) => {
   const y = t.read(1);
@@ -71,7 +71,8 @@ const imul2: Handler = (t, i) => {
 const imul3: Handler = (t, i) => imulCut(t, i.size, t.read(1), t.read(2));
 
 /** A divisor that is never zero: the fault has been raised, but pure ops may be moved. */
-const nonZero = (t: Translator, x: Value): Value => t.b.or(x, t.b.eqz(x));
+const nonZero = (t: Translator, x: Value): Value =>
+  t.b.or(x, t.b.typeOf(x) === I64 ? t.extend(t.b.eqz(x)) : t.b.eqz(x));
 
 const div: Handler = (t) => {
   const { b } = t;
@@ -86,38 +87,50 @@ const div: Handler = (t) => {
     setQuotient(t, size, q, b.remU(d, y));
     return;
   }
-  const top = b.get(EDX);
-  if (b.isConst(top) && b.constOf(top) === 0) {
+  const top = t.reg(EDX, size);
+  const a = t.reg(EAX, size);
+  if (t.isConstant(top, 0)) {
     const y = nonZero(t, x);
-    const a = b.get(EAX);
     setQuotient(t, size, b.divU(a, y), b.remU(a, y));
     return;
   }
   t.raiseIf(b.leU(x, top), EXC.DE);
-  const y = b.extU(nonZero(t, x));
-  const d = b.or(b.shl(b.extU(top), b.i64(32)), b.extU(b.get(EAX)));
+  if (size === 3) {
+    const { q, r } = divideWide(t, top, a, x);
+    setQuotient(t, size, q, r);
+    return;
+  }
+  const y = t.extend(nonZero(t, x));
+  const d = t.pair(a, top);
   setQuotient(t, size, b.wrap(b.divU(d, y)), b.wrap(b.remU(d, y)));
 };
+
+/** `top` is the sign of `a` in all bits, as CDQ and CQO make it. */
+function isSignOf(t: Translator, top: Value, a: Value, size: number): boolean {
+  const { block } = t.b;
+  const count = block.b[top]!;
+  if (block.op[top] !== (size === 3 ? SHR_S64 : SHR_S) || block.a[top] !== a) return false;
+  return t.isConstant(count, size === 3 ? 63 : 31);
+}
 
 const idiv: Handler = (t) => {
   const { b } = t;
   const size = t.size(0);
   const x = t.signed(t.read(0), size);
   t.raiseIf(b.eqz(x), EXC.DE);
-  if (size === 2) {
-    const top = b.get(EDX);
-    const a = b.get(EAX);
-    const { block } = b;
-    if (block.op[top] === SHR_S && block.a[top] === a && b.isConst(block.b[top]!) && b.constOf(block.b[top]!) === 31) {
-      // after CDQ the dividend is EAX: only -2^31 / -1 overflows
-      t.raiseIf(b.and(b.eq(a, b.i32(-0x80000000)), b.eq(x, b.i32(-1))), EXC.DE);
+  if (size >= 2) {
+    const top = t.reg(EDX, size);
+    const a = t.reg(EAX, size);
+    if (isSignOf(t, top, a, size)) {
+      // after CDQ the dividend is EAX: only -2^31 / -1 overflows; CQO likewise
+      const least = size === 3 ? b.i64Parts(0, -0x80000000) : b.i32(-0x80000000);
+      t.raiseIf(b.and(b.eq(a, least), b.eq(x, t.int(size, -1))), EXC.DE);
       divideBy(t, size, a, x);
-      return;
-    }
-    divideBy(t, size, b.or(b.shl(b.extU(top), b.i64(32)), b.extU(a)), b.extS(x));
+    } else if (size === 3) divideSigned(t, top, a, x);
+    else divideBy(t, size, t.pair(a, top), t.extendSigned(x));
     return;
   }
-  divideBy(t, size, size === 0 ? b.ext16s(b.get(EAX)) : b.or(b.shl(t.reg(EDX, 1), b.i32(16)), t.reg(EAX, 1)), x);
+  divideBy(t, size, size === 0 ? b.ext16s(t.low(b.get(EAX))) : b.or(b.shl(t.reg(EDX, 1), b.i32(16)), t.reg(EAX, 1)), x);
 };
 /** Signed division; -1 is done by negation, since the most negative dividend traps in WebAssembly. */
 function divideBy(t: Translator, size: number, d: Value, x: Value): void {
@@ -128,10 +141,31 @@ function divideBy(t: Translator, size: number, d: Value, x: Value): void {
   const q = b.select(minus, b.neg(d), b.divS(d, y));
   // when d / 1 is used in place of d / -1 the remainder is 0 as well
   const r = b.remS(d, y);
-  if (type === 1) t.raiseIf(b.ne(q, b.extS(b.wrap(q))), EXC.DE);
-  else if (size < 2) t.raiseIf(b.ne(q, t.signed(q, size)), EXC.DE);
-  if (type === 1) setQuotient(t, size, b.wrap(q), b.wrap(r));
-  else setQuotient(t, size, q, r);
+  if (size === 2 && type === I64) {
+    t.raiseIf(b.ne(q, b.extS(b.wrap(q))), EXC.DE);
+    setQuotient(t, size, b.wrap(q), b.wrap(r));
+    return;
+  }
+  if (size < 2) t.raiseIf(b.ne(q, t.signed(q, size)), EXC.DE);
+  setQuotient(t, size, q, r);
+}
+/** Signed division of 128 bits: of the magnitudes, with the signs put back. */
+function divideSigned(t: Translator, top: Value, a: Value, x: Value): void {
+  const { b } = t;
+  const sign = b.i64(63);
+  const dividendSign = b.sar(top, sign);
+  const divisorSign = b.sar(x, sign);
+  const negate = (v: Value, by: Value): Value => b.sub(b.xor(v, by), by);
+  const low = negate(a, dividendSign);
+  // the borrow of the low half goes on only where that is zero
+  const high = b.sub(b.xor(top, dividendSign), b.and(dividendSign, t.extendSigned(b.neg(b.eqz(a)))));
+  const divisor = negate(x, divisorSign);
+  t.raiseIf(b.leU(divisor, high), EXC.DE);
+  const { q, r } = divideWide(t, high, low, divisor);
+  const quotientSign = b.xor(dividendSign, divisorSign);
+  // the magnitude may be 2^63 only where the quotient is negative
+  t.raiseIf(b.gtU(q, b.sub(b.i64Parts(-1, 0x7fffffff), quotientSign)), EXC.DE);
+  setQuotient(t, 3, negate(q, quotientSign), negate(r, dividendSign));
 }
 function setQuotient(t: Translator, size: number, q: Value, r: Value): void {
   const { b } = t;

@@ -1,10 +1,14 @@
 /**
- * Narrow integers as i32 values: cutting and sign extension that emit nothing when the bits are known already.
+ * Integers by operand size: values of 8, 16 and 32 bits are i32, those of 64 bits are i64. Cutting, extension and the
+ * way between the two types, all of which emit nothing when the bits are known already.
  */
-import { opId } from '@emkit/ir';
+import { I64, opId } from '@emkit/ir';
 import type { IrBuilder, Value } from '@emkit/ir';
 
 const I32_CONST = opId('i32_const');
+const I64_CONST = opId('i64_const');
+const EXT_U = opId('i64_extend_i32_u');
+const EXT_S = opId('i64_extend_i32_s');
 const AND = opId('i32_and');
 const OR = opId('i32_or');
 const XOR = opId('i32_xor');
@@ -29,7 +33,74 @@ export class Narrow {
     this.b = b;
   }
 
-  /** v without the bits above `bits` (8, 16 or 32). */
+  // --- the two types ----------------------------------------------------------------------------------------------
+  /** Low 32 bits of a value of either type, as i32. */
+  low(v: Value): Value {
+    const { b } = this;
+    if (b.typeOf(v) !== I64) return v;
+    const { block } = b;
+    const op = block.op[v]!;
+    if (op === EXT_U || op === EXT_S) return block.a[v]!;
+    return op === I64_CONST ? b.i32(block.imm[v]!) : b.wrap(v);
+  }
+  /** High 32 bits of an i64, as i32. */
+  high(v: Value): Value {
+    const { b } = this;
+    const { block } = b;
+    const op = block.op[v]!;
+    if (op === I64_CONST) return b.i32(block.imm2[v]!);
+    return op === EXT_U ? b.i32(0) : b.wrap(b.shr(v, b.i64(32)));
+  }
+  /** i32 to i64, zero-extended. */
+  extend(v: Value): Value {
+    const { b } = this;
+    return b.isConst(v) ? b.i64Parts(b.constOf(v), 0) : b.extU(v);
+  }
+  /** i32 to i64, sign-extended. */
+  extendSigned(v: Value): Value {
+    const { b } = this;
+    return b.isConst(v) ? b.i64Parts(b.constOf(v), b.constOf(v) >> 31) : b.extS(v);
+  }
+  /** A value of either type in the type of an operand of `size`: zero-extended or cut to 32 bits. */
+  sized(size: number, v: Value): Value {
+    if (size < 3) return this.low(v);
+    return this.b.typeOf(v) === I64 ? v : this.extend(v);
+  }
+  /** The constant in the type of an operand of `size`. */
+  int(size: number, v: number): Value {
+    return size === 3 ? this.b.i64(v) : this.b.i32(v);
+  }
+  /** i64 from two i32. */
+  pair(low: Value, high: Value): Value {
+    const { b } = this;
+    return b.or(b.shl(this.extend(high), b.i64(32)), this.extend(low));
+  }
+  /** v + n, nothing when n is 0. */
+  plus(v: Value, n: number): Value {
+    const { b } = this;
+    return n === 0 ? v : b.add(v, b.int(b.typeOf(v), n));
+  }
+  /** Known to be the constant n (of either type), which is not negative and below 2^31. */
+  isConstant(v: Value, n: number): boolean {
+    const { block } = this.b;
+    const op = block.op[v]!;
+    if (op === I64_CONST) return block.imm[v] === n && block.imm2[v] === 0;
+    return op === I32_CONST && block.imm[v] === n;
+  }
+  /** Bit n of a value of either type, as i32 0 or 1. */
+  bit(v: Value, n: number): Value {
+    const { b } = this;
+    if (b.typeOf(v) === I64) {
+      if (n < 32) return this.bit(this.low(v), n);
+      const top = b.wrap(b.shr(v, b.i64(n)));
+      return n === 63 ? top : b.and(top, b.i32(1));
+    }
+    if (n === 31) return b.shr(v, b.i32(31));
+    return b.and(n === 0 ? v : b.shr(v, b.i32(n)), b.i32(1));
+  }
+
+  // --- narrow i32 values ------------------------------------------------------------------------------------------
+  /** v without the bits above `bits` (8, 16; 32 and 64: all of it). */
   cut(v: Value, bits: number): Value {
     if (bits >= 32 || this.fits(v, bits)) return v;
     return this.b.and(v, this.b.i32(bits === 8 ? 0xff : 0xffff));
@@ -62,7 +133,7 @@ export class Narrow {
     return false;
   }
 
-  /** v sign-extended from `size` (log2 bytes) to 32 bits. */
+  /** v sign-extended from `size` (log2 bytes) to 32 bits; an i64 as it is. */
   signed(v: Value, size: number): Value {
     if (size === 0) return this.b.ext8s(v);
     return size === 1 ? this.b.ext16s(v) : v;

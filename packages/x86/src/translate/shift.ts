@@ -1,5 +1,5 @@
 /**
- * Shifts, rotates, double shifts, bit tests and scans. Counts are taken modulo 32; a count of zero leaves the flags.
+ * Shifts, rotates, double shifts, bit tests and scans. Counts are taken modulo 32, of 64-bit operands modulo 64; a count of zero leaves the flags.
  * Rotates change CF and OF only. SDM Vol. 2B "RCL/RCR/ROL/ROR", "SAL/SAR/SHL/SHR", "SHLD", "SHRD"; Vol. 2A "BT", "BSF".
  */
 import type { Value } from '@emkit/ir';
@@ -11,15 +11,18 @@ import type { Handler, HandlerTable, Translator } from './translator.ts';
 const SHL = 4;
 const SHR = 5;
 
-const countOf = (t: Translator, operand: number): Value => t.b.and(t.read(operand), t.b.i32(31));
+/** The count operand as i32, cut as the operation does. */
+const countOf = (t: Translator, operand: number, size: number): Value =>
+  t.b.and(t.read(operand), t.b.i32(size === 3 ? 63 : 31));
 
 const shift: Handler = (t, i) => {
   const { b } = t;
   const size = t.size(0);
   const x = t.readRmw(0);
-  const count = countOf(t, 1);
-  const less = b.sub(count, b.i32(1));
-  const zero = b.eqz(count);
+  const n = countOf(t, 1, size);
+  const zero = b.eqz(n);
+  const count = t.sized(size, n);
+  const less = t.sized(size, b.sub(n, b.i32(1)));
   let before: Value;
   let r: Value;
   if (i.row.arg === SHL) {
@@ -46,7 +49,6 @@ function setRotated(t: Translator, zero: Value, carry: Value, overflow: Value): 
   }
   t.setCarryOverflow(b.select(zero, t.carry(), carry), b.select(zero, t.overflow(), overflow));
 }
-const bit = (t: Translator, v: Value, n: number): Value => t.b.and(t.b.shr(v, t.b.i32(n)), t.b.i32(1));
 
 /** ROL (arg 0), ROR (arg 1). */
 const rotate: Handler = (t, i) => {
@@ -54,19 +56,20 @@ const rotate: Handler = (t, i) => {
   const size = t.size(0);
   const top = (8 << size) - 1;
   const x = t.readRmw(0);
-  const count = countOf(t, 1);
+  const n = countOf(t, 1, size);
+  const count = t.sized(size, n);
   // a narrow value repeated over 32 bits rotates like a 32-bit one
   let wide = x;
   if (size === 0) wide = b.mul(x, b.i32(0x01010101));
   else if (size === 1) wide = b.or(x, b.shl(x, b.i32(16)));
   const left = i.row.arg === 0;
   const r = left ? b.rotl(wide, count) : b.rotr(wide, count);
-  const high = bit(t, r, top);
+  const high = t.bit(r, top);
   t.write(0, r);
   if (left) {
-    const carry = b.and(r, b.i32(1));
-    setRotated(t, b.eqz(count), carry, b.xor(high, carry));
-  } else setRotated(t, b.eqz(count), high, b.xor(high, bit(t, r, top - 1)));
+    const carry = t.bit(r, 0);
+    setRotated(t, b.eqz(n), carry, b.xor(high, carry));
+  } else setRotated(t, b.eqz(n), high, b.xor(high, t.bit(r, top - 1)));
 };
 
 /** RCL (arg 2), RCR (arg 3): rotation of width + 1 bits, CF being the extra one. */
@@ -76,7 +79,7 @@ const rotateCarry: Handler = (t, i) => {
   const bits = 8 << size;
   const left = i.row.arg === 2;
   const x = t.readRmw(0);
-  const masked = countOf(t, 1);
+  const masked = countOf(t, 1, size);
   const zero = b.eqz(masked);
   const cf = t.carry();
   let r: Value;
@@ -87,21 +90,22 @@ const rotateCarry: Handler = (t, i) => {
     const v = b.or(x, b.shl(cf, b.i32(bits)));
     const back = b.sub(n, c);
     r = left ? b.or(b.shl(v, c), b.shr(v, back)) : b.or(b.shr(v, c), b.shl(v, back));
-    carry = bit(t, r, bits);
+    carry = t.bit(r, bits);
   } else {
-    const c = masked;
-    const back = b.sub(b.i32(32), c);
-    const one = b.i32(1);
-    const less = b.sub(c, one);
+    const c = t.sized(size, masked);
+    const back = t.sized(size, b.sub(b.i32(bits), masked));
+    const one = t.int(size, 1);
+    const less = t.sized(size, b.sub(masked, b.i32(1)));
+    const extra = t.sized(size, cf);
     const rotated = left
-      ? b.or(b.or(b.shl(x, c), b.shl(cf, less)), b.shr(b.shr(x, one), back))
-      : b.or(b.or(b.shr(x, c), b.shl(cf, back)), b.shl(b.shl(x, one), back));
+      ? b.or(b.or(b.shl(x, c), b.shl(extra, less)), b.shr(b.shr(x, one), back))
+      : b.or(b.or(b.shr(x, c), b.shl(extra, back)), b.shl(b.shl(x, one), back));
     r = b.select(zero, x, rotated);
-    carry = b.and(b.shr(x, left ? back : less), one);
+    carry = t.bit(b.shr(x, left ? back : less), 0);
   }
   t.write(0, r);
-  const high = bit(t, r, bits - 1);
-  setRotated(t, zero, carry, left ? b.xor(high, carry) : b.xor(high, bit(t, r, bits - 2)));
+  const high = t.bit(r, bits - 1);
+  setRotated(t, zero, carry, left ? b.xor(high, carry) : b.xor(high, t.bit(r, bits - 2)));
 };
 
 /** SHLD (arg 0), SHRD (arg 1). */
@@ -110,9 +114,10 @@ const shiftDouble: Handler = (t, i) => {
   const left = i.row.arg === 0;
   const x = t.readRmw(0);
   const y = t.read(1);
-  const count = countOf(t, 2);
-  const zero = b.eqz(count);
-  const less = b.sub(count, b.i32(1));
+  const n = countOf(t, 2, i.size);
+  const zero = b.eqz(n);
+  const count = t.sized(i.size, n);
+  const less = t.sized(i.size, b.sub(n, b.i32(1)));
   let r: Value;
   let before: Value;
   if (i.size === 1) {
@@ -122,7 +127,7 @@ const shiftDouble: Handler = (t, i) => {
     r = left ? b.shr(b.rotl(pair, count), half) : b.rotr(pair, count);
     before = left ? b.shr(b.rotl(pair, less), half) : b.rotr(pair, less);
   } else {
-    const back = b.sub(b.i32(32), count);
+    const back = t.sized(i.size, b.sub(b.i32(8 << i.size), n));
     const shifted = left ? b.or(b.shl(x, count), b.shr(y, back)) : b.or(b.shr(x, count), b.shl(y, back));
     r = b.select(zero, x, shifted);
     before = left ? b.shl(x, less) : b.shr(x, less);
@@ -135,20 +140,20 @@ const shiftDouble: Handler = (t, i) => {
 const bitTest: Handler = (t, i) => {
   const { b } = t;
   const log = i.size + 3;
-  const one = b.i32(1);
   const offset = t.read(1);
   if (i.mod !== 3 && i.row.operands[1]!.method === OP_G) {
-    const units = b.sar(t.signed(offset, i.size), b.i32(log));
-    t.setEa(b.add(t.ea(), b.shl(units, b.i32(i.size))));
+    const units = b.sar(t.signed(offset, i.size), t.int(i.size, log));
+    const index = t.is64 && i.size < 3 ? t.extendSigned(units) : units;
+    t.setEa(b.add(t.ea(), b.shl(index, b.int(b.typeOf(index), i.size))));
   }
-  const n = b.and(offset, b.i32((1 << log) - 1));
+  const n = t.sized(i.size, b.and(t.low(offset), b.i32((1 << log) - 1)));
   const op = i.row.arg;
   const x = op === 0 ? t.read(0) : t.readRmw(0);
   if (op !== 0) {
-    const mask = b.shl(one, n);
+    const mask = b.shl(t.int(i.size, 1), n);
     t.write(0, op === 1 ? b.or(x, mask) : op === 2 ? b.and(x, b.not(mask)) : b.xor(x, mask));
   }
-  t.setCarryOverflow(b.and(b.shr(x, n), one), -1);
+  t.setCarryOverflow(t.bit(b.shr(x, n), 0), -1);
 };
 
 /** A zero source leaves the destination (as real CPUs do) and sets ZF. */
@@ -161,7 +166,7 @@ const bsf: Handler = (t, i) => {
 const bsr: Handler = (t, i) => {
   const { b } = t;
   const x = t.read(1);
-  t.write(0, b.select(b.eqz(x), t.read(0), b.sub(b.i32(31), b.clz(x))));
+  t.write(0, b.select(b.eqz(x), t.read(0), b.sub(t.int(i.size, i.size === 3 ? 63 : 31), b.clz(x))));
   t.setLogic(i.size, x);
 };
 /** Without the feature F3 is ignored and these are BSF and BSR. SDM Vol. 2B "TZCNT", "LZCNT". */
@@ -169,7 +174,7 @@ const tzcnt: Handler = (t, i) => {
   if (!t.has(FEATURE.bmi1!)) return bsf(t, i);
   const { b } = t;
   const x = t.read(1);
-  const r = b.ctz(i.size === 2 ? x : b.or(x, b.i32(0x10000)));
+  const r = b.ctz(i.size >= 2 ? x : b.or(x, b.i32(0x10000)));
   t.write(0, r);
   t.setGiven(i.size, r, b.eqz(x), b.i32(0));
 };
@@ -177,7 +182,7 @@ const lzcnt: Handler = (t, i) => {
   if (!t.has(FEATURE.abm!)) return bsr(t, i);
   const { b } = t;
   const x = t.read(1);
-  const r = i.size === 2 ? b.clz(x) : b.sub(b.clz(x), b.i32(16));
+  const r = i.size >= 2 ? b.clz(x) : b.sub(b.clz(x), b.i32(16));
   t.write(0, r);
   t.setGiven(i.size, r, b.eqz(x), b.i32(0));
 };

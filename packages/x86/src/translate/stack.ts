@@ -3,23 +3,7 @@
  * SDM Vol. 2B "PUSH", "POP", "PUSHA", "POPA", "PUSHF", "POPF"; Vol. 2A "ENTER", "LEAVE".
  */
 import type { Value } from '@emkit/ir';
-import {
-  EAX,
-  EBP,
-  EBX,
-  ECX,
-  EDI,
-  EDX,
-  ESI,
-  ESP,
-  FLAG_RF,
-  FLAG_VM,
-  G,
-  HF_IOPL_OK,
-  HF_SS32,
-  HF_VM,
-  SS,
-} from '../state.ts';
+import { EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_RF, FLAG_VM, G, HF_IOPL_OK, HF_VM, SS } from '../state.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable } from './translator.ts';
 
@@ -35,7 +19,7 @@ const pop: Handler = (t, i) => {
 const popRm: Handler = (t, i) => {
   const v = t.top(i.size);
   if (i.mod !== 3) {
-    if (i.base === ESP) t.setEa(t.b.add(t.ea(), t.b.i32(1 << i.size)));
+    if (i.base === ESP) t.setEa(t.plus(t.ea(), 1 << i.size));
     t.write(0, v);
     t.dropStack(1 << i.size);
     return;
@@ -48,45 +32,45 @@ const popRm: Handler = (t, i) => {
 const ALL = [EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI];
 const pusha: Handler = (t, i) => {
   const n = 1 << i.size;
-  for (let k = 0; k < 8; k++) t.store(i.size, t.stackAddress(-n * (k + 1), i.size, ACCESS_WRITE), t.b.get(ALL[k]!));
+  for (let k = 0; k < 8; k++)
+    t.storeStack(i.size, t.stackAddress(-n * (k + 1), i.size, ACCESS_WRITE), t.b.get(ALL[k]!));
   t.setSp(t.stackOffset(-8 * n));
 };
 const popa: Handler = (t, i) => {
   const n = 1 << i.size;
   const values: Value[] = [];
   for (let k = 0; k < 8; k++)
-    values.push(ALL[7 - k] === ESP ? -1 : t.load(i.size, t.stackAddress(k * n, i.size, ACCESS_READ)));
+    values.push(ALL[7 - k] === ESP ? -1 : t.loadStack(i.size, t.stackAddress(k * n, i.size, ACCESS_READ)));
   t.dropStack(8 * n);
   for (let k = 0; k < 8; k++) if (values[k]! >= 0) t.setReg(ALL[7 - k]!, i.size, values[k]!);
 };
 
 const enter: Handler = (t, i) => {
-  const { b } = t;
   const n = 1 << i.size;
   const level = i.imm2 & 31;
-  const stackSize = (t.flags & HF_SS32) !== 0 ? 2 : 1;
-  t.store(i.size, t.stackAddress(-n, i.size, ACCESS_WRITE), t.reg(EBP, i.size));
+  const { stackSize } = t;
+  t.storeStack(i.size, t.stackAddress(-n, i.size, ACCESS_WRITE), t.reg(EBP, i.size));
   const frame = t.stackOffset(-n);
+  const saved = t.sized(i.size, frame);
   const bp = t.reg(EBP, stackSize);
   let depth = n;
   for (let k = 1; k < level; k++) {
-    const from = t.linear(SS, t.cut(b.sub(bp, b.i32(k * n)), 8 << stackSize), n, ACCESS_READ);
+    const from = t.linear(SS, t.cut(t.plus(bp, -k * n), 8 << stackSize), n, ACCESS_READ);
     depth += n;
-    t.store(i.size, t.stackAddress(-depth, i.size, ACCESS_WRITE), t.load(i.size, from));
+    t.storeStack(i.size, t.stackAddress(-depth, i.size, ACCESS_WRITE), t.loadStack(i.size, from));
   }
   if (level > 0) {
     depth += n;
-    t.store(i.size, t.stackAddress(-depth, i.size, ACCESS_WRITE), frame);
+    t.storeStack(i.size, t.stackAddress(-depth, i.size, ACCESS_WRITE), saved);
   }
   const sp = t.stackOffset(-depth - i.imm);
-  t.setReg(EBP, i.size, frame);
+  t.setReg(EBP, i.size, saved);
   t.setSp(sp);
 };
 const leave: Handler = (t, i) => {
-  const stackSize = (t.flags & HF_SS32) !== 0 ? 2 : 1;
-  const bp = t.reg(EBP, stackSize);
-  const v = t.load(i.size, t.linear(SS, bp, 1 << i.size, ACCESS_READ));
-  t.setSp(t.b.add(bp, t.b.i32(1 << i.size)));
+  const bp = t.reg(EBP, t.stackSize);
+  const v = t.loadStack(i.size, t.linear(SS, bp, 1 << i.size, ACCESS_READ));
+  t.setSp(t.plus(bp, 1 << i.size));
   t.setReg(EBP, i.size, v);
 };
 
@@ -99,22 +83,23 @@ const pushf: Handler = (t, i) => {
     return;
   }
   const rest = b.and(b.get(G.EFLAGS), b.i32(~(FLAG_RF | FLAG_VM)));
-  t.push(i.size, b.or(b.or(t.allFlags(), rest), b.i32(2)));
+  t.push(i.size, t.sized(i.size, b.or(b.or(t.allFlags(), rest), b.i32(2))));
 };
 const popf: Handler = (t, i) => {
   const { b } = t;
   const v = t.top(i.size);
-  t.call('popf', v, b.i32(1 << i.size), b.i32(t.next));
+  // the upper half of RFLAGS is reserved and not looked at
+  t.call('popf', t.low(v), b.i32(i.size === 1 ? 2 : 4), b.i32(t.next));
   t.dropStack(1 << i.size);
   t.exitNext(1);
 };
 
-const pushSeg: Handler = (t, i) => t.push(i.size, t.read(0));
+const pushSeg: Handler = (t, i) => t.push(i.size, t.sized(i.size, t.read(0)));
 const popSeg: Handler = (t, i) => {
   const { b } = t;
   const seg = i.row.operands[0]!.fixed;
   const v = t.top(i.size);
-  t.call('load_seg', b.i32(seg), b.and(v, b.i32(0xffff)));
+  t.call('load_seg', b.i32(seg), b.and(t.low(v), b.i32(0xffff)));
   t.dropStack(1 << i.size); // by the stack address size from before, as POP SS may change it
   t.exitNext(0, seg === SS, seg !== SS);
 };

@@ -7,14 +7,14 @@ import type { Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import { REP_NE, REP_NONE } from '../decode/insn.ts';
 import { EAX, EDI, ES, ESI, FLAG_DF, G } from '../state.ts';
-import { REP_ADDRESS_32, REP_SEGMENT_SHIFT, REP_UNTIL_EQUAL } from './rep-bits.ts';
+import { REP_ADDRESS_32, REP_ADDRESS_64, REP_SEGMENT_SHIFT, REP_UNTIL_EQUAL } from './rep-bits.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 
 function repeated(t: Translator, i: Insn, name: string, size: number): void {
   const bits =
     size |
-    (i.asize === 2 ? REP_ADDRESS_32 : 0) |
+    (i.asize === 3 ? REP_ADDRESS_64 : i.asize === 2 ? REP_ADDRESS_32 : 0) |
     (i.segment << REP_SEGMENT_SHIFT) |
     (i.rep === REP_NE ? REP_UNTIL_EQUAL : 0);
   t.finishWith(name, [t.b.i32(bits), t.b.i32(t.next)], 1);
@@ -24,13 +24,20 @@ function repeated(t: Translator, i: Insn, name: string, size: number): void {
 function step(t: Translator, size: number): Value {
   const { b } = t;
   const down = b.and(b.get(G.EFLAGS), b.i32(FLAG_DF)); // bit 10
-  return b.sub(b.i32(1 << size), b.shr(down, b.i32(9 - size)));
+  const by = b.sub(b.i32(1 << size), b.shr(down, b.i32(9 - size)));
+  return t.insn.asize === 3 ? t.extendSigned(by) : by;
 }
-const advance = (t: Translator, r: number, by: Value): void => t.setReg(r, t.insn.asize, t.b.add(t.b.get(r), by));
+const advance = (t: Translator, r: number, by: Value): void =>
+  t.setReg(r, t.insn.asize, t.b.add(t.insn.asize === 1 ? t.reg(r, 2) : t.reg(r, t.insn.asize), by));
+/** An index register as an offset. */
+function index(t: Translator, r: number): Value {
+  const v = t.reg(r, t.insn.asize);
+  return t.is64 ? t.sized(3, v) : v;
+}
 const source = (t: Translator, i: Insn, size: number): Value =>
-  t.load(size, t.linear(i.segment, t.reg(ESI, i.asize), 1 << size, ACCESS_READ));
-const destination = (t: Translator, i: Insn, size: number, access: number): Value =>
-  t.linear(ES, t.reg(EDI, i.asize), 1 << size, access);
+  t.load(size, t.linear(i.segment, index(t, ESI), 1 << size, ACCESS_READ));
+const destination = (t: Translator, _i: Insn, size: number, access: number): Value =>
+  t.linear(ES, index(t, EDI), 1 << size, access);
 
 const movs: Handler = (t, i) => {
   const size = t.size(0);
@@ -72,12 +79,15 @@ const scas: Handler = (t, i) => {
   advance(t, EDI, step(t, size));
   t.setSub(size, t.b.sub(x, y), x, y);
 };
+/** In the third argument of `ins_outs`. */
+const IO_ADDRESS_64 = 1 << 8;
 /** INS, OUTS: always the system part's helper (permission, devices). */
 const inOut =
   (kind: number, operand: number): Handler =>
   (t, i) => {
     const { b } = t;
-    const bits = (i.asize === 2 ? 1 : 0) | (i.rep !== REP_NONE ? 2 : 0) | (i.segment << 4);
+    const bits =
+      (i.asize === 2 ? 1 : 0) | (i.rep !== REP_NONE ? 2 : 0) | (i.segment << 4) | (i.asize === 3 ? IO_ADDRESS_64 : 0);
     t.finishWith('ins_outs', [b.i32(kind), b.i32(1 << t.size(operand)), b.i32(bits), b.i32(t.next)], 1);
   };
 

@@ -3,7 +3,7 @@
  * SDM Vol. 2A/2B, pages by mnemonic; Vol. 3A §2.8 "System Instruction Summary".
  */
 import { CC_EFLAGS } from '../flags.ts';
-import { CS, EAX, ENV, FLAG_IF, G, GS, HF_INHIBIT_IRQ, HF_IOPL_OK, SEG_SELECTOR, SS } from '../state.ts';
+import { CS, EAX, EBX, ECX, EDX, ENV, FLAG_IF, G, GS, HF_INHIBIT_IRQ, HF_IOPL_OK, SEG_SELECTOR, SS } from '../state.ts';
 import { LOAD_SEG_NO_SHADOW, SHADOW_STI } from '../system/load-seg.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
@@ -22,21 +22,22 @@ const protectedOnly =
 
 // --- segment registers ------------------------------------------------------------------------------------------
 const movToSeg: Handler = (t, i) => {
-  if (i.reg === CS || i.reg > GS) {
+  const seg = i.reg & 7;
+  if (seg === CS || seg > GS) {
     t.undefined();
     return;
   }
-  t.call('load_seg', t.b.i32(i.reg), t.read(1));
-  t.exitNext(0, i.reg === SS, i.reg !== SS);
+  t.call('load_seg', t.b.i32(seg), t.low(t.read(1)));
+  t.exitNext(0, seg === SS, seg !== SS);
 };
 /** Memory gets 16 bits whatever the operand size. */
 const storeWord = (t: Translator, size: number, v: Value): void => {
   if (t.isMem) t.store(1, t.memory(2, ACCESS_WRITE), v);
-  else t.setReg(t.insn.rm, size, v);
+  else t.setReg(t.insn.rm, size, t.sized(size, v));
 };
 const movFromSeg: Handler = (t, i) => {
-  if (i.reg > GS) t.undefined();
-  else storeWord(t, i.size, t.segSelector(i.reg));
+  if ((i.reg & 7) > GS) t.undefined();
+  else storeWord(t, i.size, t.segSelector(i.reg & 7));
 };
 /** LES, LDS, LSS, LFS, LGS. */
 const loadFar: Handler = (t, i) => {
@@ -72,9 +73,9 @@ const describe = (helper: string): Handler =>
   protectedOnly((t, i) => {
     const { b } = t;
     const selector = i.mod === 3 ? t.reg(i.rm, 1) : t.read(1);
-    const v = t.call(helper, selector, b.i32(1 << i.size));
+    const v = t.call(helper, selector, b.i32(i.size === 1 ? 2 : 4));
     t.beginFlags(CC_EFLAGS);
-    t.write(0, b.select(t.zero(), v, t.read(0)));
+    t.write(0, b.select(t.zero(), t.sized(i.size, v), t.read(0)));
   });
 const arpl = protectedOnly((t) => {
   const { b } = t;
@@ -87,36 +88,57 @@ const arpl = protectedOnly((t) => {
 const storeTable =
   (base: number, limit: number): Handler =>
   (t) => {
-    const address = t.memory(6, ACCESS_WRITE);
+    const address = t.memory(t.is64 ? 10 : 6, ACCESS_WRITE);
     t.store(1, address, t.envLoad(limit));
-    t.store(2, t.memoryAt(2), t.envLoad(base));
+    if (t.is64) t.store(3, t.memoryAt(2), t.envLoad64(base));
+    else t.store(2, t.memoryAt(2), t.envLoad(base));
   };
 const loadTable = (helper: string): Handler =>
   privileged((t, i) => {
     const { b } = t;
-    const limit = t.load(1, t.memory(6, ACCESS_READ));
+    const limit = t.load(1, t.memory(t.is64 ? 10 : 6, ACCESS_READ));
+    if (t.is64) {
+      const wide = t.load(3, t.memoryAt(2));
+      t.callKeep(helper, limit, t.low(wide), t.high(wide));
+      return;
+    }
     const base = t.load(2, t.memoryAt(2));
     t.callKeep(helper, limit, i.size === 1 ? b.and(base, b.i32(0xffffff)) : base);
   });
 
 // --- control and debug registers, MSRs --------------------------------------------------------------------------
-const hasControlRegister = (n: number): boolean => n === 0 || (n >= 2 && n <= 4);
+/** CR8 is the task priority register of 64-bit code. */
+const hasControlRegister = (t: Translator, n: number): boolean => n === 0 || (n >= 2 && n <= 4) || (n === 8 && t.is64);
+/** General register operand of these moves: always of the mode's width. */
+const registerArguments = (t: Translator, r: number): Value[] =>
+  t.is64 ? [t.low(t.reg(r, 3)), t.high(t.reg(r, 3))] : [t.reg(r, 2)];
+/** `helper` gives the low half; the high half is what stands in env, or 0 (`at` -1). */
+function moveFrom(t: Translator, r: number, helper: string, n: number, at: number): void {
+  const v = t.callKeep(helper, t.b.i32(n));
+  if (!t.is64) t.setReg(r, 2, v);
+  else t.setReg(r, 3, at < 0 ? t.extend(v) : t.pair(v, t.envLoad(at + 4)));
+}
 const movFromCr: Handler = (t, i) => {
-  if (!hasControlRegister(i.reg)) t.undefined();
+  if (!hasControlRegister(t, i.reg)) t.undefined();
   else if (t.cpl !== 0) t.protectionFault();
-  else t.setReg(i.rm, 2, t.callKeep('mov_from_cr', t.b.i32(i.reg)));
+  else moveFrom(t, i.rm, 'mov_from_cr', i.reg, i.reg === 2 || i.reg === 3 ? ENV.CR + 8 * i.reg : -1);
 };
 const movToCr: Handler = (t, i) => {
-  if (!hasControlRegister(i.reg)) t.undefined();
+  if (!hasControlRegister(t, i.reg)) t.undefined();
   else if (t.cpl !== 0) t.protectionFault();
   else {
-    t.call('mov_to_cr', t.b.i32(i.reg), t.reg(i.rm, 2));
+    t.call('mov_to_cr', t.b.i32(i.reg), ...registerArguments(t, i.rm));
     t.exitNext(1);
   }
 };
-const movFromDr = privileged((t, i) => t.setReg(i.rm, 2, t.callKeep('mov_from_dr', t.b.i32(i.reg))));
-const movToDr = privileged((t, i) => {
-  t.call('mov_to_dr', t.b.i32(i.reg), t.reg(i.rm, 2));
+/** DR8-DR15 do not exist. */
+const debugRegister = (handler: Handler): Handler => {
+  const atZero = privileged(handler);
+  return (t, i) => (i.reg > 7 ? t.undefined() : atZero(t, i));
+};
+const movFromDr = debugRegister((t, i) => moveFrom(t, i.rm, 'mov_from_dr', i.reg, i.reg < 4 ? ENV.DR + 8 * i.reg : -1));
+const movToDr = debugRegister((t, i) => {
+  t.call('mov_to_dr', t.b.i32(i.reg), ...registerArguments(t, i.rm));
   t.exitNext(1);
 });
 const smsw: Handler = (t, i) => storeWord(t, i.size, t.envLoad(ENV.CR));
@@ -131,13 +153,16 @@ const privilegedHelper = (name: string): Handler =>
     t.exitNext(1);
   });
 const invlpg = privileged((t, i) => {
-  t.call('invlpg', t.addBase(i.segment, t.ea()));
+  const lin = t.addBase(i.segment, t.ea());
+  t.call('invlpg', t.low(lin), ...(t.wide ? [t.high(lin)] : []));
   t.exitNext();
 });
+/** Helper that writes the low halves of `results`; in 64-bit code their upper halves become 0. */
 const plainHelper =
-  (name: string): Handler =>
+  (name: string, ...results: number[]): Handler =>
   (t) => {
     t.callKeep(name);
+    if (t.is64) for (const r of results) t.setReg(r, 2, t.reg(r, 2));
   };
 const clflush: Handler = (t) => {
   t.load(0, t.memory(1, ACCESS_READ));
@@ -210,13 +235,13 @@ export const SYSTEM_HANDLERS: HandlerTable = {
   lmsw,
   clts: privilegedHelper('clts'),
   wbinvd: privileged(plainHelper('wbinvd')),
-  rdmsr: privileged(plainHelper('rdmsr')),
+  rdmsr: privileged(plainHelper('rdmsr', EAX, EDX)),
   wrmsr: privilegedHelper('wrmsr'),
   invlpg,
-  rdtsc: plainHelper('rdtsc'),
-  rdtscp: plainHelper('rdtscp'),
-  rdpmc: plainHelper('rdpmc'),
-  cpuid: plainHelper('cpuid'),
+  rdtsc: plainHelper('rdtsc', EAX, EDX),
+  rdtscp: plainHelper('rdtscp', EAX, EDX, ECX),
+  rdpmc: plainHelper('rdpmc', EAX, EDX),
+  cpuid: plainHelper('cpuid', EAX, ECX, EDX, EBX),
   monitor: privileged(plainHelper('monitor')),
   mwait: privileged((t) => t.finishWith('mwait', [t.b.i32(t.next)], 1)),
   sysenter: (t) => t.finishWith('sysenter', []),

@@ -1,17 +1,20 @@
 /**
  * What an instruction handler sees.
  * One `Translator` per code cache, reset for every block. A handler is `(t, i) => void`, `i` the decoded instruction
- * (same as t.insn), `t.b` the IrBuilder. Values are SSA snapshots. Integer values narrower than 32 bits are i32 and
- * ZERO-EXTENDED everywhere in this API (`read*`), and may carry garbage above their width when written (`write*` cut).
+ * (same as t.insn), `t.b` the IrBuilder. Values are SSA snapshots. Integer values of sizes 0-2 (log2 of bytes) are i32 and
+ * ZERO-EXTENDED everywhere in this API (`read*`), and may carry garbage above their width when written (`write*` cut);
+ * size 3 (64-bit code) is i64. t.int(size, n) is a constant of a size, t.low, t.high, t.extend, t.extendSigned, t.sized
+ * go between the types (narrow.ts). Addresses are values of whatever type the mode wants: t.addressAdd, never b.add.
+ * A script helper takes i32: a 64-bit value is two of them.
  *
  * Order inside a handler: first everything that may leave (loads, stores, t.raiseIf, t.call), then sets. Stores of the
  * instruction come before register and flag sets.
  *
  *   t.size(n)            log2 bytes of operand n (0..4)          t.isMem   ModRM names memory
- *   t.read(n)            operand n: general register, memory, immediate (8-byte memory: i64, 16-byte: v128)
+ *   t.read(n)            operand n: general register, memory, immediate in the operation's type (8 bytes: i64, 16: v128)
  *   t.readRmw(n)         the same for a destination that is written afterwards: memory is checked for write first
  *   t.write(n, v)        general register or memory
- *   t.reg(r, size) t.setReg(r, size, v)      general registers (size 0: 4-7 = AH CH DH BH)
+ *   t.reg(r, size) t.setReg(r, size, v)      general registers (size 0: 4-7 = AH CH DH BH without REX)
  *   t.memory(bytes, access)   linear address of the ModRM memory operand, segment checks done for `bytes` bytes;
  *                             access ACCESS_READ | ACCESS_WRITE | ACCESS_RMW. Then t.b.load('ld64', address) etc.
  *   t.memoryAt(offset)   for operands in pieces: address + offset, wrapped (checks were done by t.memory)
@@ -19,12 +22,12 @@
  *   t.call(name, ...args)     script helper (SYSTEM_, STRING_, FPU_HELPERS); globals are re-read afterwards
  *   t.callw(name, ...args)    wasm helper (src/wasm-helpers.ts)
  *   t.envLoad(offset) t.envStore(offset, v)    i32 (or v's type) env slots outside the globals
- *   t.xmm(n) t.setXmm(n, v)   xmm registers 0-7 (globals)
+ *   t.xmm(n) t.setXmm(n, v)   xmm registers 0-7, in 64-bit code 0-15 (globals)
  *   t.raise(vector, error)    unconditional exception at this instruction; ends the block
  *   t.raiseIf(cond, vector, error)
  *   t.undefined()        #UD, ends the block
  *   t.flags              block flags (HF_*) known to hold here; t.setFlags(f) changes them (x87 TOP)
- *   t.next               EIP after this instruction
+ *   t.next               EIP after this instruction (in 64-bit code its low half; t.nextHigh the other)
  *   t.hot                hot translation (fast forms guarded by t.b.bailIf allowed)
  *   t.features           CPU features (t.has(FEATURE.x), decode/features.ts)
  *   lazy flags (lazy-flags.ts): t.setEflags(v) stores all six arithmetic flags as EFLAGS bits (COMISS, FCOMI, PTEST:
@@ -32,6 +35,7 @@
  *   x87 and SSE mode checks (CR0.TS/EM, OSFXSR) are done by the FPU handlers, from t.flags.
  *   ending: t.stop() = end the block after this instruction; t.exit() = helper has set EIP (and mode).
  */
+import { I64, JUMP_PLAIN } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
@@ -54,7 +58,7 @@ import {
   SZ_Z,
 } from '../decode/row.ts';
 import { helperIndex } from '../helpers.ts';
-import { CS, ENV, EXC, FLAG_RF, G, HF_CPL, HF_DEBUG, HF_INHIBIT_IRQ, HF_RF, HF_SEGCHECK, HF_TF } from '../state.ts';
+import { CS, ENV, EXC, FLAG_RF, G, HF_CPL, HF_DEBUG, HF_INHIBIT_IRQ, HF_RF, HF_TF } from '../state.ts';
 import { wasmHelperIndex } from '../wasm-helpers.ts';
 import { ACCESS_READ, ACCESS_RMW, ACCESS_WRITE, MachineState } from './machine-state.ts';
 
@@ -73,9 +77,6 @@ export class Translator extends MachineState {
   hot = false;
   /** By `FEATURE` index, 1 = present. */
   features!: Uint8Array;
-  /** EIP of this instruction and of the one after it. */
-  eip = 0;
-  next = 0;
   /** Return EIP when the block ended in a call, else -1. */
   callReturn = -1;
   /** One-instruction modes: trap flag, interrupt shadow, resume flag, instruction breakpoints. */
@@ -99,10 +100,11 @@ export class Translator extends MachineState {
   beginInsn(insn: Insn, eip: number): void {
     this.eip = eip;
     this.next = (eip + insn.length) | 0;
+    this.nextHigh = this.csBase + (this.is64 && this.next >>> 0 < eip >>> 0 ? 1 : 0);
     this.beginAddress(insn);
     this.b.insnStart(eip);
     if ((this.flags & (HF_DEBUG | HF_RF)) === HF_DEBUG) this.call('check_insn_breakpoint', this.b.i32(eip));
-    if ((this.flags & HF_SEGCHECK) !== 0) {
+    if (this.checksSegments) {
       // fetch beyond the CS limit; SDM Vol. 3A §5.3 "Limit Checking"
       const last = (eip + insn.length - 1) | 0;
       this.b.raiseIf(this.b.ltU(this.segLimit(CS), this.b.i32(last)), EXC.GP, 0);
@@ -133,7 +135,7 @@ export class Translator extends MachineState {
     if (s < 8) return s;
     if (s === SZ_V) return this.insn.size;
     if (s === SZ_Z) return this.insn.size > 2 ? 2 : this.insn.size;
-    return s === SZ_Y ? 2 : this.insn.size;
+    return s === SZ_Y && this.insn.size < 3 ? 2 : this.insn.size;
   }
   get isMem(): boolean {
     return this.insn.mod !== 3 && this.insn.modrm >= 0;
@@ -158,13 +160,15 @@ export class Translator extends MachineState {
       case OP_G:
         return this.reg(i.reg, size);
       case OP_Z:
-        return this.reg(i.opcode & 7, size);
+        return this.reg(this.#opcodeRegister(i), size);
       case OP_B:
-        return this.reg(i.vexV & 7, size);
+        return this.reg(this.is64 ? i.vexV : i.vexV & 7, size);
       case OP_I:
-        return this.volatileCode && size === 2 && i.size === 2 ? this.#immediateFromCode(i) : this.b.i32(i.imm);
+        if (size === 0 || size === 1) return this.b.i32(i.imm);
+        return this.#immediate(i, size);
       // an immediate narrower than the operation comes out in the operation's width
       case OP_SI:
+        if (i.size === 3) return this.b.i64Parts(i.imm, i.imm >> 31);
         return this.b.i32(this.size(0) === 1 ? i.imm & 0xffff : i.imm);
       case OP_J:
         return this.b.i32(i.imm);
@@ -177,7 +181,7 @@ export class Translator extends MachineState {
       case OP_SEG:
         return this.segSelector(i.row.operands[n]!.fixed);
       case OP_S:
-        return this.segSelector(i.reg);
+        return this.segSelector(i.reg & 7);
       default:
         throw new Error(`${i.row.text}: operand ${n} has no generic read`);
     }
@@ -199,10 +203,10 @@ export class Translator extends MachineState {
         this.setReg(i.reg, size, v);
         break;
       case OP_Z:
-        this.setReg(i.opcode & 7, size, v);
+        this.setReg(this.#opcodeRegister(i), size, v);
         break;
       case OP_B:
-        this.setReg(i.vexV & 7, size, v);
+        this.setReg(this.is64 ? i.vexV : i.vexV & 7, size, v);
         break;
       case OP_FIXED:
         this.setReg(i.row.operands[n]!.fixed, size, v);
@@ -258,27 +262,73 @@ export class Translator extends MachineState {
   }
   #endSpecial(pc: Value): void {
     this.endShadow();
-    this.envStore(ENV.EIP, pc);
+    this.envStore(ENV.EIP, this.low(pc));
+    if (this.b.typeOf(pc) === I64) this.envStore(ENV.CS_BASE, this.high(pc));
     if ((this.flags & HF_TF) !== 0) this.b.callj(helperIndex('single_step'));
     this.b.exit(1);
   }
-  /** Check a branch target against the CS limit. SDM Vol. 2A "JMP", "CALL": #GP(0). */
+  /**
+   * Check a branch target: #GP(0) beyond the CS limit, in 64-bit code where it is not canonical. SDM Vol. 2A "JMP", "CALL".
+   * A target of 32 bits (a 16-bit operand size) is always canonical.
+   */
   checkTarget(target: Value, cond: Value = -1): void {
-    if ((this.flags & HF_SEGCHECK) === 0) return;
-    const beyond = this.b.ltU(this.segLimit(CS), target);
-    this.b.raiseIf(cond < 0 ? beyond : this.b.and(cond, beyond), EXC.GP, 0);
+    const { b } = this;
+    if (b.typeOf(target) === I64) {
+      // canonical addresses are the 2^48 from -2^47 on
+      b.raiseIf(b.ne(b.shr(b.add(target, b.i64(2 ** 47)), b.i64(48)), b.i64(0)), EXC.GP, 0);
+      return;
+    }
+    if (!this.checksSegments) return;
+    const beyond = b.ltU(this.segLimit(CS), target);
+    b.raiseIf(cond < 0 ? beyond : b.and(cond, beyond), EXC.GP, 0);
   }
+  /** Check the target of a relative branch (`branchTarget`), taken where cond != 0. */
+  checkBranch(target: number, cond: Value = -1): void {
+    const { b } = this;
+    if (!this.is64) {
+      if (this.checksSegments) this.checkTarget(b.i32(target), cond);
+    } else if (target < -(2 ** 47) || target >= 2 ** 47) b.raiseIf(cond < 0 ? b.i32(1) : cond, EXC.GP, 0);
+  }
+  /** Where a branch by `offset` goes: EIP, in 64-bit code all of RIP. */
+  branchTarget(offset: number): number {
+    if (this.is64) return this.ripAfter(offset);
+    const target = (this.next + offset) | 0;
+    return this.insn.size === 1 ? target & 0xffff : target;
+  }
+  /** Return address of a call, in the type of the operand size. */
+  returnAddress(): Value {
+    return this.is64 ? this.b.i64(this.ripAfter(0)) : this.b.i32(this.next);
+  }
+  /** 64-bit code: the target is in the window of 4 GiB that the block is in. docs/adr/0015. */
+  #inWindow(target: number): boolean {
+    return !this.is64 || Math.floor(target / 0x1_0000_0000) === this.csBase;
+  }
+  #pc(target: number): Value {
+    return this.is64 ? this.b.i64(target) : this.b.i32(target);
+  }
+  /** Continue at a `branchTarget`. */
   jmp(target: number): void {
-    if (this.#special) this.#endSpecial(this.b.i32(target));
-    else this.b.jmp(target);
+    if (this.#special) this.#endSpecial(this.#pc(target));
+    else if (this.#inWindow(target)) this.b.jmp(target);
+    else this.b.jmpInd(this.#pc(target), JUMP_PLAIN);
   }
-  br(cond: Value, taken: number, notTaken: number): void {
-    if (this.#special) this.#endSpecial(this.b.select(cond, this.b.i32(taken), this.b.i32(notTaken)));
-    else this.b.br(cond, taken, notTaken);
+  /** Continue at the instruction after the last one. */
+  goOn(): void {
+    this.jmp(this.is64 ? this.ripAfter(0) : this.next);
+  }
+  /** Continue at a `branchTarget` if cond != 0, else after this instruction. */
+  br(cond: Value, target: number): void {
+    const { b } = this;
+    const next = this.is64 ? this.ripAfter(0) : this.next;
+    if (this.#special) this.#endSpecial(b.select(cond, this.#pc(target), this.#pc(next)));
+    else if (this.#inWindow(target) && this.#inWindow(next)) b.br(cond, target, next);
+    else b.jmpInd(b.select(cond, this.#pc(target), this.#pc(next)), JUMP_PLAIN);
   }
   jmpInd(target: Value, kind: number): void {
-    if (this.#special) this.#endSpecial(target);
-    else this.b.jmpInd(target, kind);
+    // a 16-bit operand size in 64-bit code leaves 16 bits of RIP
+    const pc = this.is64 ? this.sized(3, target) : target;
+    if (this.#special) this.#endSpecial(pc);
+    else this.b.jmpInd(pc, kind);
   }
   /** The helper just called has set EIP and everything else. `trap`: a single-step trap may follow (not after INT n, MOV SS). */
   exit(lookForWork = 0, trap = true): void {
@@ -303,13 +353,27 @@ export class Translator extends MachineState {
     const ended = this.flags & (keepShadow ? HF_RF : HF_INHIBIT_IRQ | HF_RF);
     if (ended !== 0) b.set(G.HFLAGS, b.and(b.get(G.HFLAGS), b.i32(~ended)));
     this.envStore(ENV.EIP, b.i32(this.next));
+    if (this.nextHigh !== this.csBase) this.envStore(ENV.CS_BASE, b.i32(this.nextHigh));
     this.exit(lookForWork, trap);
   }
 
+  #opcodeRegister(i: Insn): number {
+    return (i.opcode & 7) | ((i.rex & 1) << 3);
+  }
+  /** Immediate of the operand size; 4 bytes are sign-extended to 8. */
+  #immediate(i: Insn, size: number): Value {
+    const { b } = this;
+    const fromCode = this.volatileCode && size === 2 && i.size >= 2;
+    if (i.size < 3) return fromCode ? this.#immediateFromCode(i) : b.i32(i.imm);
+    if (size === 3) return b.i64Parts(i.imm, i.immHigh);
+    return fromCode ? b.extS(this.#immediateFromCode(i)) : b.i64Parts(i.imm, i.imm >> 31);
+  }
   /** An immediate that ends the instruction, as a load from the instruction stream. */
   #immediateFromCode(i: Insn): Value {
+    const { b } = this;
     const at = (this.eip + i.length - 4) | 0;
     this.volatileOffsets.push(at - this.blockEip);
-    return this.b.load('ld32', this.b.i32(at + this.csBase));
+    if (this.is64) return b.load('ld32', b.i64Parts(at, this.csBase));
+    return b.load('ld32', this.wide ? b.i64Parts(at + this.csBase, 0) : b.i32(at + this.csBase));
   }
 }
