@@ -11,6 +11,7 @@ import { FPU_STATE_HELPERS } from './fpu-state.ts';
 import { FXSAVE_HELPERS } from './fxsave.ts';
 import { SIMD_HELPERS } from './simd-helpers.ts';
 import { x87Commit } from './x87-commit.ts';
+import { XSAVE_HELPERS } from './xsave.ts';
 
 export const FPU_HELPERS: Readonly<
   Record<string, (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number>
@@ -19,4 +20,5 @@ export const FPU_HELPERS: Readonly<
   ...FPU_STATE_HELPERS,
   ...FXSAVE_HELPERS,
   ...SIMD_HELPERS,
+  ...XSAVE_HELPERS,
 };

@@ -1,5 +1,6 @@
 /** All handlers of x87 and SIMD instructions by name. */
 import type { HandlerTable } from '../translate/translator.ts';
+import { EXTENDED_STATE_HANDLERS } from './extended-state.ts';
 import { SIMD_CONVERT_HANDLERS } from './simd-convert.ts';
 import { SIMD_FLOAT_HANDLERS } from './simd-float.ts';
 import { SIMD_HELPED_HANDLERS } from './simd-helped.ts';
@@ -18,4 +19,5 @@ export const FPU_HANDLERS: HandlerTable = {
   ...SIMD_FLOAT_HANDLERS,
   ...SIMD_CONVERT_HANDLERS,
   ...SIMD_HELPED_HANDLERS,
+  ...EXTENDED_STATE_HANDLERS,
 };

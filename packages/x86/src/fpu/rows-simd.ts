@@ -61,8 +61,10 @@ const MMX_AND_SSE2: Rows = [
 ];
 
 const MOVES: Rows = [
-  one('MOVD', 'Pq,Ey', 'NP 0F 6E /r', 'mmx', 'movd_load'), one('MOVD', 'Vdq,Ey', '66 0F 6E /r', 'sse2', 'movd_load'),
-  one('MOVD', 'Ey,Pq', 'NP 0F 7E /r', 'mmx', 'movd_store'), one('MOVD', 'Ey,Vdq', '66 0F 7E /r', 'sse2', 'movd_store'),
+  one('MOVD', 'Pq,Ed', 'NP 0F 6E /r', 'mmx', 'movd_load'), one('MOVD', 'Vdq,Ed', '66 0F 6E /r', 'sse2', 'movd_load'),
+  one('MOVD', 'Ed,Pq', 'NP 0F 7E /r', 'mmx', 'movd_store'), one('MOVD', 'Ed,Vdq', '66 0F 7E /r', 'sse2', 'movd_store'),
+  one('MOVQ', 'Pq,Eq', 'NP REX.W 0F 6E /r', 'mmx', 'movd_load'), one('MOVQ', 'Vdq,Eq', '66 REX.W 0F 6E /r', 'sse2', 'movd_load'),
+  one('MOVQ', 'Eq,Pq', 'NP REX.W 0F 7E /r', 'mmx', 'movd_store'), one('MOVQ', 'Eq,Vdq', '66 REX.W 0F 7E /r', 'sse2', 'movd_store'),
   one('MOVQ', 'Pq,Qq', 'NP 0F 6F /r', 'mmx', 'movq_mmx_load'), one('MOVQ', 'Qq,Pq', 'NP 0F 7F /r', 'mmx', 'movq_mmx_store'),
   one('MOVQ', 'Vdq,Wq', 'F3 0F 7E /r', 'sse2', 'movq_load'), one('MOVQ', 'Wq,Vdq', '66 0F D6 /r', 'sse2', 'movq_store'),
   row('MOVQ2DQ', 'Vdq,Nq', 'F3 0F D6 /r', { feature: 'sse2' }), row('MOVDQ2Q', 'Pq,Udq', 'F2 0F D6 /r', { feature: 'sse2' }),
@@ -86,6 +88,7 @@ const MOVES: Rows = [
   row('MOVMSKPS', 'Gd,Udq', 'NP 0F 50 /r', { feature: 'sse' }), row('MOVMSKPD', 'Gd,Udq', '66 0F 50 /r', { feature: 'sse2' }),
   // group 15
   row('FXSAVE', 'Mx', 'NP 0F AE /0', { feature: 'fxsr' }), row('FXRSTOR', 'Mx', 'NP 0F AE /1', { feature: 'fxsr' }),
+  one('FXSAVE64', 'Mx', 'NP REX.W 0F AE /0', 'fxsr', 'fxsave'), one('FXRSTOR64', 'Mx', 'NP REX.W 0F AE /1', 'fxsr', 'fxrstor'),
   row('LDMXCSR', 'Md', 'NP 0F AE /2', { feature: 'sse' }), row('STMXCSR', 'Md', 'NP 0F AE /3', { feature: 'sse' }),
   row('LFENCE', '', 'NP 0F AE /5', { feature: 'sse2', reg: true, fn: 'sse_nothing' }),
   row('MFENCE', '', 'NP 0F AE /6', { feature: 'sse2', reg: true, fn: 'sse_nothing' }),
@@ -136,9 +139,9 @@ const SSE41: Rows = [
   ...xmm(F41, '66', 'ROUNDSS 3A_0A, INSERTPS 3A_21', 'Vdq,Wd,Ib'), ...xmm(F41, '66', 'ROUNDSD 3A_0B', 'Vdq,Wq,Ib'),
   one('PEXTRB', 'Rd,Vdq,Ib', '66 0F 3A 14 /r', F41, 'pextrb'), one('PEXTRB', 'Mb,Vdq,Ib', '66 0F 3A 14 /r', F41, 'pextrb'),
   one('PEXTRW', 'Rd,Vdq,Ib', '66 0F 3A 15 /r', F41, 'pextrw_41'), one('PEXTRW', 'Mw,Vdq,Ib', '66 0F 3A 15 /r', F41, 'pextrw_41'),
-  one('PEXTRD', 'Ey,Vdq,Ib', '66 0F 3A 16 /r', F41, 'pextrd'), one('EXTRACTPS', 'Ed,Vdq,Ib', '66 0F 3A 17 /r', F41, 'extractps'),
+  one('PEXTRD', 'Ed,Vdq,Ib', '66 0F 3A 16 /r', F41, 'pextrd'), one('PEXTRQ', 'Eq,Vdq,Ib', '66 REX.W 0F 3A 16 /r', F41, 'pextrq'), one('EXTRACTPS', 'Ed,Vdq,Ib', '66 0F 3A 17 /r', F41, 'pextrd'),
   one('PINSRB', 'Vdq,Rd,Ib', '66 0F 3A 20 /r', F41, 'pinsrb'), one('PINSRB', 'Vdq,Mb,Ib', '66 0F 3A 20 /r', F41, 'pinsrb'),
-  one('PINSRD', 'Vdq,Ey,Ib', '66 0F 3A 22 /r', F41, 'pinsrd'),
+  one('PINSRD', 'Vdq,Ed,Ib', '66 0F 3A 22 /r', F41, 'pinsrd'), one('PINSRQ', 'Vdq,Eq,Ib', '66 REX.W 0F 3A 22 /r', F41, 'pinsrq'),
 ];
 
 const SSE42: Rows = [

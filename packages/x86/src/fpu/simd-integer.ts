@@ -8,7 +8,6 @@ import { OP_I, OP_N, OP_P } from '../decode/row.ts';
 import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
 import { ACCESS_READ } from '../translate/translator.ts';
 import { FLAG_CF, FLAG_ZF } from '../state.ts';
-import { isWide } from './address.ts';
 import { enterMmx, low64, mm, mmSource, mmxReady, setMm, sseReady, xmmSource, zero } from './simd-operands.ts';
 import { VECTOR_OPS, byteLanes } from './vector-ops.ts';
 
@@ -158,11 +157,6 @@ const extract =
   (t, i) => {
     if (sseReady(t)) t.write(0, t.b.emit(id, t.xmm(i.reg), -1, -1, i.imm & laneMask));
   };
-/** The handler of PxxxD, and with REX.W of PxxxQ. */
-const byWidth =
-  (dword: Handler, quad: Handler): Handler =>
-  (t, i) =>
-    isWide(t) ? quad(t, i) : dword(t, i);
 
 const insertps: Handler = (t, i) => {
   if (!sseReady(t)) return;
@@ -283,10 +277,11 @@ export const SIMD_INTEGER_HANDLERS: HandlerTable = {
   pinsrw_mmx: insert(REPLACE_WORD, 3, true),
   pinsrw: insert(REPLACE_WORD, 7, false),
   pinsrb: insert(REPLACE_BYTE, 15, false),
-  pinsrd: byWidth(insert(REPLACE_DWORD, 3, false), insert(REPLACE_QUAD, 1, false)),
+  pinsrd: insert(REPLACE_DWORD, 3, false),
+  pinsrq: insert(REPLACE_QUAD, 1, false),
   pextrw: extractToG,
   pextrw_41: extract(WORD_LANE_U, 7),
   pextrb: extract(BYTE_LANE_U, 15),
-  pextrd: byWidth(extract(DWORD_LANE, 3), extract(QUAD_LANE, 1)),
-  extractps: extract(DWORD_LANE, 3),
+  pextrd: extract(DWORD_LANE, 3),
+  pextrq: extract(QUAD_LANE, 1),
 };

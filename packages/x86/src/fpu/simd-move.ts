@@ -8,9 +8,8 @@ import type { Value } from '@emkit/ir';
 import { OP_P } from '../decode/row.ts';
 import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
-import { DS, EDI, ENV, EXC, G, HF_EM, HF_OSFXSR, HF_SSE_FAST, HF_TS } from '../state.ts';
-import { addressArguments, demandAlignment, is64, isWide, onStack } from './address.ts';
-import { FX_LONG, FX_STACK, FX_WIDE, FX_XMM } from './fxsave.ts';
+import { DS, EDI, ENV, EXC, G, HF_SSE_FAST } from '../state.ts';
+import { addressArguments, is64, isWide } from './address.ts';
 import { SSE_FAST_MASK, SSE_FAST_VALUE } from './mxcsr.ts';
 import {
   alignedAddress,
@@ -200,36 +199,6 @@ const stmxcsr: Handler = (t) => {
   if (sseReady(t)) t.b.store('st32', storeAddress(t, 4), t.envLoad(ENV.MXCSR));
 };
 
-// --- extended state -----------------------------------------------------------------------------------------------------
-/** FXSAVE, FXRSTOR: the helper does it all; a 16-byte boundary is demanded. SDM Vol. 2A "FXSAVE". */
-const fxsave: Handler = (t) => {
-  if (!fxReady(t)) return;
-  const address = alignedAreaAddress(t, ACCESS_WRITE);
-  t.call('fxsave', ...addressArguments(t, address), t.b.i32(fxForm(t)));
-};
-const fxrstor: Handler = (t) => {
-  if (!fxReady(t)) return;
-  const address = alignedAreaAddress(t, ACCESS_READ);
-  t.call('fxrstor', ...addressArguments(t, address), t.b.i32(fxForm(t)));
-  t.exitNext();
-};
-/** Which of the layouts of SDM Vol. 2A "FXSAVE": without CR4.OSFXSR the XMM registers are neither saved nor restored. */
-const fxForm = (t: Translator): number =>
-  ((t.flags & HF_OSFXSR) !== 0 ? FX_XMM : 0) |
-  (is64(t) ? FX_LONG : 0) |
-  (isWide(t) ? FX_WIDE : 0) |
-  (onStack(t) ? FX_STACK : 0);
-function fxReady(t: Translator): boolean {
-  if ((t.flags & (HF_EM | HF_TS)) === 0) return true;
-  t.raise(EXC.NM);
-  return false;
-}
-function alignedAreaAddress(t: Translator, access: number): Value {
-  const address = t.memory(512, access);
-  demandAlignment(t, address, 16);
-  return address;
-}
-
 const nothing: Handler = () => undefined;
 
 /** MOVNTI m32, r32 or with REX.W m64, r64. */
@@ -266,8 +235,6 @@ export const SIMD_MOVE_HANDLERS: HandlerTable = {
   emms,
   ldmxcsr,
   stmxcsr,
-  fxsave,
-  fxrstor,
   movnti,
   sse_nothing: nothing,
 };
