@@ -5,7 +5,9 @@ import { BootLog } from './boot-log.ts';
 import { runCpu } from './cpu-bench.ts';
 import type { CpuRun } from './cpu-bench.ts';
 import { cpuReport } from './cpu-report.ts';
+import { choosePeers } from './emulators.ts';
 import type { Emulator, EmulatorName } from './emulators.ts';
+import { guestBits } from './guest-bits.ts';
 import { GuestLog } from './guest-log.ts';
 import type { Sample } from './guest-log.ts';
 import { replaceSection, resultMarkdown } from './markdown.ts';
@@ -49,6 +51,34 @@ describe('guest log', () => {
     const log = new GuestLog();
     log.feed('END fib 00000001\nSTART vm\nEND vm nonsense\n', 1, 1);
     expect(log.samples.size).toBe(0);
+  });
+});
+
+describe('guest bits', () => {
+  const elf = (machine: number): Uint8Array =>
+    Uint8Array.from([0x7f, 0x45, 0x4c, 0x46, ...Array(14).fill(0), machine, 0, 0, 0]);
+  const bzImage = (version: number, flags: number): Uint8Array => {
+    const image = new Uint8Array(0x400);
+    image.set([0x48, 0x64, 0x72, 0x53, version & 0xff, version >> 8], 0x202);
+    image[0x236] = flags;
+    return image;
+  };
+
+  it.each([
+    ['an ELF of x86-64', elf(62), 'guest', 64],
+    ['a 32-bit ELF', elf(3), 'bench32.elf', 32],
+    ['a 32-bit ELF that is called 64', elf(3), 'x/bench64.elf', 64],
+    ['a 32-bit ELF in a folder that is called 64', elf(3), 'x64/bench.elf', 32],
+    ['a kernel with a 64-bit entry', bzImage(0x20f, 0x3f), 'vmlinuz', 64],
+    ['a kernel without', bzImage(0x20f, 0), 'vmlinuz', 32],
+    ['a kernel older than the field', bzImage(0x20b, 1), 'vmlinuz', 32],
+    ['something short', Uint8Array.of(1, 2), 'x64', 32],
+  ] as const)('%s', (_what, image, name, bits) => {
+    expect(guestBits(image, name)).toBe(bits);
+  });
+
+  it('a 64-bit guest gets no v86', () => {
+    expect(() => choosePeers(['v86'], 64, () => undefined)).toThrow(/64-bit/);
   });
 });
 
@@ -147,6 +177,8 @@ describe('reports', () => {
       run({ emkit: [round({ fib: 1, vm: sample(1, 'bad0bad0') })], qemu: [round({ fib: 2, vm: 100 })] }, ['fib', 'vm']),
     );
     expect(report.errors).toEqual(['checksums differ in vm: emkit bad0bad0, qemu 00000001']);
+    const less = cpuReport(run({ emkit: [round({ fib: 1 })], qemu: [round({ fib: 2, vm: 100 })] }, ['fib', 'vm']));
+    expect(less.errors).toEqual(['emkit did not run vm']);
     expect(report.table.rows[1].at(-1)).toBe('DIFFERS');
     expect(report.summary).toContain('compute emkit/qemu is without: vm');
     expect(report.geomeans['compute emkit/qemu']).toBeCloseTo(2);

@@ -34,6 +34,12 @@ export function cpuReport(run: CpuRun): CpuReport {
   for (const [name, failed] of run.failures)
     for (const [workload, why] of failed)
       errors.push(`${name} failed${workload === '' ? '' : ` in ${workload}`}: ${why}`);
+  // a guest that ends in order without having run what another emulator ran
+  for (const [name, rounds] of run.rounds) {
+    if ((run.failures.get(name)?.size ?? 0) > 0) continue;
+    const missing = run.ran.filter((workload) => rounds.some((round) => !round.has(workload)));
+    if (missing.length > 0) errors.push(`${name} did not run ${missing.join(' ')}`);
+  }
 
   const notes: string[] = [];
   const lines: string[] = [];

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { GuestBits } from './guest-bits.ts';
 
 export type EmulatorName = 'emkit' | 'qemu' | 'v86';
 export const PEER_NAMES = ['qemu', 'v86'] as const;
@@ -40,10 +41,14 @@ export class MissingPeer extends Error {
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 export const MEMORY_MIB = 256;
-/** The benchmark guest may use every instruction an emulator has; a kernel boots on the default of the i386 emulators. */
-const CPU = { multiboot: 'max', linux: 'qemu32' } as const;
+/** The benchmark guest may use every instruction an emulator has; a kernel boots on the default of QEMU's program for it. */
+const cpuFor = (guest: Guest, bits: GuestBits): string => (guest.kind === 'multiboot' ? 'max' : `qemu${bits}`);
 
-export function emkit(bundle: string, version: string, options: { tier: string; profileDir?: string }): Emulator {
+export function emkit(
+  bundle: string,
+  version: string,
+  options: { tier: string; bits: GuestBits; profileDir?: string },
+): Emulator {
   const profile = options.profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileDir}`];
   return {
     name: 'emkit',
@@ -53,13 +58,13 @@ export function emkit(bundle: string, version: string, options: { tier: string; 
       args: [
         ...profile,
         bundle,
-        JSON.stringify({ guest, memoryMib: MEMORY_MIB, cpu: CPU[guest.kind], tier: options.tier }),
+        JSON.stringify({ guest, memoryMib: MEMORY_MIB, cpu: cpuFor(guest, options.bits), tier: options.tier }),
       ],
     }),
   };
 }
 
-const QEMU = 'qemu-system-i386';
+const QEMU: Readonly<Record<GuestBits, string>> = { 32: 'qemu-system-i386', 64: 'qemu-system-x86_64' };
 
 function findProgram(name: string): string | undefined {
   return (process.env['PATH'] ?? '')
@@ -69,11 +74,11 @@ function findProgram(name: string): string | undefined {
 }
 
 /** QEMU's TCG with one vCPU on one thread: the same machine as the others have. */
-export function qemu(): Emulator {
-  const program = findProgram(QEMU);
+export function qemu(bits: GuestBits): Emulator {
+  const program = findProgram(QEMU[bits]);
   if (program === undefined)
     throw new MissingPeer(
-      `${QEMU} is not installed`,
+      `${QEMU[bits]} is not installed`,
       'apt-get install qemu-system-x86, or: node tools/bench/install-peers.mjs',
     );
   const version = /version (\S+)/.exec(spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? '?';
@@ -84,7 +89,7 @@ export function qemu(): Emulator {
     command: (guest) => ({
       program,
       args: [
-        ...['-accel', 'tcg,thread=single', '-cpu', CPU[guest.kind], ...common, '-no-reboot', '-nic', 'none'],
+        ...['-accel', 'tcg,thread=single', '-cpu', cpuFor(guest, bits), ...common, '-no-reboot', '-nic', 'none'],
         ...(guest.kind === 'multiboot' ? ['-kernel', guest.elf] : ['-kernel', guest.kernel, '-initrd', guest.initrd]),
         ...['-append', guest.commandLine],
       ],
@@ -95,7 +100,8 @@ export function qemu(): Emulator {
 const FIRMWARE = ['/usr/share/seabios/bios.bin', '/usr/share/seabios/vgabios-stdvga.bin'];
 
 /** v86 from npm, in Node. It boots a Linux kernel through SeaBIOS only. */
-export function v86(): Emulator {
+export function v86(bits: GuestBits): Emulator {
+  if (bits === 64) throw new MissingPeer('v86 runs no 64-bit guest', '--peers qemu');
   let library: string;
   try {
     library = createRequire(import.meta.url).resolve('v86');
@@ -121,14 +127,18 @@ export function v86(): Emulator {
   };
 }
 
-const PEERS: Readonly<Record<PeerName, () => Emulator>> = { qemu, v86 };
+const PEERS: Readonly<Record<PeerName, (bits: GuestBits) => Emulator>> = { qemu, v86 };
 
 /** The named peers, all of which must be there; or, with undefined, those that are. */
-export function choosePeers(names: readonly PeerName[] | undefined, note: (text: string) => void): Emulator[] {
-  if (names !== undefined) return names.map((name) => PEERS[name]());
+export function choosePeers(
+  names: readonly PeerName[] | undefined,
+  bits: GuestBits,
+  note: (text: string) => void,
+): Emulator[] {
+  if (names !== undefined) return names.map((name) => PEERS[name](bits));
   return PEER_NAMES.flatMap((name) => {
     try {
-      return [PEERS[name]()];
+      return [PEERS[name](bits)];
     } catch (error) {
       if (!(error instanceof MissingPeer)) throw error;
       note(`without ${name}: ${error.message} (${error.hint})`);

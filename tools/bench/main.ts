@@ -13,6 +13,8 @@ import { runCpu } from './cpu-bench.ts';
 import { cpuReport } from './cpu-report.ts';
 import { choosePeers, emkit, MEMORY_MIB, MissingPeer } from './emulators.ts';
 import type { Emulator } from './emulators.ts';
+import { guestBits } from './guest-bits.ts';
+import type { GuestBits } from './guest-bits.ts';
 import { gitCommit, hostFacts, isBusy } from './host.ts';
 import type { HostFacts } from './host.ts';
 import { resultMarkdown, writeMarkdown } from './markdown.ts';
@@ -28,12 +30,13 @@ import { ms, textTable } from './table.ts';
 
 const note = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
 
-async function emulatorsFor(options: CommonOptions): Promise<Emulator[]> {
-  const peers = choosePeers(options.peers, note);
+async function emulatorsFor(options: CommonOptions, bits: GuestBits): Promise<Emulator[]> {
+  const peers = choosePeers(options.peers, bits, note);
   const profileDir = options.cpuProf === undefined ? undefined : resolve(options.cpuProf);
   const commit = gitCommit();
   const own = emkit(await bundleRunner(profileDir), commit === undefined ? '(unknown version)' : commit, {
     tier: options.tier,
+    bits,
     ...(profileDir === undefined ? {} : { profileDir }),
   });
   return [own, ...peers];
@@ -73,7 +76,8 @@ function finish(
 async function cpu(options: CpuOptions): Promise<number> {
   const elf = resolve(options.elf ?? join(ROOT, '../shared/bench/bench32.elf'));
   if (!existsSync(elf)) throw new UsageError(`${elf} does not exist: name the benchmark guest with --elf FILE`);
-  const emulators = await emulatorsFor(options);
+  const bits = guestBits(readFileSync(elf), elf);
+  const emulators = await emulatorsFor(options, bits);
   const facts = startFacts(emulators);
   const { scale, rounds, only } = options;
   const run = await runCpu({ emulators, elf, scale, rounds, only, silenceMs: options.limitSeconds * 1000, note });
@@ -81,8 +85,9 @@ async function cpu(options: CpuOptions): Promise<number> {
   const samples = Object.fromEntries(
     [...run.rounds].map(([name, list]) => [name, list.map((r) => Object.fromEntries(r))]),
   );
-  const what = `Scale ${scale}, ${rounds} round${rounds === 1 ? '' : 's'}, ${MEMORY_MIB} MiB`;
-  return finish(options, 'cpu', what, facts, report, { samples, geomeans: report.geomeans });
+  const guest = bits === 64 ? '64-bit guest, scale' : 'Scale';
+  const what = `${guest} ${scale}, ${rounds} round${rounds === 1 ? '' : 's'}, ${MEMORY_MIB} MiB`;
+  return finish(options, bits === 64 ? 'cpu64' : 'cpu', what, facts, report, { samples, geomeans: report.geomeans });
 }
 
 async function boot(options: BootOptions): Promise<number> {
@@ -93,14 +98,15 @@ async function boot(options: BootOptions): Promise<number> {
     ({ kernel, initramfs: initrd } = files);
     guest = `Debian's installer kernel ${files.version} and the initramfs of npm start`;
   }
-  const emulators = await emulatorsFor(options);
+  const bits = guestBits(readFileSync(kernel), kernel);
+  const emulators = await emulatorsFor(options, bits);
   const facts = startFacts(emulators);
   const { append, rounds } = options;
   const files = { kernel: resolve(kernel), initrd: resolve(initrd) };
   const run = await runBoot({ emulators, ...files, append, rounds, silenceMs: options.limitSeconds * 1000, note });
   const report = bootReport(run);
   const what = `Boot of ${guest}, ${rounds} round${rounds === 1 ? '' : 's'}, ${MEMORY_MIB} MiB`;
-  return finish(options, 'boot', what, facts, report, {
+  return finish(options, bits === 64 ? 'boot64' : 'boot', what, facts, report, {
     samples: Object.fromEntries(run.rounds),
     ratios: report.ratios,
   });

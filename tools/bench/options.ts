@@ -23,7 +23,7 @@ common options
   --cpu-prof DIR    let Node write a CPU profile of each emkit process into DIR
 
 cpu options
-  --elf FILE        the guest (default ../shared/bench/bench32.elf beside the repository)
+  --elf FILE        the guest (default ../shared/bench/bench32.elf beside the repository); bench64.elf runs beside qemu-system-x86_64
   --scale N         percent of the guest's full work (default 50)
   --only a,b        these workloads only
 
