@@ -1,7 +1,7 @@
 /**
- * Debian's i386 installer kernel and a small initramfs, in the user's cache: `ensureKernel()` fetches once and checks always.
+ * Debian's installer kernel for i386 or amd64 and a small initramfs, in the user's cache: `ensureKernel()` fetches once and checks always.
  *
- *     node tools/fetch-kernel/fetch-kernel.mjs [--refresh] [--full]      prints the paths as JSON
+ *     node tools/fetch-kernel/fetch-kernel.mjs [--refresh] [--full] [--arch x86_64]      prints the paths as JSON
  *
  * The cache is $XDG_CACHE_HOME/emkit (else ~/.cache/emkit) and may be deleted at any time. A new copy is built aside and moved
  * into place in one rename, so that an interrupted run leaves nothing half done.
@@ -27,8 +27,11 @@ import { downloadPackage, findProgram, unpackMembers } from './apt.mjs';
 import { buildInitramfs } from './initramfs.mjs';
 import { createProgress } from './progress.mjs';
 
-export const PACKAGE = 'debian-installer-12-netboot-i386';
-const IMAGES = 'usr/lib/debian-installer/images/12/i386/text/debian-installer/i386';
+/** Debian's name of each architecture that `--arch` knows. */
+const DEBIAN = { i386: 'i386', x86_64: 'amd64' };
+const packageOf = (debian) => `debian-installer-12-netboot-${debian}`;
+const imagesOf = (debian) => `usr/lib/debian-installer/images/12/${debian}/text/debian-installer/${debian}`;
+export const PACKAGE = packageOf(DEBIAN.i386);
 /** Part of the cache folder's name: a changed initramfs makes a new folder. */
 const RECIPE = 1;
 /** Largest initrd that is unpacked (the real one has 80 MB). */
@@ -64,13 +67,18 @@ export function missingTools() {
  * Throws an Error in plain words when it cannot be had.
  */
 export async function ensureKernel({
+  arch = 'i386',
   refresh = false,
   full = false,
   signal,
   progress = createProgress(),
   root = cacheRoot(),
 } = {}) {
-  const folder = join(root, `${PACKAGE}-${RECIPE}`);
+  const debian = DEBIAN[arch];
+  if (debian === undefined) throw new Error(`--arch ${arch}: known are ${Object.keys(DEBIAN).join(' and ')}`);
+  const package_ = packageOf(debian);
+  const images = imagesOf(debian);
+  const folder = join(root, `${package_}-${RECIPE}`);
   const paths = {
     kernel: join(folder, 'linux'),
     initramfs: join(folder, 'initramfs.cpio'),
@@ -91,17 +99,17 @@ export async function ensureKernel({
   process.once('exit', tidy);
   try {
     if (damaged) progress.done('The cached kernel is damaged or incomplete; fetching it again.');
-    const deb = await downloadPackage(PACKAGE, scratch, {
+    const deb = await downloadPackage(package_, scratch, {
       signal,
       onProgress: (step, percent) =>
         progress.show(step === 'lists' ? 'Reading package lists' : 'Fetching Debian kernel (105 MB)', percent),
     });
     progress.show('Unpacking');
-    await unpackMembers(deb, scratch, [`./${IMAGES}/linux`, `./${IMAGES}/initrd.gz`], signal);
+    await unpackMembers(deb, scratch, [`./${images}/linux`, `./${images}/initrd.gz`], signal);
     progress.show('Preparing initramfs');
     const made = join(scratch, 'made');
     mkdirSync(made);
-    for (const name of ['linux', 'initrd.gz']) renameSync(join(scratch, IMAGES, name), join(made, name));
+    for (const name of ['linux', 'initrd.gz']) renameSync(join(scratch, images, name), join(made, name));
     const archive = await promisify(gunzip)(readFileSync(join(made, 'initrd.gz')), { maxOutputLength: MAX_INITRD });
     writeFileSync(join(made, 'initramfs.cpio'), buildInitramfs(archive));
     const files = {};
@@ -110,7 +118,7 @@ export async function ensureKernel({
       files[name] = { size: bytes.length, sha256: digest(bytes) };
     }
     const version = decodeURIComponent(basename(deb, '.deb').split('_')[1]);
-    writeFileSync(join(made, 'manifest.json'), `${JSON.stringify({ package: PACKAGE, version, files }, null, 2)}\n`);
+    writeFileSync(join(made, 'manifest.json'), `${JSON.stringify({ package: package_, version, files }, null, 2)}\n`);
     rmSync(folder, { recursive: true, force: true });
     renameSync(made, folder);
     progress.done(`Debian kernel ${version} is ready in ${folder}`);
@@ -135,7 +143,9 @@ function removeLeftovers(root) {
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
+    const at = process.argv.indexOf('--arch');
     const result = await ensureKernel({
+      ...(at < 0 ? {} : { arch: process.argv[at + 1] }),
       refresh: process.argv.includes('--refresh'),
       full: process.argv.includes('--full'),
     });

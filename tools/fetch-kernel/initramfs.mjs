@@ -68,7 +68,7 @@ export function buildInitramfs(initrd) {
 
   // Libraries: what BusyBox names, then what those name; each under every path and link by which it may be looked up.
   const libraries = [...all.values()].filter(
-    (e) => (isFile(e) || isLink(e)) && /^(?:usr\/)?lib\/(?:[^/]+\/)?[^/]+\.so(?:\.\d+)*$/.test(e.name),
+    (e) => (isFile(e) || isLink(e)) && /^(?:usr\/)?lib(?:64)?\/(?:[^/]+\/)?[^/]+\.so(?:\.\d+)*$/.test(e.name),
   );
   const queue = [busybox];
   for (let binary = queue.pop(); binary !== undefined; binary = queue.pop()) {

@@ -9,6 +9,7 @@ const WITH_VALUE = [
   'kernel',
   'bios',
   'm',
+  'arch',
   'cpu',
   'machine',
   'M',
@@ -41,7 +42,7 @@ const DEFAULT_MEMORY = '256';
 const INSTALLER_MEMORY = '512';
 
 /**
- * `{ emkitArguments, needsKernel, installer, refresh, withKernel(files) }` for the words after `npm start --`. `size` is the
+ * `{ emkitArguments, arch, needsKernel, installer, refresh, withKernel(files) }` for the words after `npm start --`. `size` is the
  * terminal's, told to the guest so that editors and `less` fit.
  */
 export function planStart(words, size) {
@@ -49,6 +50,7 @@ export function planStart(words, size) {
   let append = '';
   let installer = false;
   let refresh = false;
+  let arch = 'i386';
   const seen = new Set();
   for (let i = 0; i < words.length; i++) {
     const word = words[i];
@@ -59,6 +61,7 @@ export function planStart(words, size) {
     else {
       seen.add(name);
       rest.push(word);
+      if (name === 'arch') arch = word.includes('=') ? word.slice(word.indexOf('=') + 1) : (words[i + 1] ?? '');
       if (WITH_VALUE.includes(name) && !word.includes('=') && i + 1 < words.length) rest.push(words[++i]);
       // `-cpu help` and the like print a list.
       if (rest[rest.length - 1] === 'help') seen.add('help');
@@ -68,6 +71,7 @@ export function planStart(words, size) {
   const withAppend = append === '' ? rest : [...rest, '-append', append];
   return {
     emkitArguments: withAppend,
+    arch,
     needsKernel,
     installer,
     refresh,

@@ -31,6 +31,16 @@ describe('npm start', () => {
       '3',
     ]);
   });
+  it('hands --arch to emkit, and knows it for the choice of the kernel', () => {
+    expect(made(['--arch', 'x86_64', '-m', '64']).slice(-4)).toEqual(['--arch', 'x86_64', '-m', '64']);
+    const arch = (...words: string[]) => planStart(words, undefined).arch;
+    expect([arch(), arch('--arch', 'x86_64'), arch('--arch=x86_64'), arch('--arch')]).toEqual([
+      'i386',
+      'x86_64',
+      'x86_64',
+      '',
+    ]);
+  });
   it('boots the whole installer on request', () => {
     expect(made(['--installer'])).toEqual(['-kernel', 'K', '-append', 'console=ttyS0', '-initrd', 'I', '-m', '512']);
   });

@@ -3,7 +3,7 @@
  *
  * Installs the dependencies and bundles the command where that is needed, fetches Debian's kernel once, then runs `emkit`. All
  * arguments go to emkit; with a -kernel or -bios of your own nothing is fetched. Where Debian's tools are missing, or the fetch fails
- * for want of a network, the built-in guest boots instead. Own options: `--installer` (the whole Debian installer), `--refresh`.
+ * for want of a network, the built-in guest boots instead. Own options: `--arch x86_64` (amd64's kernel and processor), `--installer` (the whole Debian installer), `--refresh`.
  */
 import { pathToFileURL } from 'node:url';
 import { bootstrap } from '../bootstrap.mjs';
@@ -29,7 +29,13 @@ async function main() {
     const interrupt = () => abort.abort();
     process.once('SIGINT', interrupt);
     try {
-      const files = await ensureKernel({ refresh: plan.refresh, full: plan.installer, signal: abort.signal, progress });
+      const files = await ensureKernel({
+        arch: plan.arch,
+        refresh: plan.refresh,
+        full: plan.installer,
+        signal: abort.signal,
+        progress,
+      });
       args = plan.withKernel(files);
     } catch (error) {
       if (abort.signal.aborted) {

@@ -9,6 +9,7 @@ import { EXIT_BUG, EXIT_ERROR } from './exit-code.ts';
 import { bareText, helpJson, helpText, optionHelp } from './help.ts';
 import { listText } from './lists.ts';
 import { interpret } from './machine-config.ts';
+import { archOfProgram } from './machine-options.ts';
 import { formatError, isOptionError } from './option-error.ts';
 import { runMachine, type RunEnvironment } from './run-machine.ts';
 import { tokenize, type Token } from './tokenizer.ts';
@@ -100,7 +101,7 @@ async function dispatch(args: readonly string[], env: Environment): Promise<numb
     );
     return findings.some((f) => f.state === 'problem') ? EXIT_ERROR : 0;
   }
-  const result = interpret(tokens);
+  const result = interpret(tokens, archOfProgram(program));
   if ('list' in result) {
     stdout.write(await listText(result, env.load));
     return 0;

@@ -20,6 +20,7 @@ export interface DeviceConfig {
 }
 
 export interface MachineConfig {
+  arch: option.Arch;
   machine: string;
   acpi: boolean;
   cpu: string;
@@ -57,11 +58,12 @@ export interface ListRequest {
 
 export type Interpreted = { readonly config: MachineConfig } | ListRequest;
 
-function initialConfig(): MachineConfig {
+function initialConfig(arch: option.Arch): MachineConfig {
   return {
+    arch,
     machine: 'pc',
     acpi: true,
-    cpu: 'qemu32',
+    cpu: '',
     memorySize: option.DEFAULT_MEMORY,
     memoryIsDefault: true,
     name: undefined,
@@ -99,10 +101,10 @@ interface State {
   nodefaults: boolean;
 }
 
-/** Interprets all tokens in order. */
-export function interpret(tokens: Tokens): Interpreted {
+/** Interprets all tokens in order. `arch` is what `--arch` may change. */
+export function interpret(tokens: Tokens, arch: option.Arch = 'i386'): Interpreted {
   const state: State = {
-    config: initialConfig(),
+    config: initialConfig(arch),
     chardevs: new Map(),
     serialTokens: [],
     debugconToken: undefined,
@@ -136,6 +138,9 @@ function apply(state: State, token: Token): ListRequest | undefined {
     case 'cpu':
       if (value === 'help' || value === '?') return { list: 'cpu' };
       config.cpu = value;
+      return undefined;
+    case 'arch':
+      option.archOption(config, token);
       return undefined;
     case 'm':
       option.memoryOption(config, token);
@@ -296,6 +301,7 @@ function resolveDevice(state: State, token: Token): DeviceConfig | ListRequest {
 /** What can only be settled when all options are known. */
 function finish(state: State): ListRequest | undefined {
   const { config } = state;
+  if (config.cpu === '') config.cpu = option.DEFAULT_CPU[config.arch];
   if (state.serialTokens.length > 4)
     throw new OptionError(`${state.serialTokens[4]!.typed}: too many serial ports`, 'a pc has four: COM1 to COM4');
   config.serial = state.serialTokens.map((token) => parseBackend(state.chardevs, token));

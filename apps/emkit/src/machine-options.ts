@@ -15,6 +15,9 @@ export const DEFAULT_MEMORY = 128 * MIB;
 export const MIN_MEMORY = MIB;
 /** Guest RAM lies in one WebAssembly memory, below the PCI window at 3 GiB. */
 export const MAX_MEMORY = 3072 * MIB;
+/** Names as in QEMU's commands. A guest of either kind runs on any model that has its instructions; only the default differs. */
+export type Arch = 'i386' | 'x86_64';
+export const DEFAULT_CPU: Readonly<Record<Arch, string>> = { i386: 'qemu32', x86_64: 'qemu64' };
 export const MACHINES: readonly (readonly [string, string])[] = [
   ['pc', 'Standard PC (i440FX + PIIX, 1996) (default)'],
   ['pc-i440fx-7.2', 'alias of pc'],
@@ -55,6 +58,21 @@ export function machineOption(config: MachineConfig, token: Token): ListRequest 
   return undefined;
 }
 
+export function archOption(config: MachineConfig, token: Token): void {
+  const { value } = token;
+  if (value !== 'i386' && value !== 'x86_64')
+    throw new OptionError(
+      `${token.typed}: unknown architecture`,
+      didYouMean(value ?? '', Object.keys(DEFAULT_CPU), '--arch i386, or --arch x86_64'),
+    );
+  config.arch = value;
+}
+
+/** Called as one of QEMU's commands, emkit is like it. */
+export function archOfProgram(program: string): Arch {
+  return program === 'qemu-system-x86_64' ? 'x86_64' : 'i386';
+}
+
 export function memoryOption(config: MachineConfig, token: Token): void {
   const keys = parseKeyValues(token, 'size', ['size', 'slots', 'maxmem']);
   if (keys.has('slots') || keys.has('maxmem'))
@@ -72,7 +90,7 @@ export function memoryOption(config: MachineConfig, token: Token): void {
   if (size > MAX_MEMORY) {
     throw new OptionError(
       `cannot set up guest memory 'pc.ram': Cannot allocate memory`,
-      `${token.typed}: a guest has at most ${MAX_MEMORY / MIB} MiB here; try -m 1G`,
+      `${token.typed}: a guest has at most ${MAX_MEMORY / MIB} MiB, since its RAM and the translated code share a WebAssembly memory of 4 GiB; try -m 1G`,
     );
   }
   if (size < MIN_MEMORY)

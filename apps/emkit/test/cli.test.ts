@@ -111,6 +111,15 @@ describe('options', () => {
     expect(o.globals).toEqual([{ driver: 'isa-debug-exit', property: 'iosize', value: '4' }]);
     expect(new DataView(o.kernel!.bytes.buffer).getUint32(0, true)).toBe(0x1badb002);
   });
+  it('--arch, or the name it is called by, chooses the default processor', async () => {
+    const cpu = async (args: string[], program?: string) =>
+      (await runCli(['--demo', '-serial', 'null', ...args], { kind: 'shutdown' }, false, program)).made[0]!.cpu;
+    expect(await cpu([])).toBe('qemu32');
+    expect(await cpu(['--arch', 'x86_64'])).toBe('qemu64');
+    expect(await cpu(['--arch=x86_64', '-cpu', 'max'])).toBe('max');
+    expect(await cpu([], 'qemu-system-x86_64')).toBe('qemu64');
+    expect(await cpu(['--arch', 'i386'], 'qemu-system-x86_64')).toBe('qemu32');
+  });
   it('-m counts in MiB and rounds up to pages; 0 is the default', async () => {
     expect((await runCli(['--demo', '-serial', 'null', '-m', '1025k'])).made[0]!.memorySize).toBe(1025 * 1024 + 3072);
     expect((await runCli(['--demo', '-serial', 'null', '-m', '0'])).made[0]!.memorySize).toBe(128 << 20);

@@ -11,7 +11,7 @@ const CASES: readonly (readonly [readonly string[], string, string])[] = [
   [
     ['-m', '99T'],
     "emkit: cannot set up guest memory 'pc.ram': Cannot allocate memory",
-    '-m 99T: a guest has at most 3072 MiB here',
+    '-m 99T: a guest has at most 3072 MiB',
   ],
   [['-m', 'foo'], "emkit: -m foo: Parameter 'size' expects a non-negative number below 2^64", 'for example -m 512'],
   [['-m', '64,slots=2'], 'emkit: -m 64,slots=2: memory hotplug is not supported', 'emkit -m SIZE'],
@@ -20,6 +20,7 @@ const CASES: readonly (readonly [readonly string[], string, string])[] = [
     "emkit: Invalid SMP CPUs 4. The max CPUs supported by machine 'pc' is 1",
     'several CPUs come in a later version',
   ],
+  [['--arch', 'x86-64'], 'emkit: --arch x86-64: unknown architecture', 'did you mean x86_64?'],
   [['-smp', '4x'], "emkit: Parameter 'smp.cpus' expects integer", '-smp 4x'],
   [['-M', 'q35'], 'emkit: unsupported machine type', 'Use -machine help to list supported machines'],
   [['-M', 'pc,foo=1'], "emkit: Property 'pc-machine.foo' not found", 'accel, acpi'],

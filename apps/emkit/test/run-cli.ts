@@ -15,6 +15,7 @@ export async function runCli(
   args: readonly string[],
   reason: ExitReason = { kind: 'shutdown' },
   tty = false,
+  program = 'emkit',
 ): Promise<Outcome> {
   const collect = () => {
     const text: string[] = [];
@@ -25,7 +26,7 @@ export async function runCli(
   const err = collect();
   const module = createFakeModule(() => reason);
   const code = await main(args, {
-    program: 'emkit',
+    program,
     version: '0.0.0-test',
     stdin: new PassThrough() as unknown as NodeJS.ReadStream,
     stdout: out.stream,
