@@ -5,6 +5,7 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { ENV, EXC, FLAG_RF, HF_INHIBIT_IRQ } from '../state.ts';
+import { numberOf } from './address.ts';
 import { CR4_DE } from './cr-bits.ts';
 import { SHADOW_MOV_SS } from './load-seg.ts';
 
@@ -30,8 +31,14 @@ export interface Watchpoint {
 
 const enabled = (dr7: number, i: number): boolean => ((dr7 >>> (2 * i)) & 3) !== 0;
 const kind = (dr7: number, i: number): number => (dr7 >>> (16 + 4 * i)) & 3;
-/** LEN 10 is 8 bytes in 64-bit mode and undefined here: taken as 8, as processors with long mode do. */
+/** LEN 10 is 8 bytes in 64-bit mode and undefined elsewhere: taken as 8, as processors with long mode do. */
 const LENGTHS = [1, 2, 8, 4];
+
+/** Low bits of a breakpoint's address do not count. */
+function alignedAddress(cpu: X86Cpu, index: number, length: number): number {
+  const address = cpu.drNumber(index);
+  return address - (address & (length - 1));
+}
 
 /** Rebuild cpu.watchpoints. */
 export function collectWatchpoints(cpu: X86Cpu): void {
@@ -41,7 +48,7 @@ export function collectWatchpoints(cpu: X86Cpu): void {
     const k = kind(dr7, index);
     if (!enabled(dr7, index) || (k !== 1 && k !== 3)) continue;
     const length = LENGTHS[(dr7 >>> (18 + 4 * index)) & 3];
-    cpu.watchpoints.push({ index, address: (cpu.dr(index) & ~(length - 1)) >>> 0, length, reads: k === 3 });
+    cpu.watchpoints.push({ index, address: alignedAddress(cpu, index, length), length, reads: k === 3 });
   }
 }
 
@@ -59,15 +66,19 @@ function checkAccess(cpu: X86Cpu, n: number): number {
   return n;
 }
 
+/** High half of the result in ENV.SCRATCH. */
 export function movFromDr(cpu: X86Cpu, n: number): number {
-  return cpu.dr(checkAccess(cpu, n & 7)) | 0;
+  n = checkAccess(cpu, n & 7);
+  cpu.setEnv32(ENV.SCRATCH, cpu.env32(ENV.DR + n * 8 + 4));
+  return cpu.dr(n) | 0;
 }
 
-export function movToDr(cpu: X86Cpu, n: number, v: number): number {
+export function movToDr(cpu: X86Cpu, n: number, v: number, high = 0): number {
   n = checkAccess(cpu, n & 7);
+  if (n >= 6 && high !== 0) cpu.raise(EXC.GP, 0);
   if (n === 6) cpu.setDrRaw(6, (v & DR6_WRITABLE) | DR6_FIXED);
   else if (n === 7) cpu.setDrRaw(7, (v & DR7_WRITABLE) | DR7_FIXED);
-  else cpu.setDrRaw(n, v);
+  else cpu.setDrRaw(n, v, high);
   if (n !== 6) {
     const before = cpu.watchpoints.length;
     collectWatchpoints(cpu);
@@ -90,7 +101,7 @@ export function returnFlags(cpu: X86Cpu, flags: number): number {
 function matchInstruction(cpu: X86Cpu, lin: number): number {
   const dr7 = cpu.dr(7);
   let hit = 0;
-  for (let i = 0; i < 4; i++) if (enabled(dr7, i) && kind(dr7, i) === 0 && cpu.dr(i) === lin) hit |= 1 << i;
+  for (let i = 0; i < 4; i++) if (enabled(dr7, i) && kind(dr7, i) === 0 && cpu.drNumber(i) === lin) hit |= 1 << i;
   return hit;
 }
 
@@ -106,7 +117,8 @@ export function checkInstructionBreakpoint(cpu: X86Cpu, eip: number): number {
     cpu.raise(EXC.DB);
   }
   if ((cpu.e32[ENV.EFLAGS >> 2] & FLAG_RF) !== 0) return 0;
-  const hit = matchInstruction(cpu, (cpu.e32[ENV.CS_BASE >> 2] + eip) >>> 0);
+  const base = cpu.ei32[ENV.CS_BASE >> 2];
+  const hit = matchInstruction(cpu, cpu.code64 ? numberOf(eip, base) : (base + eip) >>> 0);
   if (hit !== 0) {
     cpu.setDrRaw(6, (cpu.dr(6) & ~15) | hit);
     cpu.raise(EXC.DB);
@@ -121,7 +133,7 @@ export function notePortAccess(cpu: X86Cpu, port: number, size: number): void {
   for (let i = 0; i < 4; i++) {
     if (!enabled(dr7, i) || kind(dr7, i) !== 2) continue;
     const length = LENGTHS[(dr7 >>> (18 + 4 * i)) & 3];
-    const address = (cpu.dr(i) & ~(length - 1)) >>> 0;
+    const address = alignedAddress(cpu, i, length);
     if (port < address + length && address < port + size) cpu.e32[ENV.PENDING_DR6 >> 2] |= 1 << i;
   }
 }

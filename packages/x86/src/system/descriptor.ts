@@ -2,9 +2,11 @@
  * Descriptors: fetch from GDT or LDT, parse, accessed bit, segment-cache loads of the three modes.
  * SDM Vol. 3A §3.4.2 "Segment Selectors", §3.4.5 "Segment Descriptors". Rights checks are the callers'.
  * A fetched descriptor lives in cpu.descLo, descHi, descLin until the next fetch. Hot path: no allocation.
+ * In long mode tables have 64-bit bases, and system descriptors 16 bytes: §7.2.3 "TSS Descriptor in 64-bit mode", §5.8.3.1.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { ENV, SEG_BASE, SEG_LIMIT } from '../state.ts';
+import { ENV, EXC, HF_LMA, SEG_BASE, SEG_LIMIT } from '../state.ts';
+import { TWO32, canonicalNumber } from './address.ts';
 import {
   DESC_A,
   DESC_AVL,
@@ -26,11 +28,37 @@ export function fetchDescriptor(cpu: X86Cpu, selector: number): boolean {
   const local = (selector & 4) !== 0;
   const limit = local ? e[(ENV.LDTR + SEG_LIMIT) >> 2] : e[ENV.GDT_LIMIT >> 2];
   if (index + 7 > limit) return false;
-  const lin = ((local ? e[(ENV.LDTR + SEG_BASE) >> 2] : e[ENV.GDT_BASE >> 2]) + index) >>> 0;
+  const at = (local ? ENV.LDTR + SEG_BASE : ENV.GDT_BASE) >> 2;
+  let lin = e[at] + index;
+  if ((e[ENV.HFLAGS >> 2] & HF_LMA) === 0) lin >>>= 0;
+  else lin += cpu.ei32[at + 1] * TWO32;
   cpu.descLin = lin;
   cpu.descLo = cpu.readSys32(lin);
   cpu.descHi = cpu.readSys32(lin + 4);
   return true;
+}
+
+/**
+ * The upper half of the 16-byte system descriptor just fetched, to cpu.descUpper. #GP(error) if it is beyond the table or has a
+ * type where there must be none.
+ */
+export function fetchUpper(cpu: X86Cpu, selector: number, error: number): void {
+  const e = cpu.e32;
+  const limit = (selector & 4) !== 0 ? e[(ENV.LDTR + SEG_LIMIT) >> 2] : e[ENV.GDT_LIMIT >> 2];
+  if ((selector & 0xfff8) + 15 > limit) cpu.raise(EXC.GP, error);
+  cpu.descUpper = cpu.readSys32(cpu.descLin + 8);
+  if ((cpu.readSys32(cpu.descLin + 12) & 0x1f00) !== 0) cpu.raise(EXC.GP, error);
+}
+
+/** Base of the 16-byte descriptor as a number. */
+export const wideBase = (cpu: X86Cpu): number => (cpu.descUpper | 0) * TWO32 + descriptorBase(cpu.descLo, cpu.descHi);
+
+/** Load LDTR or TR from the fetched 16-byte descriptor, whose base must be canonical: #GP(error). */
+export function loadWideCache(cpu: X86Cpu, offset: number, selector: number, hi: number, error: number): void {
+  if (!canonicalNumber(wideBase(cpu))) cpu.raise(EXC.GP, error);
+  const { descLo: lo, descUpper } = cpu;
+  cpu.setSegCache(offset, selector, descriptorBase(lo, hi), descriptorLimit(lo, hi), hi & DESC_KEPT);
+  cpu.setEnv32(offset + SEG_BASE + 4, descUpper);
 }
 
 /**
@@ -41,7 +69,9 @@ export function gdtWord(cpu: X86Cpu, selector: number): number {
   const e = cpu.ei32;
   const index = selector & 0xfff8;
   if ((selector & 4) !== 0 || index + 7 > e[ENV.GDT_LIMIT >> 2]) return -1;
-  const lin = (e[ENV.GDT_BASE >> 2] + index) | 0;
+  const long = (e[ENV.HFLAGS >> 2] & HF_LMA) !== 0;
+  const low = cpu.e32[ENV.GDT_BASE >> 2] + index;
+  const lin = long ? low + e[(ENV.GDT_BASE >> 2) + 1] * TWO32 : low >>> 0;
   return (lin & 7) === 0 ? plainWord(cpu, lin, 0, 0) : -1;
 }
 

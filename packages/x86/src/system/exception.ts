@@ -78,13 +78,21 @@ function deliver(cpu: X86Cpu, vector: number, kind: number, error: number): void
 
 const hex = (v: number, digits: number): string => (v >>> 0).toString(16).padStart(digits, '0');
 
+/** 16 digits in 64-bit code. */
+const wide = (cpu: X86Cpu, low: number, high: number): string => (cpu.code64 ? hex(high, 8) : '') + hex(low, 8);
+
 /** One line in the form of `-d int`. */
 function traceEvent(cpu: X86Cpu, vector: number, kind: number, error: number): void {
-  const cr2 = kind === EVENT_FAULT && vector === EXC.PF ? ` CR2=${hex(cpu.cr(2), 8)}` : ` EAX=${hex(cpu.reg(0), 8)}`;
+  const cr2 =
+    kind === EVENT_FAULT && vector === EXC.PF
+      ? ` CR2=${wide(cpu, cpu.cr(2), cpu.crHigh(2))}`
+      : ` EAX=${wide(cpu, cpu.reg(0), cpu.regHigh(0))}`;
+  const high = cpu.code64 ? cpu.env32(ENV.CS_BASE) : 0;
+  const pc = cpu.code64 ? cpu.eip : cpu.segBase(CS) + cpu.eip;
   cpu.host.trace?.(
     'int',
     `v=${hex(vector, 2)} e=${error < 0 ? '0000' : hex(error, 4)} i=${kind === EVENT_EXTERNAL ? 1 : 0} cpl=${cpu.cpl} ` +
-      `IP=${hex(cpu.segSelector(CS), 4)}:${hex(cpu.eip, 8)} pc=${hex(cpu.segBase(CS) + cpu.eip, 8)} ` +
-      `SP=${hex(cpu.segSelector(SS), 4)}:${hex(cpu.reg(ESP), 8)}${cr2}`,
+      `IP=${hex(cpu.segSelector(CS), 4)}:${wide(cpu, cpu.eip, high)} pc=${wide(cpu, pc, high)} ` +
+      `SP=${hex(cpu.segSelector(SS), 4)}:${wide(cpu, cpu.reg(ESP), cpu.regHigh(ESP))}${cr2}`,
   );
 }

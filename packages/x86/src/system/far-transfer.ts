@@ -1,10 +1,10 @@
 /**
  * Far JMP and CALL: real mode, VM86, code segments, call gates (16 and 32 bit, with stack switch and parameters), and
- * the hand-over to task switches. SDM Vol. 2A "CALL", "JMP", Vol. 3A §5.8.1, §5.8.4-5.8.5 "Stack Switching".
+ * the hand-over to task switches and to long mode (long-call.ts). SDM Vol. 2A "CALL", "JMP", Vol. 3A §5.8.1, §5.8.4-5.8.5 "Stack Switching".
  * Checks and pushes come before any register changes.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { CS, ESP, EXC, HF_PE, HF_VM, SS } from '../state.ts';
+import { CS, ENV, ESP, EXC, HF_LMA, HF_PE, HF_VM, SS } from '../state.ts';
 import {
   DESC_B,
   DESC_CODE,
@@ -30,6 +30,7 @@ import {
   withinLimit,
 } from './descriptor.ts';
 import { fetchInnerStack } from './interrupt.ts';
+import { transferLong } from './long-call.ts';
 import { commitStack, openStack, push } from './stack.ts';
 import { SWITCH_CALL, SWITCH_JMP, taskSwitchTo } from './task-switch.ts';
 
@@ -43,6 +44,8 @@ export function farCall(cpu: X86Cpu, selector: number, offset: number, size: num
 
 function transfer(cpu: X86Cpu, selector: number, offset: number, size: number, nextEip: number, call: boolean): number {
   const h = cpu.hflags;
+  if ((h & HF_LMA) !== 0)
+    return transferLong(cpu, selector, offset, size === 8 ? cpu.env32(ENV.SCRATCH) : 0, size, nextEip, call);
   if ((h & HF_PE) === 0 || (h & HF_VM) !== 0) {
     transferReal(cpu, selector, offset, size, nextEip, call);
     return 0;

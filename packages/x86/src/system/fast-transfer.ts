@@ -226,6 +226,7 @@ export function fastIret(cpu: X86Cpu): boolean {
   e[ENV.CC_SRC >> 2] = flags & FLAGS_ARITH;
   e[ENV.CC_OP >> 2] = 0;
   const eflags = (old & ~mask & ~FLAGS_ARITH) | (flags & mask & ~FLAGS_ARITH) | 2;
+  if (cpu.smapPages.count !== 0 && (old & ~eflags & FLAG_AC) !== 0) cpu.smapPages.forget();
   e[ENV.EFLAGS >> 2] = eflags;
   e[ENV.HFLAGS >> 2] = (next & ~PRIVILEGE_BITS) | HF_CS32 | privilegeBits(cpu, rpl, eflags);
   return true;

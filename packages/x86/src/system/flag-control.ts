@@ -44,7 +44,7 @@ function interruptFlag(cpu: X86Cpu): number {
 
 export function cli(cpu: X86Cpu, nextEip: number): number {
   cpu.ei32[ENV.EFLAGS >> 2] &= ~interruptFlag(cpu);
-  cpu.eip = nextEip;
+  cpu.goNext(nextEip);
   return 0;
 }
 
@@ -57,7 +57,7 @@ export function sti(cpu: X86Cpu, nextEip: number): number {
     cpu.hflags |= HF_INHIBIT_IRQ;
     cpu.e32[ENV.INHIBIT_IRQ >> 2] = SHADOW_STI;
   }
-  cpu.eip = nextEip;
+  cpu.goNext(nextEip);
   return 0;
 }
 
@@ -75,7 +75,7 @@ export function popf(cpu: X86Cpu, value: number, size: number, nextEip: number):
   const old = cpu.ei32[ENV.EFLAGS >> 2];
   const iopl = (old & FLAG_IOPL) >> 12;
   let mask = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
-  if (size === 4) mask |= FLAG_AC | FLAG_ID;
+  if (size !== 2) mask |= FLAG_AC | FLAG_ID;
   if ((h & HF_VM) !== 0 && iopl < 3) {
     if (size !== 2 || (cpu.cr(4) & CR4_VME) === 0) cpu.raise(EXC.GP, 0);
     if ((value & FLAG_TF) !== 0 || ((value & FLAG_IF) !== 0 && (old & FLAG_VIP) !== 0)) cpu.raise(EXC.GP, 0);
@@ -88,7 +88,7 @@ export function popf(cpu: X86Cpu, value: number, size: number, nextEip: number):
   }
   cpu.setEflags(value, mask);
   const flags = (cpu.ei32[ENV.EFLAGS >> 2] &= ~FLAG_RF);
-  cpu.eip = nextEip;
+  cpu.goNext(nextEip);
   if ((h & (HF_PE | HF_VM)) === HF_PE) cpu.hflags = (h & ~PRIVILEGE_BITS) | privilegeBits(cpu, h & HF_CPL, flags);
   else cpu.updateHflags();
   return 0;

@@ -1,6 +1,7 @@
 /**
  * Entry into an interrupt or exception handler: real mode, virtual-8086 (also with CR4.VME redirection), protected
- * mode through interrupt and trap gates with or without stack switch; task gates go to task-switch.ts.
+ * mode through interrupt and trap gates with or without stack switch; task gates go to task-switch.ts, long mode to
+ * long-interrupt.ts.
  * SDM Vol. 2A "INT n/INTO/INT3/INT1", Vol. 3A §6.12 "Exception and Interrupt Handling", Vol. 3B §21.3 (VME).
  * All checks and pushes come before the first register changes, so a fault restarts cleanly. cpu.ext is the EXT bit
  * of error codes, set by the caller. Hot path: no allocation.
@@ -23,6 +24,8 @@ import {
   FLAG_VM,
   FS,
   GS,
+  HF_CS64,
+  HF_LMA,
   HF_PE,
   HF_VM,
   SEG_FLAGS,
@@ -59,6 +62,7 @@ import {
   withinLimit,
 } from './descriptor.ts';
 import { fastEnter } from './fast-transfer.ts';
+import { enterLong } from './long-interrupt.ts';
 import { commitStack, openNewStack, openStack, push, push16 } from './stack.ts';
 import { interruptTask } from './task-switch.ts';
 
@@ -79,8 +83,16 @@ export function enterEvent(cpu: X86Cpu, vector: number, kind: number, error: num
   const h = cpu.hflags;
   let flags = cpu.eflags();
   if (kind === EVENT_FAULT && vector !== EXC.DB) flags |= FLAG_RF;
+  const hasDpl = kind === EVENT_INT_N || kind === EVENT_INT3;
+  if ((h & HF_LMA) !== 0) {
+    // The RIP of an event is where env has it; INT n has not come to its next instruction yet.
+    let high = 0;
+    if ((h & HF_CS64) !== 0) high = kind >= EVENT_INT_N ? cpu.nextHigh(returnEip) : cpu.e32[ENV.CS_BASE >> 2];
+    enterLong(cpu, vector, hasDpl, error, flags, returnEip, high);
+    if (vector === EXC.DB && kind !== EVENT_INT_N) cpu.setDrRaw(7, cpu.dr(7) & ~DR7_GD);
+    return;
+  }
   if ((h & (HF_PE | HF_VM)) === HF_PE && vector !== EXC.DB) {
-    const hasDpl = kind === EVENT_INT_N || kind === EVENT_INT3;
     if (fastEnter(cpu, vector, hasDpl, error, flags, returnEip)) return;
   }
   if ((h & HF_PE) === 0) enterReal(cpu, vector, flags, returnEip);

@@ -1,6 +1,6 @@
 /**
  * IRET/IRETD: real mode, within VM86 (IOPL 3, or CR4.VME), protected mode to the same or an outer level, to VM86, and
- * the return from a nested task. SDM Vol. 2A "IRET/IRETD/IRETQ". Hot path: no allocation.
+ * the return from a nested task; long mode: long-return.ts. SDM Vol. 2A "IRET/IRETD/IRETQ". Hot path: no allocation.
  */
 import type { X86Cpu } from '../cpu.ts';
 import {
@@ -25,6 +25,7 @@ import {
   FS,
   GS,
   HF_CPL,
+  HF_LMA,
   HF_PE,
   HF_VM,
   SS,
@@ -34,6 +35,7 @@ import { loadReal, loadVm86, withinLimit } from './descriptor.ts';
 import { checkReturnCode, returnOuter, returnSame } from './far-return.ts';
 import { returnFlags } from './debug-registers.ts';
 import { fastIret } from './fast-transfer.ts';
+import { iretLong } from './long-return.ts';
 import { commitStack, openStack, pop, pop32 } from './stack.ts';
 import { returnToPreviousTask } from './task-switch.ts';
 
@@ -45,6 +47,7 @@ export function iret(cpu: X86Cpu, size: number, nextEip: number): number {
   const h = cpu.hflags;
   // Also an IRET that faults unblocks NMIs. SDM Vol. 3A §6.7.1.
   cpu.e32[ENV.NMI_BLOCKED >> 2] = 0;
+  if ((h & HF_LMA) !== 0) return iretLong(cpu, size);
   if (size === 4 && (h & (HF_PE | HF_VM)) === HF_PE && (cpu.ei32[ENV.EFLAGS >> 2] & FLAG_NT) === 0 && fastIret(cpu))
     return 0;
   if ((h & HF_PE) === 0) iretReal(cpu, size);

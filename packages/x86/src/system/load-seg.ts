@@ -1,6 +1,7 @@
 /**
  * MOV, POP and LxS to ES, SS, DS, FS, GS. SDM Vol. 2B "MOV", Vol. 3A §5.6 "Privilege Level Checking When Accessing
  * Data Segments", §5.7 "... Loading the SS Register". Checks come before any change.
+ * The bases of FS and GS get 32 bits of a descriptor, and 0 above. A null selector clears them, as Intel's processors do.
  */
 import type { X86Cpu } from '../cpu.ts';
 import {
@@ -99,7 +100,12 @@ function loadFromGdt(cpu: X86Cpu, seg: number, selector: number, h: number): boo
 function loadStackSegment(cpu: X86Cpu, selector: number): void {
   const error = selector & 0xfffc;
   const { cpl } = cpu;
-  if (error === 0) cpu.raise(EXC.GP, 0);
+  if (error === 0) {
+    // 64-bit code has no use for SS but its privilege: null will do inside. SDM Vol. 2B "MOV".
+    if (!cpu.code64 || cpl === 3 || (selector & 3) !== cpl) cpu.raise(EXC.GP, 0);
+    cpu.setSeg(SS, selector, 0, 0, cpl << DESC_DPL_SHIFT);
+    return;
+  }
   if (!fetchDescriptor(cpu, selector)) cpu.raise(EXC.GP, error);
   const hi = cpu.descHi;
   if ((selector & 3) !== cpl || ((hi >>> DESC_DPL_SHIFT) & 3) !== cpl) cpu.raise(EXC.GP, error);

@@ -30,10 +30,10 @@ export function validMemoryTypes(dword: number, pat: boolean): boolean {
   return true;
 }
 
-/** Whether a value may be written; true for MSRs that are no MTRRs. */
-export function validMtrr(msr: number, low: number, high: number): boolean {
+/** Whether a value may be written; true for MSRs that are no MTRRs. `highMask`: bits that a physical address has in its high half. */
+export function validMtrr(msr: number, low: number, high: number, highMask: number): boolean {
   if (msr >= PHYS_FIRST && msr <= PHYS_LAST) {
-    if ((high & ~15) !== 0) return false;
+    if ((high & ~highMask) !== 0) return false;
     return (msr & 1) !== 0 ? (low & 0x7ff) === 0 : (low & 0xf00) === 0 && validType(low & 0xff, false);
   }
   if (msr === DEF_TYPE) return high === 0 && (low & ~0xcff) === 0 && validType(low & 0xff, false);

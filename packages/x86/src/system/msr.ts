@@ -1,14 +1,28 @@
 /**
  * Model-specific registers: RDMSR, WRMSR, reset values. An MSR that is not listed is #GP(0), as on hardware: kernels
  * probe with a guarded access. SDM Vol. 4, Tables 2-2 "IA-32 Architectural MSRs" and 2-53 "MSRs in the P6 Family".
- * 64-bit values travel as two dwords. MTRRs and machine-check banks: memory-type.ts, and below.
+ * 64-bit values travel as two dwords. MTRRs: memory-type.ts; what is more than storage with checks: msr-special.ts.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { F_APIC, F_MCA, F_MTRR, F_NX, F_PAT, F_RDTSCP, F_SEP, F_SYSCALL, F_TSC } from '../models/features.ts';
-import { EAX, ECX, EDX, ENV, EXC } from '../state.ts';
-import { CR0_PG, EFER_NXE, EFER_SCE } from './cr-bits.ts';
+import {
+  F_APIC,
+  F_LM,
+  F_MCA,
+  F_MTRR,
+  F_NX,
+  F_PAT,
+  F_RDPID,
+  F_RDTSCP,
+  F_SEP,
+  F_SYSCALL,
+  F_TSC,
+  F_XSAVES,
+} from '../models/features.ts';
+import { EAX, ECX, EDX, ENV, EXC, FS, GS, SEG_BASE, SEG_STRIDE } from '../state.ts';
+import { canonicalHigh } from './address.ts';
 import { mtrrOffset, validMemoryTypes, validMtrr } from './memory-type.ts';
-import { readTsc, writeTsc } from './time-stamp.ts';
+import { readSpecial, validApicBase, writeEfer, writeSpecial, writeTscMsr } from './msr-special.ts';
+import { readTsc } from './time-stamp.ts';
 
 const MSR_TSC = 0x10;
 const MSR_PLATFORM_ID = 0x17;
@@ -31,7 +45,18 @@ const MSR_PAT = 0x277;
 const MSR_MC0_CTL = 0x400;
 const MSR_EFER = 0xc0000080;
 const MSR_STAR = 0xc0000081;
+const MSR_LSTAR = 0xc0000082;
+const MSR_CSTAR = 0xc0000083;
+const MSR_FMASK = 0xc0000084;
+const MSR_FS_BASE = 0xc0000100;
+const MSR_GS_BASE = 0xc0000101;
+const MSR_KERNEL_GS_BASE = 0xc0000102;
 const MSR_TSC_AUX = 0xc0000103;
+const MSR_XSS = 0xda0;
+/** AMD: system, hardware and decoder configuration, of which nothing has an effect. APM Vol. 2 Appendix A. */
+const MSR_SYSCFG = 0xc0010010;
+const MSR_HWCR = 0xc0010015;
+const MSR_DE_CFG = 0xc0011029;
 
 /** Machine-check banks; IA32_MCG_CAP: count, MCG_CTL present. */
 export const MCE_BANKS = 10;
@@ -46,7 +71,10 @@ const SLOT_DEBUGCTL = 11;
 const SLOT_UCODE_HIGH = 12;
 const SLOT_EBL_CR_POWERON = 13;
 const SLOT_BBL_CR_CTL = 14;
-const SLOT_EVENT_SELECT = 16; // 16-17
+const SLOT_EVENT_SELECT = 16; // 16-17; 18: msr-special.ts
+const SLOT_SYSCFG = 19;
+const SLOT_HWCR = 20;
+const SLOT_DE_CFG = 21;
 const MSR_PERFCTR0 = 0xc1;
 const MSR_EVNTSEL0 = 0x186;
 
@@ -69,10 +97,33 @@ export function resetMsrs(cpu: X86Cpu): void {
 
 const slot = (n: number): number => ENV.MSR_EXTRA + n * 8;
 
+const isAmd = (cpu: X86Cpu): boolean => cpu.model.vendor === 'AuthenticAMD' || cpu.model.vendor === 'HygonGenuine';
+
 /** Byte offset in env of an MSR that is plain storage, or -1. */
 function storage(cpu: X86Cpu, msr: number): number {
-  const { edx1, edxExt } = cpu.features;
+  const { edx1, edxExt, ecx7, eaxD1 } = cpu.features;
+  const long = (edxExt & F_LM) !== 0;
   switch (msr) {
+    case MSR_LSTAR:
+      return long ? ENV.MSR_LSTAR : -1;
+    case MSR_CSTAR:
+      return long ? ENV.MSR_CSTAR : -1;
+    case MSR_FMASK:
+      return long ? ENV.MSR_FMASK : -1;
+    case MSR_FS_BASE:
+      return long ? ENV.SEG + FS * SEG_STRIDE + SEG_BASE : -1;
+    case MSR_GS_BASE:
+      return long ? ENV.SEG + GS * SEG_STRIDE + SEG_BASE : -1;
+    case MSR_KERNEL_GS_BASE:
+      return long ? ENV.MSR_KERNEL_GS_BASE : -1;
+    case MSR_XSS:
+      return (eaxD1 & F_XSAVES) !== 0 ? ENV.MSR_XSS : -1;
+    case MSR_SYSCFG:
+      return isAmd(cpu) ? slot(SLOT_SYSCFG) : -1;
+    case MSR_HWCR:
+      return isAmd(cpu) ? slot(SLOT_HWCR) : -1;
+    case MSR_DE_CFG:
+      return isAmd(cpu) ? slot(SLOT_DE_CFG) : -1;
     case MSR_APIC_BASE:
       return (edx1 & F_APIC) !== 0 ? ENV.MSR_APIC_BASE : -1;
     case MSR_SYSENTER_CS:
@@ -84,11 +135,11 @@ function storage(cpu: X86Cpu, msr: number): number {
     case MSR_PAT:
       return (edx1 & F_PAT) !== 0 ? ENV.MSR_PAT : -1;
     case MSR_EFER:
-      return (edxExt & (F_NX | F_SYSCALL)) !== 0 ? ENV.MSR_EFER : -1;
+      return (edxExt & (F_NX | F_SYSCALL | F_LM)) !== 0 ? ENV.MSR_EFER : -1;
     case MSR_STAR:
       return (edxExt & F_SYSCALL) !== 0 ? ENV.MSR_STAR : -1;
     case MSR_TSC_AUX:
-      return (edxExt & F_RDTSCP) !== 0 ? ENV.MSR_TSC_AUX : -1;
+      return (edxExt & F_RDTSCP) !== 0 || (ecx7 & F_RDPID) !== 0 ? ENV.MSR_TSC_AUX : -1;
     case MSR_MISC_ENABLE:
       return ENV.MSR_MISC_ENABLE;
     case MSR_MCG_STATUS:
@@ -135,7 +186,8 @@ export function rdmsr(cpu: X86Cpu): number {
     const bank = slot((msr - MSR_MC0_CTL) >> 2);
     return readResult(cpu, cpu.env32(bank), cpu.env32(bank + 4));
   }
-  cpu.raise(EXC.GP, 0);
+  if (!readSpecial(cpu, msr)) cpu.raise(EXC.GP, 0);
+  return 0;
 }
 
 const isBank = (cpu: X86Cpu, msr: number): boolean =>
@@ -149,7 +201,7 @@ export function wrmsr(cpu: X86Cpu): number {
   const low = cpu.reg(EAX);
   const high = cpu.reg(EDX);
   if (msr === MSR_TSC && (cpu.features.edx1 & F_TSC) !== 0) {
-    writeTsc(cpu, low, high);
+    writeTscMsr(cpu, low, high);
     return 0;
   }
   if (isPerfCounter(msr)) return 0;
@@ -164,7 +216,8 @@ export function wrmsr(cpu: X86Cpu): number {
     return 0;
   }
   const at = storage(cpu, msr);
-  if (at < 0 || !validWrite(cpu, msr, low, high)) cpu.raise(EXC.GP, 0);
+  if (at < 0) return writeSpecial(cpu, msr, low, high);
+  if (!validWrite(cpu, msr, low, high)) cpu.raise(EXC.GP, 0);
   cpu.setEnv32(at, low);
   cpu.setEnv32(at + 4, high);
   if (msr === MSR_APIC_BASE) cpu.host.apicBaseChanged?.(low);
@@ -175,22 +228,24 @@ function validWrite(cpu: X86Cpu, msr: number, low: number, high: number): boolea
   switch (msr) {
     case MSR_PAT:
       return validMemoryTypes(low, true) && validMemoryTypes(high, true);
-    // Reserved bits, and no change of the BSP bit's meaning: bits 7:0, 9; x2APIC (10) is absent.
     case MSR_APIC_BASE:
-      return (low & 0x6ff) === 0 && (high & ~15) === 0;
+      return validApicBase(cpu, low, high);
+    case MSR_XSS:
+      return (low | high) === 0;
+    case MSR_FMASK:
+    case MSR_TSC_AUX:
     case MSR_MCG_STATUS:
       return high === 0;
+    // Addresses: canonical where there is long mode. SDM Vol. 4 §2.1, Vol. 2B "WRMSR".
+    case MSR_LSTAR:
+    case MSR_CSTAR:
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
+    case MSR_SYSENTER_ESP:
+    case MSR_SYSENTER_EIP:
+      return (cpu.features.edxExt & F_LM) === 0 || canonicalHigh(high);
     default:
-      return validMtrr(msr, low, high);
+      return validMtrr(msr, low, high, cpu.pteHighMask);
   }
-}
-
-function writeEfer(cpu: X86Cpu, low: number, high: number): number {
-  const { edxExt } = cpu.features;
-  const known = ((edxExt & F_NX) !== 0 ? EFER_NXE : 0) | ((edxExt & F_SYSCALL) !== 0 ? EFER_SCE : 0);
-  if ((low & ~known) !== 0 || high !== 0 || known === 0) cpu.raise(EXC.GP, 0);
-  const old = cpu.env32(ENV.MSR_EFER);
-  cpu.setEnv32(ENV.MSR_EFER, low);
-  if (((low ^ old) & EFER_NXE) !== 0 && (cpu.cr(0) & CR0_PG) !== 0) cpu.host.flushTlb(true);
-  return 0;
 }

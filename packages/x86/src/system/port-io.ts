@@ -13,6 +13,7 @@ import {
   ESI,
   EXC,
   FLAG_DF,
+  FS,
   HF_IOPL_OK,
   HF_SEGCHECK,
   HF_FGCHECK,
@@ -22,6 +23,7 @@ import {
   SEG_LIMIT,
   SS,
 } from '../state.ts';
+import { TWO32, canonicalNumber, highHalf } from './address.ts';
 import { notePortAccess } from './debug-registers.ts';
 import { DESC_CODE, DESC_P, DESC_RW, DESC_TYPE_SHIFT } from './descriptor-bits.ts';
 import { withinLimit } from './descriptor.ts';
@@ -36,7 +38,7 @@ function checkPermission(cpu: X86Cpu, port: number, size: number): void {
   if ((cpu.hflags & HF_IOPL_OK) !== 0) return;
   const e = cpu.e32;
   const limit = e[(ENV.TR + SEG_LIMIT) >> 2];
-  const base = e[(ENV.TR + SEG_BASE) >> 2];
+  const base = cpu.envNumber(ENV.TR + SEG_BASE);
   // Types 9 and 11: only the 32-bit TSS has a map.
   if (((e[(ENV.TR + SEG_FLAGS) >> 2] >>> DESC_TYPE_SHIFT) & 13) !== 9 || limit < 0x67) cpu.raise(EXC.GP, 0);
   const at = cpu.readSys16(base + 0x66) + (port >> 3);
@@ -62,22 +64,20 @@ export function portOut(cpu: X86Cpu, port: number, size: number, v: number): num
   return 0;
 }
 
-/** kind: 0 INS, 1 OUTS. bits: 1 address size 32, 2 REP; from bit 4 the source segment of OUTS. Sets EIP. */
+/** kind: 0 INS, 1 OUTS. bits: 1 address size 32, 4 address size 64, 2 REP; from bit 4 the source segment of OUTS. Sets EIP. */
 export function insOuts(cpu: X86Cpu, kind: number, size: number, bits: number, nextEip: number): number {
   const port = cpu.reg(EDX) & 0xffff;
-  const mask = (bits & 1) !== 0 ? 0xffffffff : 0xffff;
+  const mask = (bits & 4) !== 0 ? WIDE : (bits & 1) !== 0 ? 0xffffffff : 0xffff;
   const rep = (bits & 2) !== 0;
   const out = (kind & 1) !== 0;
-  let left = rep ? (cpu.reg(ECX) & mask) >>> 0 : 1;
+  let left = rep ? count(cpu, mask) : 1;
   checkPermission(cpu, port, size);
   let budget = (cpu.hflags & HF_TF) !== 0 ? 1 : REP_IO_CHUNK;
   const step = (cpu.ei32[ENV.EFLAGS >> 2] & FLAG_DF) !== 0 ? -size : size;
   const index = out ? ESI : EDI;
   const seg = out ? (bits >> 4) & 7 : ES;
   while (left !== 0 && budget !== 0) {
-    const offset = (cpu.reg(index) & mask) >>> 0;
-    checkSegment(cpu, seg, offset, size, !out);
-    const lin = (cpu.segBase(seg) + offset) >>> 0;
+    const lin = elementAddress(cpu, seg, index, mask, size, !out);
     if (out) cpu.host.portOut(port, size as PortSize, readElement(cpu, lin, size));
     else inElement(cpu, lin, port, size);
     advance(cpu, index, step, mask);
@@ -87,12 +87,36 @@ export function insOuts(cpu: X86Cpu, kind: number, size: number, bits: number, n
     if (cpu.e32[ENV.HALTED >> 2] !== 0) break; // the port reset or stopped the machine
   }
   notePortAccess(cpu, port, size);
-  cpu.eip = left === 0 ? nextEip : cpu.currentEip();
+  if (left === 0) cpu.goNext(nextEip);
+  else cpu.eip = cpu.currentEip();
   return 0;
 }
 
+/** In place of a mask of offsets: all 64 bits. */
+const WIDE = 0;
+
+/** CX, ECX or RCX. */
+function count(cpu: X86Cpu, mask: number): number {
+  return mask === WIDE ? cpu.regHigh(ECX) * TWO32 + cpu.reg(ECX) : (cpu.reg(ECX) & mask) >>> 0;
+}
+
+/** Linear address of an element, checked. In 64-bit code only FS and GS have a base, and all that counts is its form. */
+function elementAddress(cpu: X86Cpu, seg: number, index: number, mask: number, size: number, write: boolean): number {
+  const offset = mask === WIDE ? cpu.regNumber(index) : (cpu.reg(index) & mask) >>> 0;
+  if (!cpu.code64) {
+    checkSegment(cpu, seg, offset, size, write);
+    return (cpu.segBase(seg) + offset) >>> 0;
+  }
+  const lin = seg >= FS ? cpu.segBase(seg) + offset : offset;
+  if (!canonicalNumber(lin)) cpu.raise(seg === SS ? EXC.SS : EXC.GP, 0);
+  return lin;
+}
+
 function advance(cpu: X86Cpu, reg: number, by: number, mask: number): void {
-  if (mask === 0xffff) cpu.setReg16(reg, cpu.reg(reg) + by);
+  if (mask === WIDE) {
+    const low = cpu.reg(reg) + by;
+    cpu.setReg64(reg, low, cpu.regHigh(reg) + highHalf(low));
+  } else if (mask === 0xffff) cpu.setReg16(reg, cpu.reg(reg) + by);
   else cpu.setReg(reg, cpu.reg(reg) + by);
 }
 
@@ -104,7 +128,7 @@ function readElement(cpu: X86Cpu, lin: number, size: number): number {
 /** The destination is probed before the port is read: a page fault must not lose data. */
 function inElement(cpu: X86Cpu, lin: number, port: number, size: number): void {
   const { user, host } = cpu;
-  const last = (lin + size - 1) >>> 0;
+  const last = cpu.code64 ? lin + size - 1 : (lin + size - 1) >>> 0;
   host.pointer(lin, 1, user);
   if ((last ^ lin) >>> 12 !== 0) host.pointer(last, 1, user);
   const v = host.portIn(port, size as PortSize);

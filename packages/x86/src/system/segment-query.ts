@@ -8,6 +8,9 @@ import { descriptorLimit, fetchDescriptor } from './descriptor.ts';
 const LAR_TYPES = (1 << 1) | (1 << 2) | (1 << 3) | (1 << 4) | (1 << 5) | (1 << 9) | (1 << 11) | (1 << 12);
 const LSL_TYPES = (1 << 1) | (1 << 2) | (1 << 3) | (1 << 9) | (1 << 11);
 
+/** Those that are left in long mode: LDT, 64-bit TSS, 64-bit call gate. SDM Vol. 3A Table 3-2. */
+const LONG_TYPES = (1 << 2) | (1 << 9) | (1 << 11) | (1 << 12);
+
 function setZero(cpu: X86Cpu, set: boolean): void {
   cpu.setEflags(set ? FLAG_ZF : 0, FLAG_ZF);
 }
@@ -24,6 +27,7 @@ function visible(cpu: X86Cpu, selector: number): boolean {
 
 function accepted(cpu: X86Cpu, selector: number, types: number): boolean {
   if (!visible(cpu, selector)) return false;
+  if (cpu.longMode) types &= LONG_TYPES;
   return (cpu.descHi & DESC_S) !== 0 || ((types >>> ((cpu.descHi >>> DESC_TYPE_SHIFT) & 15)) & 1) !== 0;
 }
 

@@ -1,0 +1,114 @@
+/**
+ * SYSCALL, SYSRET, SWAPGS, and the bases of FS and GS. SDM Vol. 2B "SYSCALL", "SYSRET", "SWAPGS", "RDFSBASE/RDGSBASE",
+ * "WRFSBASE/WRGSBASE"; compatibility-mode SYSCALL, which Intel's processors do not have: APM Vol. 3 "SYSCALL".
+ * CPL of SYSRET and SWAPGS is checked here. Hot path: no allocation.
+ */
+import type { X86Cpu } from '../cpu.ts';
+import { CS, ECX, ENV, EXC, FLAG_RF, FLAG_VM, FS, GS, SEG_BASE, SEG_STRIDE, SS } from '../state.ts';
+import { canonicalHigh } from './address.ts';
+import { CR4_FSGSBASE, EFER_SCE } from './cr-bits.ts';
+import {
+  DESC_A,
+  DESC_B,
+  DESC_CODE,
+  DESC_DPL_SHIFT,
+  DESC_G,
+  DESC_L,
+  DESC_P,
+  DESC_RW,
+  DESC_S,
+} from './descriptor-bits.ts';
+import { loadCode64 } from './long-code.ts';
+
+const FLAT = DESC_G | DESC_P | DESC_S | DESC_RW | DESC_A;
+const STACK = FLAT | DESC_B;
+const CODE32 = FLAT | DESC_CODE | DESC_B;
+const CODE64 = FLAT | DESC_CODE | DESC_L;
+const R11 = 11;
+/** RFLAGS that SYSRET loads. */
+const SYSRET_FLAGS = 0x3c7fd7;
+
+/** To 64-bit code at `cpl` with flat segments: CS and SS as given. */
+export function loadFlat64(
+  cpu: X86Cpu,
+  code: number,
+  stack: number,
+  cpl: number,
+  ripLow: number,
+  ripHigh: number,
+): void {
+  const dpl = cpl << DESC_DPL_SHIFT;
+  cpu.setSeg(SS, stack, 0, 0xffffffff, STACK | dpl);
+  loadCode64(cpu, code, 0xffffffff, CODE64 | dpl, cpl, ripLow, ripHigh);
+}
+
+/** To 32-bit compatibility code at CPL 3 with flat segments. */
+export function loadFlat32(cpu: X86Cpu, code: number, stack: number, eip: number): void {
+  const dpl = 3 << DESC_DPL_SHIFT;
+  cpu.setSeg(SS, stack, 0, 0xffffffff, STACK | dpl);
+  cpu.setSeg(CS, code, 0, 0xffffffff, CODE32 | dpl);
+  cpu.cpl = 3;
+  cpu.eip = eip;
+  cpu.updateHflags();
+}
+
+export function syscall(cpu: X86Cpu, nextEip: number): number {
+  const e = cpu.e32;
+  const { code64 } = cpu;
+  if ((e[ENV.MSR_EFER >> 2] & EFER_SCE) === 0 || !cpu.longMode) cpu.raise(EXC.UD);
+  if (!code64 && cpu.model.vendor === 'GenuineIntel') cpu.raise(EXC.UD);
+  const star = e[(ENV.MSR_STAR >> 2) + 1] & 0xfffc;
+  const target = (code64 ? ENV.MSR_LSTAR : ENV.MSR_CSTAR) >> 2;
+  const flags = cpu.eflags() & ~(FLAG_RF | FLAG_VM);
+  cpu.setReg64(ECX, nextEip, cpu.nextHigh(nextEip));
+  cpu.setReg64(R11, flags, 0);
+  cpu.setEflags(flags & ~e[ENV.MSR_FMASK >> 2], -1);
+  loadFlat64(cpu, star, (star + 8) & 0xffff, 0, e[target], e[target + 1]);
+  return 0;
+}
+
+/** size 8: to 64-bit code, else to compatibility code. */
+export function sysret(cpu: X86Cpu, size: number): number {
+  const e = cpu.e32;
+  if ((e[ENV.MSR_EFER >> 2] & EFER_SCE) === 0 || !cpu.code64) cpu.raise(EXC.UD);
+  if (cpu.cpl !== 0) cpu.raise(EXC.GP, 0);
+  const low = cpu.reg(ECX);
+  const high = cpu.regHigh(ECX);
+  if (size === 8 && !canonicalHigh(high)) cpu.raise(EXC.GP, 0);
+  const star = e[(ENV.MSR_STAR >> 2) + 1] >>> 16;
+  cpu.setEflags(cpu.reg(R11) & SYSRET_FLAGS, -1);
+  const stack = ((star + 8) & 0xffff) | 3;
+  if (size === 8) loadFlat64(cpu, ((star + 16) & 0xffff) | 3, stack, 3, low, high);
+  else loadFlat32(cpu, star | 3, stack, low);
+  return 0;
+}
+
+export function swapgs(cpu: X86Cpu): number {
+  if (!cpu.code64) cpu.raise(EXC.UD);
+  if (cpu.cpl !== 0) cpu.raise(EXC.GP, 0);
+  const low = cpu.env32(ENV.MSR_KERNEL_GS_BASE);
+  const high = cpu.env32(ENV.MSR_KERNEL_GS_BASE + 4);
+  const at = ENV.SEG + GS * SEG_STRIDE + SEG_BASE;
+  cpu.setEnv64(ENV.MSR_KERNEL_GS_BASE, cpu.env32(at), cpu.env32(at + 4));
+  cpu.setEnv64(at, low, high);
+  return 0;
+}
+
+/** Byte offset of the base; #UD where the instructions are not enabled. */
+function baseOf(cpu: X86Cpu, seg: number): number {
+  if (!cpu.code64 || (cpu.cr(4) & CR4_FSGSBASE) === 0 || (seg !== FS && seg !== GS)) cpu.raise(EXC.UD);
+  return ENV.SEG + seg * SEG_STRIDE + SEG_BASE;
+}
+
+export function readFsGsBase(cpu: X86Cpu, seg: number): number {
+  const at = baseOf(cpu, seg);
+  cpu.setEnv32(ENV.SCRATCH, cpu.env32(at + 4));
+  return cpu.env32(at) | 0;
+}
+
+export function writeFsGsBase(cpu: X86Cpu, seg: number, low: number, high: number): number {
+  const at = baseOf(cpu, seg);
+  if (!canonicalHigh(high)) cpu.raise(EXC.GP, 0);
+  cpu.setEnv64(at, low, high);
+  return 0;
+}
