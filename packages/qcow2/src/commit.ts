@@ -2,12 +2,12 @@
  * Brings changed metadata to the disk, so that a power cut between any two writes, in whatever order un-flushed ones arrive, leaves leaks
  * at worst. Everything since the last commit goes in three steps, each durable before the next begins:
  *
- * 1. what nothing on disk refers to yet: new refcount blocks (if the refcount table must learn of them), new L2 tables, guest data;
- * 2. counts: refcount table entries (or the header's pointer to a table that has moved) and refcount blocks;
+ * 1. what nothing on disk refers to yet: new L2 tables, guest data; and refcount blocks. If the refcount table must learn of new ones:
+ * 2. refcount table entries (or the header's pointer to a table that has moved);
  * 3. references: L2 tables, the L1 table (or the header's pointer to one that has moved).
  *
- * Only then are freed clusters' counts lowered in memory, for the next commit, and the clusters used again. With lazy refcounts step 2
- * waits until the image is closed; the dirty bit says so. A commit with nothing new in 1 and 2 is one write and one flush.
+ * Only then are freed clusters' counts lowered in memory, for the next commit, and the clusters used again. With lazy refcounts the
+ * counts wait until the image is closed; the dirty bit says so. A commit with nothing new in 1 and 2 is one write and one flush.
  */
 import { type IoOptions, type WritableStorage } from '@emkit/storage';
 import { COMPAT_LAZY_REFCOUNTS, INCOMPAT_DIRTY } from './constants.ts';
@@ -123,13 +123,14 @@ async function growFile(core: Qcow2Core, file: WritableStorage): Promise<void> {
   if (file.size < end && hasChanges(core)) await file.truncate(end);
 }
 
-/** Steps 1 and 2 for refcounts; the last writes are not flushed. */
+/** Counts, and step 2; the last writes are not flushed. */
 async function writeCounts(core: Qcow2Core, file: WritableStorage, options: IoOptions): Promise<void> {
   const refcounts = refcountsOf(core);
   const { cache, geometry } = refcounts;
+  const blocks = [...cache.dirty];
+  await writePieces(cache, blocks, file);
   if (refcounts.hasMoved || refcounts.dirtyTo > 0) {
-    const blocks = [...cache.dirty].filter((piece) => piece.isNew);
-    await writePieces(cache, blocks, file);
+    // with the old blocks too: one of them counts the cluster of a new one, and must do so before the table refers to that
     if (refcounts.hasMoved) await file.write(refcounts.tableOffset, refcounts.table);
     await file.flush(options);
     markClean(cache, blocks);
@@ -144,7 +145,6 @@ async function writeCounts(core: Qcow2Core, file: WritableStorage, options: IoOp
     await file.flush(options);
     refcounts.markTableClean();
   }
-  await writePieces(cache, [...cache.dirty], file);
 }
 
 async function writeL1(core: Qcow2Core, file: WritableStorage): Promise<void> {

@@ -5,7 +5,7 @@
  *
  * - Every request is inside `gate`; `alone` (`maintenance.ts`) waits until nobody is. Who changes mapping or refcounts holds `lock`, in `alone` too.
  * - To change an L2 entry: `ownPiece` (`allocation.ts`), change the piece's bytes, `l2.markDirty` in the same turn. An L1 entry: `setL1`; a whole new
- *   table: `l1`, `l1View`, `newL1Offset`. The header: `updateHeader`, which writes the bytes that differ and does not flush.
+ *   table: `l1`, `l1View`, `newL1Offset`. The header: `updateHeader`, which does not flush; see `header-cluster.ts`.
  * - Clusters: `allocateClusters`; `freeLater` and `freeEntry` when a table on disk may still refer to them, `freeUnused` when none ever did.
  * - `commit.ts` has the order in which all of this reaches the disk. A table of one's own is written to new clusters, then `commit`, then
  *   `updateHeader`, flush, `freeLater` of the old one.
@@ -16,7 +16,8 @@ import type { Codecs } from './codecs.ts';
 import { AUTOCLEAR_DATA_FILE_RAW, COPIED_HI, INCOMPAT_CORRUPT, INCOMPAT_DATA_FILE } from './constants.ts';
 import type { DriverOptions } from './driver-options.ts';
 import { Geometry } from './geometry.ts';
-import { encodeHeader, type Qcow2Header } from './header.ts';
+import type { Qcow2Header } from './header.ts';
+import { HeaderCluster } from './header-cluster.ts';
 import { InFlight } from './in-flight.ts';
 import { hostOffset, makeRun, mapRun, UNALLOCATED, type Run } from './l2-entry.ts';
 import { MAX_HOST_OFFSET } from './limits.ts';
@@ -96,8 +97,7 @@ export class Qcow2Core {
   keepsDirty = false;
   /** See `preallocation.ts`. */
   sparselyPreallocated: Promise<boolean> | undefined;
-  /** The header as it stands on disk. */
-  #headerBytes: Uint8Array;
+  readonly #headerCluster: HeaderCluster;
   readonly #headerLock = new AsyncMutex();
   readonly #run: Run = makeRun();
 
@@ -108,7 +108,7 @@ export class Qcow2Core {
     this.codecs = parts.codecs;
     this.options = parts.options;
     this.header = parts.header;
-    this.#headerBytes = parts.headerBytes;
+    this.#headerCluster = new HeaderCluster(parts.headerBytes);
     this.geometry = new Geometry(parts.header);
     this.isIdentity = (parts.header.incompatibleFeatures & INCOMPAT_DATA_FILE) !== 0n;
     this.l1 = parts.l1;
@@ -231,26 +231,13 @@ export class Qcow2Core {
     if (hit !== undefined) throw this.corruption(`Preventing invalid write on metadata (overlaps with ${hit})`, offset);
   }
 
-  /** Changes fields of the header on disk, in one write of the bytes that differ. Not flushed. One at a time. */
+  /** Changes fields of the header on disk. Not flushed. One at a time. */
   updateHeader(change: (header: Qcow2Header) => Partial<Qcow2Header>): Promise<void> {
     return this.#headerLock.run(async () => {
       const file = this.writable;
       if (file === undefined) throw new BlockError('read-only', 'the image is open for reading only');
       const header = { ...this.header, ...change(this.header) };
-      const encoded = encodeHeader(header);
-      const old = this.#headerBytes;
-      // what is left of a longer header or name is cleared
-      const bytes = new Uint8Array(Math.max(encoded.length, Math.min(old.length, encodeHeader(this.header).length)));
-      bytes.set(encoded);
-      let from = 0;
-      while (from < bytes.length && from < old.length && bytes[from] === old[from]) from++;
-      let to = bytes.length;
-      while (to > from && to <= old.length && bytes[to - 1] === old[to - 1]) to--;
-      if (to > from) await file.write(from, bytes.subarray(from, to));
-      const merged = new Uint8Array(Math.max(old.length, bytes.length));
-      merged.set(old);
-      merged.set(bytes);
-      this.#headerBytes = merged;
+      await this.#headerCluster.change(file, this.header, header);
       this.header = header;
     });
   }
