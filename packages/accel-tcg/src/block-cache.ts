@@ -240,10 +240,10 @@ export class BlockCache {
     }
     if (trace !== undefined) {
       trace.inAsm?.(pc, csBase, flags, this.#u8.subarray(host, host + Math.min(out.bytes, r.code.available)));
-      trace.op?.(pc, b.block);
+      trace.op?.(pc, b.block, b.globals);
     }
     const block = b.finish();
-    trace?.opOptimised?.(pc, block);
+    trace?.opOptimised?.(pc, block, b.globals);
     this.stats.translated++;
     const spans = out.bytes > r.code.available;
     // the second page's bytes come from device memory: not kept either

@@ -20,7 +20,7 @@ function fake(): Fake {
     readRegister: (n) => registers[n] ?? null,
     writeRegister: (n, bytes) => registers[n] !== undefined && (registers[n].set(bytes.subarray(0, 4)), true),
     readMemory: (a, n) => memory.slice(a, a + n),
-    writeMemory: (a, bytes) => a + bytes.length <= 256 && (memory.set(bytes, a), true),
+    writeMemory: (a, bytes) => a >= 0 && a + bytes.length <= 256 && (memory.set(bytes, a), true),
     setBreakpoints: (s) => log.push(`bp ${[...s].map((x) => x.toString(16)).join()}`),
     setWatchpoints: (w) => log.push(`watch ${w.length}`),
     resume: () => log.push('resume'),
@@ -91,6 +91,21 @@ describe('gdb stub', () => {
     expect(s.ask('z2,2000,4')).toBe('OK');
     for (let n = 1; n < MAX_BREAKPOINTS; n++) s.ask(`Z0,${n.toString(16)},1`);
     expect(s.ask('Z0,ffff0000,1')).toBe('E28');
+  });
+
+  it('takes and gives 64-bit addresses as signed numbers, exact to the byte', () => {
+    const s = session();
+    expect(s.ask('Z0,ffffffff81000001,1')).toBe('OK');
+    expect(s.target.log.at(-1)).toBe('bp -7effffff');
+    expect(s.ask('z0,ffffffff81000001,1')).toBe('OK');
+    expect(s.ask('Z0,7fffdeadbee1,1')).toBe('OK');
+    expect(s.target.log.at(-1)).toBe('bp 7fffdeadbee1');
+    s.ask('c');
+    s.stub.stopped({ kind: 'watch', access: 'read', address: -0x7effffff });
+    expect(s.out.at(-1)).toContain('rwatch:ffffffff81000001;#');
+    s.ask('c');
+    s.stub.stopped({ kind: 'watch', access: 'read', address: 0xffff_ffff });
+    expect(s.out.at(-1)).toContain('rwatch:ffffffff;#');
   });
 
   it('drops acknowledgements when asked, and answers a damaged packet with a minus', () => {

@@ -13,7 +13,7 @@ export type StopReason =
   | { readonly kind: 'watch'; readonly access: 'write' | 'read' | 'access'; readonly address: number }
   | { readonly kind: 'exited'; readonly code: number };
 
-/** What the stub needs of a processor. Addresses are linear; sizes in bytes. */
+/** What the stub needs of a processor. Addresses are linear, from 2^63 up as negative numbers: a canonical one is exact. Sizes in bytes. */
 export interface GdbTarget {
   /** Number of registers in `g` order. */
   readonly registerCount: number;
@@ -110,7 +110,7 @@ export class GdbStub {
         break;
       case 'watch': {
         const name = { write: 'watch', read: 'rwatch', access: 'awatch' }[reason.access];
-        this.#lastStop = `T${hex2(SIGTRAP)}thread:1;${name}:${reason.address.toString(16)};`;
+        this.#lastStop = `T${hex2(SIGTRAP)}thread:1;${name}:${hexAddress(reason.address)};`;
         break;
       }
       default:
@@ -293,7 +293,7 @@ export class GdbStub {
   #breakpoint(rest: string, insert: boolean): string {
     const m = /^([0-4]),([0-9a-f]+),([0-9a-f]+)/.exec(rest);
     if (m === null) return '';
-    const address = parseInt(m[2], 16);
+    const address = parseAddress(m[2]);
     if (m[1] === '0' || m[1] === '1') {
       if (insert && this.#breakpoints.size >= MAX_BREAKPOINTS) return E_FULL;
       if (insert) this.#breakpoints.add(address);
@@ -324,7 +324,18 @@ function ascii(bytes: Uint8Array): string {
   for (const c of bytes) s += String.fromCharCode(c);
   return s;
 }
+/** Sixteen digits are 64 bits, two's complement; more are cut off. */
+function parseAddress(hex: string): number {
+  const digits = hex.slice(-16);
+  const low = parseInt(digits.slice(-8), 16);
+  return digits.length <= 8 ? low : (parseInt(digits.slice(0, -8), 16) | 0) * 2 ** 32 + low;
+}
+function hexAddress(address: number): string {
+  const high = Math.floor(address / 2 ** 32) >>> 0;
+  const low = (address >>> 0).toString(16);
+  return high === 0 ? low : high.toString(16) + low.padStart(8, '0');
+}
 function parseRange(text: string): { address: number; length: number } | null {
   const m = /^([0-9a-fA-F]+),([0-9a-fA-F]+)$/.exec(text);
-  return m === null ? null : { address: parseInt(m[1], 16), length: parseInt(m[2], 16) };
+  return m === null ? null : { address: parseAddress(m[1]), length: parseInt(m[2], 16) };
 }

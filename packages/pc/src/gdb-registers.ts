@@ -1,8 +1,8 @@
 /**
- * The processor's registers as gdb knows them: order, sizes, and the target description that says so.
- * GDB manual, "Target Descriptions" and "i386 Features": the features `org.gnu.gdb.i386.core` and `.sse`.
+ * The processor's registers as gdb knows them, in gdb's order: one table for processors without long mode, one for those with it.
+ * GDB manual, "i386 Features": `org.gnu.gdb.i386.core`, `.sse`, `.segments` and `.avx`. The description is in gdb-description.ts.
  */
-import { CS, DS, ENV, ES, FLAG_VM, FS, GS, HF_TOP, HF_TOP_SHIFT, SS, XMM_STRIDE } from '@emkit/x86';
+import { CS, DS, ENV, ES, FLAG_VM, FS, GS, HF_TOP, HF_TOP_SHIFT, SEG_STRIDE, SS, XMM_STRIDE } from '@emkit/x86';
 import type { X86Cpu } from '@emkit/x86';
 
 export interface GdbRegister {
@@ -29,6 +29,25 @@ function word(
     type,
     read: (cpu) => toBytes(read(cpu)),
     write: (cpu, bytes) => bytes.length === 4 && write(cpu, fromBytes(bytes)) !== false,
+  };
+}
+
+/** Eight bytes: halves. */
+function quad(
+  name: string,
+  type: string,
+  read: (cpu: X86Cpu) => readonly [low: number, high: number],
+  write: (cpu: X86Cpu, low: number, high: number) => boolean | void,
+): GdbRegister {
+  return {
+    name,
+    bits: 64,
+    type,
+    read: (cpu) => {
+      const [low, high] = read(cpu);
+      return Uint8Array.of(...toBytes(low), ...toBytes(high));
+    },
+    write: (cpu, bytes) => bytes.length === 8 && write(cpu, fromBytes(bytes), fromBytes(bytes.subarray(4))) !== false,
   };
 }
 
@@ -82,24 +101,8 @@ function tagWord(cpu: X86Cpu): number {
   return tags;
 }
 
-export const GDB_REGISTERS: readonly GdbRegister[] = [
-  ...GENERAL.map((name, n) =>
-    word(
-      name,
-      name === 'esp' || name === 'ebp' ? 'data_ptr' : 'int32',
-      (cpu) => cpu.reg(n),
-      (cpu, v) => cpu.setReg(n, v),
-    ),
-  ),
-  word(
-    'eip',
-    'code_ptr',
-    (cpu) => cpu.eip,
-    (cpu, v) => {
-      cpu.eip = v;
-      cpu.halted = false;
-    },
-  ),
+/** EFLAGS, selectors, x87: the same in both. */
+const COMMON: readonly GdbRegister[] = [
   word(
     'eflags',
     'i386_eflags',
@@ -158,96 +161,127 @@ export const GDB_REGISTERS: readonly GdbRegister[] = [
       (cpu, v) => cpu.setEnv32(at, v),
     ),
   ),
-  ...Array.from({ length: 8 }, (_, n) => area(`xmm${n}`, 'vec128', 16, () => ENV.XMM + XMM_STRIDE * n)),
-  word(
-    'mxcsr',
-    'i386_mxcsr',
-    (cpu) => cpu.env32(ENV.MXCSR),
-    (cpu, v) => {
-      if ((v & ~0xffff) !== 0) return false;
-      cpu.setEnv32(ENV.MXCSR, v);
-      afterFpuWrite(cpu);
-      return true;
-    },
-  ),
 ];
+const xmm = (count: number): GdbRegister[] =>
+  Array.from({ length: count }, (_, n) => area(`xmm${n}`, 'vec128', 16, () => ENV.XMM + XMM_STRIDE * n));
+const MXCSR_REGISTER: GdbRegister = word(
+  'mxcsr',
+  'i386_mxcsr',
+  (cpu) => cpu.env32(ENV.MXCSR),
+  (cpu, v) => {
+    if ((v & ~0xffff) !== 0) return false;
+    cpu.setEnv32(ENV.MXCSR, v);
+    afterFpuWrite(cpu);
+    return true;
+  },
+);
 
-const flags = (id: string, names: readonly (readonly [string, number])[]): string =>
-  `<flags id="${id}" size="4">${names.map(([name, bit]) => `<field name="${name}" start="${bit}" end="${bit}"/>`).join('')}</flags>`;
-const EFLAGS = [
-  ['', 1],
-  ['CF', 0],
-  ['PF', 2],
-  ['AF', 4],
-  ['ZF', 6],
-  ['SF', 7],
-  ['TF', 8],
-  ['IF', 9],
-  ['DF', 10],
-  ['OF', 11],
-  ['NT', 14],
-  ['RF', 16],
-  ['VM', 17],
-  ['AC', 18],
-  ['VIF', 19],
-  ['VIP', 20],
-  ['ID', 21],
-] as const;
-const MXCSR = [
-  ['IE', 0],
-  ['DE', 1],
-  ['ZE', 2],
-  ['OE', 3],
-  ['UE', 4],
-  ['PE', 5],
-  ['DAZ', 6],
-  ['IM', 7],
-  ['DM', 8],
-  ['ZM', 9],
-  ['OM', 10],
-  ['UM', 11],
-  ['PM', 12],
-  ['FZ', 15],
-] as const;
-const VECTORS = [
-  ['v4f', 'ieee_single', 4],
-  ['v2d', 'ieee_double', 2],
-  ['v16i8', 'int8', 16],
-  ['v8i16', 'int16', 8],
-  ['v4i32', 'int32', 4],
-  ['v2i64', 'int64', 2],
-] as const;
-const UNION = [
-  ['v4_float', 'v4f'],
-  ['v2_double', 'v2d'],
-  ['v16_int8', 'v16i8'],
-  ['v8_int16', 'v8i16'],
-  ['v4_int32', 'v4i32'],
-  ['v2_int64', 'v2i64'],
-  ['uint128', 'uint128'],
-] as const;
-
-function feature(name: string, types: string, from: number, to: number): string {
-  const regs = GDB_REGISTERS.slice(from, to).map(
-    (r, n) => `<reg name="${r.name}" bitsize="${r.bits}" type="${r.type}" regnum="${from + n}"/>`,
-  );
-  return `<feature name="${name}">${types}${regs.join('')}</feature>`;
+/** A feature of the description, and its registers. */
+export interface GdbFeature {
+  readonly name: 'core' | 'sse' | 'segments' | 'avx';
+  readonly registers: readonly GdbRegister[];
 }
-
-/** `target.xml`. */
-export function targetDescription(): string {
-  const sse = GDB_REGISTERS.findIndex((r) => r.name === 'xmm0');
-  const vectors = VECTORS.map(([id, type, count]) => `<vector id="${id}" type="${type}" count="${count}"/>`).join('');
-  const union = `<union id="vec128">${UNION.map(([name, type]) => `<field name="${name}" type="${type}"/>`).join('')}</union>`;
-  return `<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target><architecture>i386</architecture>${feature(
-    'org.gnu.gdb.i386.core',
-    flags('i386_eflags', EFLAGS),
-    0,
-    sse,
-  )}${feature(
-    'org.gnu.gdb.i386.sse',
-    vectors + union + flags('i386_mxcsr', MXCSR),
-    sse,
-    GDB_REGISTERS.length,
-  )}</target>`;
+export interface GdbRegisterSet {
+  readonly architecture: 'i386' | 'i386:x86-64';
+  readonly features: readonly GdbFeature[];
+  /** Of all features, by gdb's number. */
+  readonly registers: readonly GdbRegister[];
 }
+const registerSet = (
+  architecture: GdbRegisterSet['architecture'],
+  features: readonly GdbFeature[],
+): GdbRegisterSet => ({ architecture, features, registers: features.flatMap((f) => f.registers) });
+
+export const GDB_I386 = registerSet('i386', [
+  {
+    name: 'core',
+    registers: [
+      ...GENERAL.map((name, n) =>
+        word(
+          name,
+          name === 'esp' || name === 'ebp' ? 'data_ptr' : 'int32',
+          (cpu) => cpu.reg(n),
+          (cpu, v) => cpu.setReg(n, v),
+        ),
+      ),
+      word(
+        'eip',
+        'code_ptr',
+        (cpu) => cpu.eip,
+        (cpu, v) => {
+          cpu.eip = v;
+          cpu.halted = false;
+        },
+      ),
+      ...COMMON,
+    ],
+  },
+  { name: 'sse', registers: [...xmm(8), MXCSR_REGISTER] },
+]);
+
+/** gdb's order of the general registers, which is not the processor's. */
+const AMD64_GENERAL = [
+  ['rax', 0],
+  ['rbx', 3],
+  ['rcx', 1],
+  ['rdx', 2],
+  ['rsi', 6],
+  ['rdi', 7],
+  ['rbp', 5],
+  ['rsp', 4],
+  ...Array.from({ length: 8 }, (_, n) => [`r${n + 8}`, n + 8] as const),
+] as const;
+const baseOf = (n: number): number => ENV.SEG + n * SEG_STRIDE + 8;
+
+/** In 16- and 32-bit code the upper halves are what is left in them, and `$rip` is EIP. */
+export const GDB_AMD64 = registerSet('i386:x86-64', [
+  {
+    name: 'core',
+    registers: [
+      ...AMD64_GENERAL.map(([name, n]) =>
+        quad(
+          name,
+          name === 'rsp' || name === 'rbp' ? 'data_ptr' : 'int64',
+          (cpu) => [cpu.reg(n), cpu.regHigh(n)],
+          (cpu, low, high) => cpu.setReg64(n, low, high),
+        ),
+      ),
+      quad(
+        'rip',
+        'code_ptr',
+        (cpu) => [cpu.env32(ENV.EIP), cpu.code64 ? cpu.env32(ENV.CS_BASE) : 0],
+        (cpu, low, high) => {
+          cpu.setRip(low, high);
+          cpu.halted = false;
+        },
+      ),
+      ...COMMON,
+    ],
+  },
+  { name: 'sse', registers: [...xmm(16), MXCSR_REGISTER] },
+  {
+    name: 'segments',
+    registers: (
+      [
+        ['fs_base', FS],
+        ['gs_base', GS],
+      ] as const
+    ).map(([name, n]) =>
+      quad(
+        name,
+        'int',
+        (cpu) => [cpu.env32(baseOf(n)), cpu.env32(baseOf(n) + 4)],
+        (cpu, low, high) => {
+          cpu.setSegBase(n, low, high);
+          cpu.updateHflags();
+        },
+      ),
+    ),
+  },
+  {
+    name: 'avx',
+    registers: Array.from({ length: 16 }, (_, n) =>
+      area(`ymm${n}h`, 'uint128', 16, () => ENV.XMM + XMM_STRIDE * n + 16),
+    ),
+  },
+]);

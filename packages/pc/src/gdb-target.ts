@@ -9,7 +9,10 @@ import type { GdbTarget, StopReason } from '@emkit/gdbstub';
 import { createPageInfo, PAGE_NONE, PAGE_RAM, PAGE_ROM } from '@emkit/memory';
 import type { Board } from './board.ts';
 import { formatCpu } from './format-cpu.ts';
-import { GDB_REGISTERS, targetDescription } from './gdb-registers.ts';
+import { F_LM } from '@emkit/x86';
+import { targetDescription } from './gdb-description.ts';
+import { GDB_AMD64, GDB_I386 } from './gdb-registers.ts';
+import type { GdbRegisterSet } from './gdb-registers.ts';
 
 /** One debugger's byte stream. `onData` and `onClose` are set here. */
 export interface DebuggerConnection {
@@ -43,7 +46,8 @@ export function attachDebugger(board: Board, connection: DebuggerConnection): De
 }
 
 class BoardTarget implements GdbTarget {
-  readonly registerCount = GDB_REGISTERS.length;
+  readonly registerCount: number;
+  readonly #registers: GdbRegisterSet;
   readonly #board: Board;
   readonly #stopped: (reason: StopReason) => void;
   readonly #page = createPageInfo();
@@ -52,6 +56,8 @@ class BoardTarget implements GdbTarget {
 
   constructor(board: Board, stopped: (reason: StopReason) => void) {
     this.#board = board;
+    this.#registers = (board.cpu.features.edxExt & F_LM) !== 0 ? GDB_AMD64 : GDB_I386;
+    this.registerCount = this.#registers.registers.length;
     this.#u8 = new Uint8Array(board.tcg.memory.buffer);
     this.#stopped = stopped;
   }
@@ -79,15 +85,15 @@ class BoardTarget implements GdbTarget {
 
   // --- registers ------------------------------------------------------------------------------------------------
   readRegister(n: number): Uint8Array | null {
-    return GDB_REGISTERS[n]?.read(this.#board.cpu) ?? null;
+    return this.#registers.registers[n]?.read(this.#board.cpu) ?? null;
   }
   writeRegister(n: number, bytes: Uint8Array): boolean {
-    return GDB_REGISTERS[n]?.write(this.#board.cpu, bytes) ?? false;
+    return this.#registers.registers[n]?.write(this.#board.cpu, bytes) ?? false;
   }
 
   // --- memory: RAM and ROM only, since reading a device changes it -------------------------------------------------
   #host(address: number, write: boolean): number {
-    const physical = this.#board.cpu.debugTranslate(address % 2 ** 32);
+    const physical = this.#board.cpu.debugTranslate(address);
     if (physical < 0) return -1;
     const kind = this.#board.tcg.space.lookupPage(Math.floor(physical / 4096), this.#page);
     if (kind === PAGE_NONE || (kind !== PAGE_RAM && kind !== PAGE_ROM) || (write && kind !== PAGE_RAM)) return -1;
@@ -98,7 +104,7 @@ class BoardTarget implements GdbTarget {
     const out = new Uint8Array(length);
     for (let done = 0; done < length;) {
       const at = address + done;
-      const count = Math.min(length - done, 4096 - (at % 4096));
+      const count = Math.min(length - done, 4096 - (at & 4095));
       const host = this.#host(at, false);
       if (host < 0) return out.slice(0, done);
       out.set(this.#u8.subarray(host, host + count), done);
@@ -112,7 +118,7 @@ class BoardTarget implements GdbTarget {
     const pieces: { host: number; from: number; count: number }[] = [];
     for (let from = 0; from < bytes.length;) {
       const at = address + from;
-      const count = Math.min(bytes.length - from, 4096 - (at % 4096));
+      const count = Math.min(bytes.length - from, 4096 - (at & 4095));
       const host = this.#host(at, true);
       if (host < 0) return false;
       pieces.push({ host, from, count });
@@ -168,7 +174,7 @@ class BoardTarget implements GdbTarget {
   }
 
   description(annex: string): string | undefined {
-    return annex === 'target.xml' ? targetDescription() : undefined;
+    return annex === 'target.xml' ? targetDescription(this.#registers) : undefined;
   }
 
   monitor(command: string): string {

@@ -1,7 +1,7 @@
 /** `-d`: text logs of translation and execution, in QEMU's layout where it has one. */
 import type { TcgTrace } from '@emkit/accel-tcg';
 import { print } from '@emkit/ir';
-import { disassemble, GLOBALS_32, HF_CS32 } from '@emkit/x86';
+import { disassemble, HF_CS32, HF_CS64 } from '@emkit/x86';
 import type { X86Cpu } from '@emkit/x86';
 import type { Board } from './board.ts';
 import { formatCpu } from './format-cpu.ts';
@@ -9,6 +9,9 @@ import type { LogOptions } from './options.ts';
 import { wasmText } from './wasm-text.ts';
 
 const hex8 = (v: number): string => (v >>> 0).toString(16).padStart(8, '0');
+const TWO32 = 2 ** 32;
+/** An address: 8 digits, of 64-bit code 16. */
+const hexAddress = (v: number, is64: boolean): string => (is64 ? hex8(Math.floor(v / TWO32)) : '') + hex8(v);
 
 /** Sinks for what `log` asks, or undefined when nothing is logged. */
 export function createTrace(log: LogOptions | undefined, board: () => Board | undefined): TcgTrace | undefined {
@@ -20,19 +23,22 @@ export function createTrace(log: LogOptions | undefined, board: () => Board | un
     ...(has('in_asm')
       ? {
           inAsm: (pc: number, csBase: number, flags: number, bytes: Uint8Array) => {
-            const linear = (pc + csBase) >>> 0;
+            const is64 = (flags & HF_CS64) !== 0;
+            // in 64-bit code the CS base is the high half of RIP
+            const linear = is64 ? (csBase | 0) * TWO32 + (pc >>> 0) : (pc + csBase) >>> 0;
+            const bits = is64 ? 64 : (flags & HF_CS32) !== 0 ? 32 : 16;
             if (wanted(linear))
-              log.write(`----------------\nIN: \n${listing(bytes, pc, linear, (flags & HF_CS32) !== 0 ? 32 : 16)}\n`);
+              log.write(`----------------\nIN: \n${listing(bytes, is64 ? linear : pc, linear, bits)}\n`);
           },
         }
       : {}),
-    ...(has('op') ? { op: (pc, block) => void (wanted(pc) && log.write(`OP:\n${print(block, GLOBALS_32)}\n`)) } : {}),
+    ...(has('op')
+      ? { op: (pc, block, globals) => void (wanted(pc) && log.write(`OP:\n${print(block, globals)}\n`)) }
+      : {}),
     ...(has('op_opt')
       ? {
-          opOptimised: (pc, block) =>
-            void (
-              wanted(pc) && log.write(`OP after optimization and liveness analysis:\n${print(block, GLOBALS_32)}\n`)
-            ),
+          opOptimised: (pc, block, globals) =>
+            void (wanted(pc) && log.write(`OP after optimization and liveness analysis:\n${print(block, globals)}\n`)),
         }
       : {}),
     ...(has('out_asm')
@@ -47,9 +53,12 @@ export function createTrace(log: LogOptions | undefined, board: () => Board | un
       ? {
           exec: (pc: number, flags: number) => {
             const b = board();
-            if (b === undefined || !wanted(pc)) return;
+            if (b === undefined) return;
+            const is64 = (flags & HF_CS64) !== 0;
+            const address = is64 ? b.cpu.rip : pc;
+            if (!wanted(address)) return;
             if (has('cpu')) log.write(formatCpu(b.cpu));
-            if (has('exec')) log.write(`Trace 0: [${hex8(pc)}/${hex8(flags)}]\n`);
+            if (has('exec')) log.write(`Trace 0: [${hexAddress(address, is64)}/${hex8(flags)}]\n`);
           },
         }
       : {}),
@@ -62,13 +71,13 @@ export function logLostState(log: LogOptions | undefined, cpu: X86Cpu, event: st
   if (log?.items.has('cpu_reset') === true) log.write(`${event}\n${formatCpu(cpu)}`);
 }
 
-function listing(bytes: Uint8Array, pc: number, linear: number, bits: 16 | 32): string {
+function listing(bytes: Uint8Array, pc: number, linear: number, bits: 16 | 32 | 64): string {
   let out = '';
   for (let at = 0; at < bytes.length;) {
     const insn = disassemble(bytes.subarray(at), pc + at, bits);
     if (insn.length === 0) break;
     const raw = [...bytes.subarray(at, at + insn.length)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
-    out += `0x${hex8(linear + at)}:  ${raw.padEnd(24)} ${insn.text}\n`;
+    out += `0x${hexAddress(linear + at, bits === 64)}:  ${raw.padEnd(24)} ${insn.text}\n`;
     at += insn.length;
   }
   return out;

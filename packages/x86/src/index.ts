@@ -98,4 +98,4 @@ export { BlockTranslator } from './translate/block.ts';
 export { WASM_HELPERS, wasmHelperIndex } from './wasm-helpers.ts';
 export { X86_VMSTATE, VmStateError, loadX86State, saveX86State } from './vmstate.ts';
 export { CPU_MODELS } from './models/models.ts';
-export { FEATURE_NAMES } from './models/features.ts';
+export { F_LM, FEATURE_NAMES } from './models/features.ts';
