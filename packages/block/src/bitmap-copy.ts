@@ -13,6 +13,8 @@ export type PartKind = 'data' | 'zero' | 'skip';
 export interface PartCopier {
   /** Bytes of the disk. */
   readonly size: number;
+  /** `data` gets multiples of this, but for the end of the disk; default 1. Divides the bitmap's granularity. */
+  readonly unit?: number;
   /** What is at `offset`, for at most `length` bytes. */
   look(offset: number, length: number): Promise<{ readonly length: number; readonly kind: PartKind }>;
   /** Copies data; `buffer` is scratch memory of that length. */
@@ -112,7 +114,8 @@ export class BitmapCopy {
   }
 
   async #copyData(offset: number, length: number): Promise<void> {
-    const { bufferSize } = this.#run;
+    const { unit = 1 } = this.#copier;
+    const bufferSize = Math.ceil(this.#run.bufferSize / unit) * unit;
     const buffer = this.#buffers.pop() ?? new Uint8Array(bufferSize);
     try {
       for (let done = 0; done < length; done += bufferSize)

@@ -72,14 +72,22 @@ export interface CopierOptions {
 
 export function chainCopier(how: CopierOptions): PartCopier {
   const target = (): WritableStorage => writable(how.target());
+  const unit = how.compressed === true ? ((how.target() as BlockImage).clusterSize ?? 1) : 1;
   return {
     size: how.size,
+    unit,
     async look(offset, length) {
       const source = how.source();
       // what was grown or shrunk meanwhile
       if (offset >= source.size) return { length, kind: 'skip' };
       const most = Math.min(length, source.size - offset);
       const status = await chainStatus(source, offset, most, { base: how.base });
+      if (status.length < most && status.length % unit !== 0) {
+        // compressed writes are whole clusters of the target, the source's pieces need not be
+        const whole = status.length - (status.length % unit);
+        if (whole === 0) return { length: Math.min(unit, most), kind: 'data' };
+        return { length: whole, kind: status.zero ? 'zero' : 'data' };
+      }
       if (status.zero) return { length: status.length, kind: 'zero' };
       return { length: status.length, kind: status.allocated || how.base === undefined ? 'data' : 'skip' };
     },

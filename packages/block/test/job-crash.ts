@@ -12,7 +12,7 @@ import {
   type Cut,
   type CutOptions,
 } from '@emkit/storage-testbed';
-import { startJob, type BlockNode } from '../src/index.ts';
+import { startJob, type BlockEnvironment, type BlockNode } from '../src/index.ts';
 import { JobGuest } from './job-guest.ts';
 import { SCENARIOS, type Scenario } from './job-scenarios.ts';
 import { contentOf, directoryOf, environment, makeChain, nameOfBase, openDisk, type ChainSetup } from './job-world.ts';
@@ -55,9 +55,12 @@ export async function runJobCrash(setup: ChainSetup, name: string, options: JobC
       await examine(recording, cut, cuts % againEvery === 0);
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      throw new Error(`${name}, seed ${seed}, cut ${cuts} (${cut.kind} at ${cut.time}): ${text}\n${tail(log, cut.time)}`, {
-        cause: error,
-      });
+      throw new Error(
+        `${name}, seed ${seed}, cut ${cuts} (${cut.kind} at ${cut.time}): ${text}\n${tail(log, cut.time)}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
   return cuts;
@@ -68,8 +71,8 @@ async function record(setup: ChainSetup, scenario: Scenario, seed: number): Prom
   const log = new WriteLog();
   const directory = new Directory(made.fork(), (disk, name) => new Recorder(disk, log, name));
   const env = environment(directory);
-  const disk = await openDisk('top', env);
-  const copy = scenario.copy === undefined ? undefined : await openDisk('copy', env, disk.graph);
+  const disk = await openDisk(setup, 'top', env);
+  const copy = scenario.copy === undefined ? undefined : await openDisk(setup, 'copy', env, disk.graph);
   const initial = new ContentModel(await contentOf(disk));
   const guest = new JobGuest(disk, initial, log, seed);
   const moves = [{ time: 0, name: 'top' }];
@@ -101,7 +104,7 @@ async function examine(recording: Recording, cut: Cut, isAgain: boolean): Promis
     const wrong = wanted.check(0, await contentOf(node));
     if (wrong !== undefined) throw new Error(`${node.filename} ${wrong}`);
   };
-  const disk = await openDisk(current, env);
+  const disk = await openDisk(setup, current, env);
   await verify(disk, model);
   const request = isAgain && current === 'top' ? scenario.again?.(disk) : undefined;
   if (request !== undefined) {
@@ -110,16 +113,16 @@ async function examine(recording: Recording, cut: Cut, isAgain: boolean): Promis
   }
   await disk.close();
   if (copy !== undefined && copy.time <= cut.time) {
-    const target = await openDisk('copy', env);
+    const target = await openDisk(setup, 'copy', env);
     await verify(target, copy.content);
     await target.close();
   }
-  for (const name of names) await checkImage(name, env);
+  for (const name of names) await checkImage(setup, name, env);
 }
 
-async function checkImage(name: string, env: ReturnType<typeof environment>): Promise<void> {
+async function checkImage(setup: ChainSetup, name: string, env: BlockEnvironment): Promise<void> {
   // open for writing, as a program would: lazy refcounts are put right then
-  const node = await openDisk(name, env);
+  const node = await openDisk(setup, name, env);
   const lines: string[] = [];
   const found = await node.image.check?.({ report: (line) => void lines.push(line) });
   await node.close();

@@ -3,14 +3,7 @@
  * what must be on the disk at any moment. One request at a time; what it has written is in `model`.
  */
 import type { BlockNode } from '../src/index.ts';
-import {
-  applyEvent,
-  ContentModel,
-  fillContent,
-  Random,
-  type GuestEvent,
-  type WriteLog,
-} from '@emkit/storage-testbed';
+import { applyEvent, ContentModel, fillContent, Random, type GuestEvent, type WriteLog } from '@emkit/storage-testbed';
 
 const UNIT = 512;
 const MOST_UNITS = 12;
@@ -66,11 +59,16 @@ export class JobGuest {
     const offset = first * UNIT;
     const length = Math.min(1 + random.below(MOST_UNITS), sectors - first) * UNIT;
     const none = { kind: 'change', change: { offset, length } } as const;
-    if (kind < 35) return this.#note({ ...none, isHint: false }, () => disk.writeZeroes?.(offset, length, { unmap: random.chance(50) }));
+    if (kind < 35)
+      return this.#note({ ...none, isHint: false }, () =>
+        disk.writeZeroes?.(offset, length, { unmap: random.chance(50) }),
+      );
     if (kind < 45) return this.#note({ ...none, isHint: true }, () => disk.discard?.(offset, length));
     const data = new Uint8Array(length);
     fillContent(data, random.u32());
-    await this.#note({ kind: 'change', change: { offset, length, data }, isHint: false }, () => disk.write?.(offset, data));
+    await this.#note({ kind: 'change', change: { offset, length, data }, isHint: false }, () =>
+      disk.write?.(offset, data),
+    );
   }
 
   async #note(what: object, work: () => Promise<void> | undefined): Promise<void> {

@@ -2,7 +2,7 @@
 import type { ContentModel } from '@emkit/storage-testbed';
 import { startJob, type BlockNode, type Job, type JobRequest } from '../src/index.ts';
 import type { JobGuest } from './job-guest.ts';
-import { openDisk, type CopyKind } from './job-world.ts';
+import type { CopyKind } from './job-world.ts';
 
 export interface Stage {
   readonly disk: BlockNode;
@@ -26,6 +26,8 @@ export interface Scenario {
 
 const below = (node: BlockNode): BlockNode => node.children.get('backing') as BlockNode;
 
+/** Requests of the guest at most while the job is not through: one that never rests dirties faster than a job copies. */
+const MEANWHILE = 60;
 /** Requests of the guest after the job. */
 const AFTER = 12;
 
@@ -38,7 +40,7 @@ async function becomesReady(job: Job): Promise<void> {
 /** The guest writes from the start to the end of the job and a little longer. */
 async function meanwhile(stage: Stage, request: JobRequest): Promise<void> {
   const job = begin(stage, request);
-  stage.guest.start();
+  stage.guest.start(MEANWHILE);
   await job.done;
   await stage.guest.pause();
   stage.guest.start(AFTER);
@@ -48,7 +50,7 @@ async function meanwhile(stage: Stage, request: JobRequest): Promise<void> {
 /** The guest writes until the job is ready and while it is, and after that on the disk that it was moved to. */
 async function pivot(stage: Stage, request: JobRequest, onDone: () => void): Promise<void> {
   const job = begin(stage, request);
-  stage.guest.start();
+  stage.guest.start(MEANWHILE);
   await becomesReady(job);
   for (let turns = 0; turns < 40; turns++) await Promise.resolve();
   await stage.guest.pause();
@@ -79,12 +81,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'commit of the middle': {
     play: (stage) => meanwhile(stage, { type: 'commit', node: stage.disk, top: stage.mid }),
     // when the header has changed there is no middle any more
-    again: (node) =>
-      below(node).children.has('backing') ? { type: 'commit', node, top: below(node) } : undefined,
+    again: (node) => (below(node).children.has('backing') ? { type: 'commit', node, top: below(node) } : undefined),
   },
   'commit of the active image': {
-    play: (stage) =>
-      pivot(stage, { type: 'commit', node: stage.disk, base: stage.base }, () => stage.moved('base')),
+    play: (stage) => pivot(stage, { type: 'commit', node: stage.disk, base: stage.base }, () => stage.moved('base')),
     again: (node) =>
       node.children.has('backing') ? { type: 'commit', node, base: below(below(node)), automatic: true } : undefined,
   },
@@ -129,12 +129,10 @@ async function backUp(stage: Stage, compressed: boolean): Promise<void> {
   const target = stage.copy as BlockNode;
   const before = stage.guest.model.fork();
   const job = begin(stage, { type: 'backup', node: stage.disk, target, sync: 'full', compressed });
-  stage.guest.start();
+  stage.guest.start(MEANWHILE);
   await job.done;
   stage.whole(before);
   await stage.guest.pause();
   stage.guest.start(AFTER);
   await stage.guest.finished();
 }
-
-export { openDisk };

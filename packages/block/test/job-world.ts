@@ -31,8 +31,16 @@ export function environment(directory: Directory): BlockEnvironment {
   return { registry: createRegistry([raw, qcow2]), protocols: { file: { open } } };
 }
 
-export const openDisk = (name: string, env: BlockEnvironment, graph?: BlockNode['graph']): Promise<BlockNode> =>
-  openImage(name, env, { discard: 'unmap', ...(graph === undefined ? {} : { graph }) });
+/** As the guest uses it: with the format named, and discards that reach the file. */
+export function openDisk(
+  setup: ChainSetup,
+  name: string,
+  env: BlockEnvironment,
+  graph?: BlockNode['graph'],
+): Promise<BlockNode> {
+  const format = name === nameOfBase(setup) ? setup.baseFormat : 'qcow2';
+  return openImage(name, env, { format, discard: 'unmap', graph });
+}
 
 /** The files, and what the top reads as. */
 export async function makeChain(setup: ChainSetup, copy: CopyKind | undefined, seed: number): Promise<Directory> {

@@ -173,6 +173,21 @@ describe('a job on qcow2 images, while the guest writes', () => {
     expect(await isClean(w)).toBe(true);
   });
 
+  it.each([4, 32])('backup, compressed into clusters %i times as large', async (times) => {
+    const w = await world();
+    w.files.set('new.qcow2', new MemoryStorage(0, 'new.qcow2'));
+    const options = { cluster_size: String(times * CLUSTER) };
+    await qcow2.create!(w.files.get('new.qcow2')!, { size: SIZE, options });
+    const copy = await openImage('new.qcow2', w.env, { format: 'qcow2', graph: w.disk.graph });
+    const before = w.model.slice();
+    // buffers smaller than a cluster of the target
+    await run({ type: 'backup', node: w.disk, target: copy, sync: 'full', compressed: true });
+    expect(await difference(copy, before)).toBe(-1);
+    await copy.close();
+    await w.disk.close();
+    expect(await isClean(w)).toBe(true);
+  });
+
   it('cut short at any time, the disk reads as before and nothing is corrupt', async () => {
     for (const wait of [0, 1, 3, 10]) {
       for (const kind of ['stream', 'commit'] as const) {

@@ -3,9 +3,9 @@
  * folded into ops, values computed straight into the global they are set to where no exit could see it too early.
  * Hot path of the translator: typed arrays, reused between blocks.
  */
-import { I64, MEM_RMW, MEM_STACK, OPS, V128, opId } from '@emkit/ir';
+import { I32, I64, MEM_RMW, MEM_STACK, OPS, V128, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
-import { CAN_LEAVE, ENV_PLAIN, INS, IS_CALLJ, IS_REPLACE_LANE, K, KIND, OUT } from './cold-kinds.ts';
+import { CAN_LEAVE, ENV_PLAIN, IN0, INS, IS_CALLJ, IS_REPLACE_LANE, K, KIND, OUT, ZERO_EXTENDS } from './cold-kinds.ts';
 import { COLD, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
 import { ENV_BASE, TARGET_HISTORY, TEMP_BASE, TEMP_COUNT, TEMP_STRIDE } from './layout.ts';
 
@@ -14,16 +14,43 @@ const I64_CONST = opId('i64_const');
 const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
 const I32_ADD = opId('i32_add');
+const I64_ADD = opId('i64_add');
+const WRAP = opId('i32_wrap_i64');
+const EXT_U = opId('i64_extend_i32_u');
 const SHUFFLE = opId('i8x16_shuffle');
 const BAIL_IF = opId('bail_if');
 const BR = opId('br');
 const JMP = opId('jmp');
+
+/** A 32-bit constant, or a 64-bit one that is the sign extension of its low half. */
+function isImmediate(block: IrBlock, v: number): boolean {
+  const o = block.op[v];
+  return o === I32_CONST || (o === I64_CONST && block.imm2[v] === block.imm[v] >> 31);
+}
+/** An address whose constant goes into the access. */
+function hasDisplacement(block: IrBlock, v: number): boolean {
+  const o = block.op[v];
+  return (o === I32_ADD || o === I64_ADD) && isImmediate(block, block.b[v]);
+}
+/**
+ * The value in whose slot this one is found: the low half of a 64-bit value is its slot's first half (little-endian), and a 32-bit result fills its
+ * slot with zeros.
+ */
+function holder(block: IrBlock, value: number): number {
+  const { op, a } = block;
+  let v = value;
+  if (op[v] === WRAP) v = a[v];
+  if (op[v] === EXT_U && ZERO_EXTENDS[op[a[v]]] !== 0) v = a[v];
+  return v;
+}
 
 export class ColdEncoder {
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
   readonly #globalSlot: Int32Array;
+  /** By global: 8 bytes may be written to its slot. */
+  readonly #roomy: Uint8Array;
   #lastUse = new Int32Array(1024);
   #uses = new Int32Array(1024);
   #slot = new Int32Array(1024);
@@ -53,6 +80,10 @@ export class ColdEncoder {
     this.#busyUntil = new Int32Array(globals.length);
     this.#lastSet = new Int32Array(globals.length);
     this.#globalSlot = Int32Array.from(globals, (g) => ENV_BASE + g.offset);
+    const taken = new Set(globals.map((g) => g.offset));
+    this.#roomy = Uint8Array.from(globals, (g) =>
+      g.type !== I32 || (g.offset % 8 === 0 && !taken.has(g.offset + 4)) ? 1 : 0,
+    );
   }
 
   /** Upper bound of the bytes `encode` writes for a block of `count` ops. */
@@ -108,7 +139,7 @@ export class ColdEncoder {
           break;
         }
         case K.ENVST:
-          if (ENV_PLAIN[o] !== 0) this.#store(block, a[i], ENV_BASE + imm[i]);
+          if (ENV_PLAIN[o] !== 0) this.#store(block, a[i], IN0[o], ENV_BASE + imm[i]);
           else if (INS[o] === 1)
             this.#word(COLD_RR[o], ENV_BASE + imm[i], this.#use(block, a[i]), 0, 0, this.#pcDelta, this.#insn);
           else {
@@ -120,7 +151,7 @@ export class ColdEncoder {
         case K.STORE: {
           let address = a[i];
           let displacement = 0;
-          if (op[address] === I32_ADD && op[b[address]] === I32_CONST) {
+          if (hasDisplacement(block, address)) {
             displacement = imm[b[address]];
             address = a[address];
           }
@@ -129,7 +160,7 @@ export class ColdEncoder {
           if (KIND[o] === K.LOAD) {
             const code = (imm[i] & MEM_RMW) !== 0 ? COLD_RMW[o] : COLD_RR[o];
             this.#freeAt(block, i);
-            slot[i] = this.#alloc(i);
+            this.#dst(i);
             this.#word(code, slot[i], base, stack, displacement, this.#pcDelta, this.#insn);
             if (this.#uses[i] === 0) this.#release(slot[i]);
             continue;
@@ -185,7 +216,7 @@ export class ColdEncoder {
     const o = block.op[i];
     const n = INS[o];
     const b = block.b[i];
-    if (n === 2 && COLD_RI[o] >= 0 && block.op[b] === I32_CONST) {
+    if (n === 2 && COLD_RI[o] >= 0 && isImmediate(block, b)) {
       const sa = this.#use(block, block.a[i]);
       this.#freeAt(block, i);
       this.#word(COLD_RI[o], this.#dst(i), sa, 0, block.imm[b], this.#pcDelta, this.#insn);
@@ -211,17 +242,17 @@ export class ColdEncoder {
   }
 
   #set(block: IrBlock, i: number): void {
-    const v = block.a[i];
+    const v = holder(block, block.a[i]);
     const target = this.#globalSlot[block.imm[i]];
     if (this.#slot[v] === target && this.#direct[v] === target) return; // computed in place
-    this.#store(block, v, target);
+    this.#store(block, v, IN0[block.op[i]], target);
   }
 
   /** Slot move of a value, or the constant itself. */
-  #store(block: IrBlock, v: number, target: number): void {
+  #store(block: IrBlock, v: number, type: number, target: number): void {
     const o = block.op[v];
     if (INS[o] === 0 && KIND[o] === K.PURE) this.#constant(block, v, target);
-    else this.#move(OUT[o], target, this.#use(block, v));
+    else this.#move(type, target, this.#use(block, v));
   }
 
   #move(type: number, dst: number, src: number): void {
@@ -251,7 +282,8 @@ export class ColdEncoder {
   }
 
   /** Slot of a value; a constant is materialised at its first use as a slot. */
-  #use(block: IrBlock, v: number): number {
+  #use(block: IrBlock, value: number): number {
+    const v = holder(block, value);
     let s = this.#slot[v];
     if (s === 0) {
       s = this.#slot[v] = this.#alloc(v);
@@ -307,9 +339,9 @@ export class ColdEncoder {
     const n = INS[block.op[i]];
     for (let k = 0; k < n; k++) {
       const v = block.operand(i, k);
-      this.#freeValue(v, i);
+      this.#freeValue(holder(block, v), i);
       // a folded address frees its base
-      if (k === 0 && this.#uses[v] === 0 && block.op[v] === I32_ADD) this.#freeValue(block.a[v], i);
+      if (k === 0 && this.#uses[v] === 0 && hasDisplacement(block, v)) this.#freeValue(holder(block, block.a[v]), i);
     }
   }
   #freeValue(v: number, i: number): void {
@@ -321,7 +353,7 @@ export class ColdEncoder {
 
   /** Last uses, use counts, aliases of globals and in-place sets. */
   #prepare(block: IrBlock): void {
-    const { count, op, a, b, imm } = block;
+    const { count, op, a, imm } = block;
     if (this.#lastUse.length < count) {
       const n = block.op.length;
       this.#lastUse = new Int32Array(n);
@@ -359,7 +391,8 @@ export class ColdEncoder {
       const n = INS[o];
       for (let k = 0; k < n; k++) {
         let v = block.operand(i, k);
-        if (k === 0 && (kind === K.LOAD || kind === K.STORE) && op[v] === I32_ADD && op[b[v]] === I32_CONST) v = a[v];
+        if (k === 0 && (kind === K.LOAD || kind === K.STORE) && hasDisplacement(block, v)) v = a[v];
+        v = holder(block, v);
         uses[v]++;
         if (lastUse[v] < i) lastUse[v] = i;
       }
@@ -369,7 +402,7 @@ export class ColdEncoder {
 
   /**
    * Forwards: a `get` that is dead before its global changes is the global's slot. A set takes its value in place if
-   * between definition and set nothing can leave or touch the global, and nobody reads the old or the later contents
+   * between definition and set nothing can leave (a load that leaves has written nothing) or touch the global, and nobody reads the old or the later contents
    * of the slot as if it were the other.
    */
   #place(block: IrBlock): void {
@@ -393,12 +426,13 @@ export class ColdEncoder {
         if (busy[g] < lastUse[i]) busy[g] = lastUse[i];
       } else if (kind === K.SET) {
         const g = imm[i];
-        const v = a[i];
+        const v = holder(block, a[i]);
         if (
-          KIND[op[v]] === K.PURE &&
+          (KIND[op[v]] === K.PURE || KIND[op[v]] === K.LOAD) &&
           INS[op[v]] !== 0 &&
+          this.#roomy[g] !== 0 &&
           this.#direct[v] < 0 &&
-          lastLeave < v &&
+          lastLeave <= v &&
           lastSet[g] < v &&
           busy[g] <= v &&
           lastUse[v] <= change[i]

@@ -61,6 +61,11 @@ export const advance = (f: FunctionBuilder, ip: number, words: number): Function
     .i32Const(16 * words)
     .op(OP.i32_add)
     .set(ip);
+/** Result of a pure op or a load: one of 32 bits fills the slot's 8 bytes, so that zero-extending it costs nothing. */
+export function resultStore(f: FunctionBuilder, type: IrType): void {
+  if (type === I32) f.op(OP.i64_extend_i32_u);
+  slotStore(f, type === I32 ? I64 : type);
+}
 const OPERAND_FIELDS = [FIELD.A, FIELD.B, FIELD.IMM];
 
 /** Ops that run to completion and go on with the next one: used in the loop and in the out-of-line function alike. */
@@ -154,7 +159,7 @@ function pure(x: Pick<HandlerContext, 'f' | 'ip' | 'scratch'>, cold: ColdOp): vo
       if (bytes === 1) f.load(lane[3] === '_s' ? OP.i32_load8_s : OP.i32_load8_u, 0, 0);
       else if (bytes === 2) f.load(lane[3] === '_s' ? OP.i32_load16_s : OP.i32_load16_u, 0, 0);
       else slotLoad(f, ir.out);
-      slotStore(f, ir.out);
+      resultStore(f, ir.out);
     } else {
       slotValue(f, ip, FIELD.A, V128);
       slotStore(f, V128);
@@ -168,11 +173,13 @@ function pure(x: Pick<HandlerContext, 'f' | 'ip' | 'scratch'>, cold: ColdOp): vo
     return;
   }
   ir.ins.forEach((type, n) => {
-    if (n === 1 && cold.form === 'ri') immediate(f, ip);
-    else slotValue(f, ip, OPERAND_FIELDS[n], type);
+    if (n === 1 && cold.form === 'ri') {
+      immediate(f, ip);
+      if (type === I64) f.op(OP.i64_extend_i32_s);
+    } else slotValue(f, ip, OPERAND_FIELDS[n], type);
   });
   LOWERING[ir.id]!(f, scratch, 0);
-  slotStore(f, ir.out === NONE ? I32 : ir.out);
+  resultStore(f, ir.out === NONE ? I32 : ir.out);
 }
 
 /** i32 status on the stack: return it when it is not 0. */

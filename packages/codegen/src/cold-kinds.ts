@@ -1,8 +1,9 @@
 /** The op table as the cold encoder asks for it: typed arrays by op id, since it looks at every op of every block. */
-import { OPS, opId } from '@emkit/ir';
+import { I32, OPS, opId } from '@emkit/ir';
 import { COLD_RR } from './cold-ops.ts';
 
 const INSN_START = opId('insn_start');
+const WRAP = opId('i32_wrap_i64');
 
 /** Small integers for the encoder's switch. */
 export const K = {
@@ -57,4 +58,9 @@ export const CAN_LEAVE = Uint8Array.from(OPS, (o) =>
 export const ENV_PLAIN = Uint8Array.from(OPS, (o) =>
   (o.effect === 'envld' || o.effect === 'envst') && COLD_RR[o.id] < 0 ? 1 : 0,
 );
+/** Ops with a 32-bit result whose handler fills 8 bytes of the slot, see `resultStore`. A wrap has no handler run: it is its operand's slot. */
+export const ZERO_EXTENDS = Uint8Array.from(OPS, (o) =>
+  o.out === I32 && o.ins.length > 0 && (o.effect === 'pure' || o.effect === 'load') && o.id !== WRAP ? 1 : 0,
+);
+export const IN0 = Uint8Array.from(OPS, (o) => o.ins[0] ?? o.out);
 export const IS_REPLACE_LANE = Uint8Array.from(OPS, (o) => (o.name.includes('replace_lane') ? 1 : 0));

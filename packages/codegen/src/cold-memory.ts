@@ -3,11 +3,11 @@
  */
 import { I64 } from '@emkit/ir';
 import { OP } from '@emkit/wasm';
-import { advance, immediate, returnIfSet, slotAddress, slotValue } from './cold-handlers.ts';
+import { advance, immediate, resultStore, returnIfSet, slotAddress, slotValue } from './cold-handlers.ts';
 import type { HandlerContext } from './cold-handlers.ts';
 import type { ColdOp } from './cold-ops.ts';
 import { CTL, FIELD, GRANULES, PAGE_MASK, TLB } from './layout.ts';
-import { hostLoad, hostStore, MEMORY_OPS, slotStore } from './memory-ops.ts';
+import { hostLoad, hostStore, MEMORY_OPS } from './memory-ops.ts';
 import type { MemoryOp } from './memory-ops.ts';
 
 /** Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load, +64 for 64-bit stack accesses. */
@@ -80,7 +80,7 @@ export function emitMemory(x: HandlerContext, cold: ColdOp): void {
   if (!m.store) {
     slotAddress(f, ip, FIELD.DST).get(x.host);
     hostLoad(f, m);
-    slotStore(f, m.value);
+    resultStore(f, m.value);
   }
   advance(f, ip, 1).br(x.next);
 }

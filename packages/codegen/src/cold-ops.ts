@@ -14,7 +14,7 @@ export type ColdForm =
   | 'dead'
   | 'mov'
   | 'const'
-  /** Pure op: all operands in slots; `ri`: the second one is the immediate. */
+  /** Pure op: all operands in slots; `ri`: the second one is the immediate, of 64-bit ops sign-extended. */
   | 'rr'
   | 'ri'
   /** Byte and word moves between slots and memory at a constant address; indexed forms. */
@@ -42,15 +42,18 @@ export interface ColdOp {
   readonly words: number;
 }
 
+/** 64-bit ops that ordinary 64-bit code is made of (and the wide division of 32-bit code). */
+const COMMON_64 =
+  /^i64_(extend_i32_[su]|extend32_s|add|sub|mul|and|or|xor|shl|shr_[su]|div_u|rem_u|eqz|eq|ne|lt_[su]|select)$|^i32_wrap_i64$/;
+
 const isRare = (o: OpDef): boolean => {
   const types = [...o.ins, o.out];
   if (types.some((t) => t === V128 || t === F32 || t === F64)) return true;
-  return (
-    o.effect === 'pure' &&
-    types.some((t) => t === I64) &&
-    !/^i64_(extend_i32|mul|add|shr_u|shl|or|div_u|rem_u)|wrap/.test(o.name)
-  );
+  return o.effect === 'pure' && types.some((t) => t === I64) && !COMMON_64.test(o.name);
 };
+
+/** Not worth a form with an immediate: subtraction of a constant is an addition, the others seldom have one. */
+const NO_RI_64 = /^i64_(sub|mul|div_[su]|rem_[su])$/;
 
 const main: ColdOp[] = [];
 const rare: ColdOp[] = [];
@@ -81,7 +84,12 @@ for (const o of OPS) {
     case 'pure':
       if (o.ins.length === 0) break;
       rr.set(o.id, make(list, 'rr', o.id, o.name === 'i8x16_shuffle' ? 2 : 1));
-      if (o.ins.length === 2 && o.ins[1] === I32 && o.ins[0] === I32) ri.set(o.id, make(list, 'ri', o.id));
+      if (
+        o.ins.length === 2 &&
+        o.ins[0] === o.ins[1] &&
+        (o.ins[1] === I32 || (o.ins[1] === I64 && !NO_RI_64.test(o.name)))
+      )
+        ri.set(o.id, make(list, 'ri', o.id));
       break;
     case 'envld':
       if (o.ins.length === 0 && !/_8u|_16u/.test(o.name)) break; // plain slot moves

@@ -9,6 +9,7 @@ import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
 import { narrowLoad, narrowStore } from './cold-handlers.ts';
 import { ENV_BASE, EXIT_KIND } from './layout.ts';
 import { LOWERING } from './lowering.ts';
+import { baseOf, offsetOf } from './access-base.ts';
 import { hostAddress, hostLoad, hostStore, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
 import type { RegionBlock, RegionOptions } from './region-input.ts';
 
@@ -16,8 +17,6 @@ const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');
 const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
-const I32_ADD = opId('i32_add');
-const I64_ADD = opId('i64_add');
 const I32_AND = opId('i32_and');
 /** Ops whose result is 0 or 1. */
 const IS_BOOLEAN = Uint8Array.from(OPS, (o) => (/^[if](32|64)_(eqz|eq|ne|[lg][te](_[su])?)$/.test(o.name) ? 1 : 0));
@@ -321,7 +320,7 @@ export class RegionBlockEmitter {
       const memory = MEMORY_OPS[o];
       for (let k = 0; k < INS[o]; k++) {
         let v = ir.operand(i, k);
-        if (k === 0 && memory !== undefined) v = this.#baseOf(v);
+        if (k === 0 && memory !== undefined) v = baseOf(ir, v);
         if (v < 0) continue;
         this.#uses[v]++;
         if (this.#lastUse[v] < at) this.#lastUse[v] = at;
@@ -330,28 +329,12 @@ export class RegionBlockEmitter {
     for (let i = 0; i < limit; i++) if (MEMORY_OPS[ir.op[i]] !== undefined) this.#join(i, groups);
   }
 
-  /** Base value of an address (a constant displacement taken off), or -1 for a constant address. */
-  #baseOf(address: number): number {
-    const ir = this.#ir;
-    const o = ir.op[address];
-    if (o === I32_CONST) return -1;
-    if ((o === I32_ADD || o === I64_ADD) && ir.op[ir.b[address]] === I32_CONST)
-      return ir.op[ir.a[address]] === I32_CONST ? address : ir.a[address];
-    return address;
-  }
-  #offsetOf(address: number): number {
-    const ir = this.#ir;
-    const o = ir.op[address];
-    if (o === I32_CONST) return ir.imm[address];
-    return this.#baseOf(address) === address ? 0 : ir.imm[ir.b[address]];
-  }
-
   // --- guest memory -------------------------------------------------------------------------------------------
   #join(i: number, groups: Map<number, Group[]>): void {
     const ir = this.#ir;
     const m = MEMORY_OPS[ir.op[i]]!;
-    const base = this.#baseOf(ir.a[i]);
-    const offset = this.#offsetOf(ir.a[i]);
+    const base = baseOf(ir, ir.a[i]);
+    const offset = offsetOf(ir, ir.a[i]);
     const write = m.store || (ir.imm[i] & 1) !== 0;
     let list = groups.get(base);
     if (list === undefined) groups.set(base, (list = []));
@@ -377,7 +360,7 @@ export class RegionBlockEmitter {
     const m = MEMORY_OPS[ir.op[i]]!;
     const group = this.#groupOf[i]!;
     if (group.host < 0) this.#check(i, group, m.address);
-    const offset = this.#offsetOf(ir.a[i]) - group.low;
+    const offset = offsetOf(ir, ir.a[i]) - group.low;
     f.get(group.host);
     if (m.store) {
       this.#push(ir.b[i]);
@@ -396,9 +379,10 @@ export class RegionBlockEmitter {
   /** The group's TLB check: leaves at this instruction on a miss, else sets the host address of base + low. */
   #check(i: number, group: Group, type: IrType): void {
     const f = this.#f;
-    const base = this.#baseOf(this.#ir.a[i]);
+    const base = baseOf(this.#ir, this.#ir.a[i]);
     const address = type === I64 ? this.#address64 : this.#address;
-    if (base < 0) f.i32Const(group.low);
+    if (base < 0 && type === I64) f.i64Const(group.low);
+    else if (base < 0) f.i32Const(group.low);
     else {
       this.#push(base);
       if (group.low !== 0) {

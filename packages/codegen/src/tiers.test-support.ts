@@ -7,6 +7,7 @@ import { ModuleBuilder } from '@emkit/wasm';
 import { ColdEncoder } from './cold-encoder.ts';
 import { buildCoreModule } from './cold-module.ts';
 import { CODE, CTL, ENV_BASE, EXIT_KIND, HEADER, TLB } from './layout.ts';
+import type { RegionBlock } from './region-input.ts';
 import { compileRegion } from './region.ts';
 
 interface Engine {
@@ -21,8 +22,9 @@ interface Engine {
 const { Memory, Table, Module, Instance } = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
 
 const OFFSETS = { pc: 0xf00, flags: 0xf08, csBase: 0xf10 };
-/** Guest page 0 is mapped to this host address for reads and writes; nothing else is mapped. */
+/** Guest page 0 is mapped to this host address for reads and writes, 0xffffffff_HIGH_PAGE to the host page after it; nothing else is mapped. */
 export const GUEST_PAGE = 0x3f00000;
+export const HIGH_PAGE = 0xffe01000;
 
 export class TierRunner {
   readonly memory = new Memory({ initial: 1024, maximum: 1024 });
@@ -32,7 +34,8 @@ export class TierRunner {
   readonly #interpret: (op: number) => number;
   readonly #encoder: ColdEncoder;
   readonly calls: string[] = [];
-  slowAccesses = 0;
+  /** Arguments of slow accesses. */
+  readonly slow: number[][] = [];
 
   constructor(globals: readonly GlobalDef[]) {
     this.#globals = globals;
@@ -43,8 +46,8 @@ export class TierRunner {
         memory: this.memory,
         regions: table(),
         helpers: table(),
-        slow_load: () => (this.slowAccesses++, 1),
-        slow_store: () => (this.slowAccesses++, 1),
+        slow_load: (...args: number[]) => (this.slow.push(args), 1),
+        slow_store: (...args: number[]) => (this.slow.push(args), 1),
         raise: (vector: number) => (this.calls.push(`raise ${vector}`), 1),
         callj: (id: number, a: number) => (this.calls.push(`callj ${id} ${a}`), id + a),
       },
@@ -54,6 +57,20 @@ export class TierRunner {
     i32.fill(-1, TLB.BASE >> 2, (TLB.BASE + TLB.MODES * TLB.MODE_SIZE) >> 2);
     for (const tag of [TLB.TAG_READ, TLB.TAG_WRITE]) this.view.setBigInt64(TLB.BASE + tag, 0n, true);
     this.view.setInt32(TLB.BASE + TLB.ADDEND, GUEST_PAGE, true);
+    const high = TLB.BASE + ((HIGH_PAGE >>> 12) & (TLB.ENTRIES - 1)) * TLB.ENTRY_SIZE;
+    for (const tag of [TLB.TAG_READ, TLB.TAG_WRITE])
+      this.view.setBigInt64(high + tag, BigInt(HIGH_PAGE) - (1n << 32n), true);
+    this.view.setInt32(high + TLB.ADDEND, (GUEST_PAGE + 4096 - HIGH_PAGE) | 0, true);
+  }
+
+  get slowAccesses(): number {
+    return this.slow.length;
+  }
+  get pc(): number {
+    return this.view.getInt32(ENV_BASE + OFFSETS.pc, true);
+  }
+  get csBase(): number {
+    return this.view.getInt32(ENV_BASE + OFFSETS.csBase, true);
   }
 
   address(global: number): number {
@@ -68,13 +85,17 @@ export class TierRunner {
 
   /** Returns the kind of exit record that the region left by. */
   hot(block: IrBlock): number {
+    return this.region(0, [{ pc: 0x1000, ir: block, successors: [-1], stopAt: -1 }]);
+  }
+
+  region(csBase: number, blocks: readonly RegionBlock[]): number {
     this.view.setInt32(CTL.BUDGET, 1000, true);
     const kinds: number[] = [];
     const mb = new ModuleBuilder();
     mb.importMemory('env', 'memory', 1, 65536);
     const fn = compileRegion(
       mb,
-      { csBase: 0, blocks: [{ pc: 0x1000, ir: block, successors: [-1], stopAt: -1 }], user: false, group: true },
+      { csBase, blocks, user: false, group: true },
       {
         globals: this.#globals,
         offsets: OFFSETS,

@@ -27,6 +27,7 @@ import {
 } from './builder-tables.ts';
 import { MAY_LEAVE, removeDead } from './dead-code.ts';
 import { FOLD1, FOLD2, identity } from './fold.ts';
+import { fold64, FOLDS_64 } from './fold64.ts';
 import { OPS, opId } from './ops.ts';
 import { I64 } from './types.ts';
 import type { GlobalDef, IrType, Value } from './types.ts';
@@ -392,7 +393,10 @@ export class IrBuilder {
   // --- folding ------------------------------------------------------------------------------------------------
   #pure(op: number, a: Value, b: Value, c: Value, imm: number, imm2: number): Value {
     const { block } = this;
-    if (a >= 0) {
+    if (FOLDS_64[op] !== 0) {
+      const v = fold64(this, op, a, b);
+      if (v >= 0) return v;
+    } else if (a >= 0) {
       const aConst = block.op[a] === I32_CONST;
       if (b < 0) {
         const fold = FOLD1[op];

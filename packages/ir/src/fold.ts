@@ -1,6 +1,5 @@
 /**
- * Constant folding of 32-bit integer ops. 64-bit ops are left to the engine: folding them here would need BigInt on a
- * path that runs for every translated instruction.
+ * Constant folding of 32-bit integer ops; of 64-bit ones see fold64.ts.
  */
 import { OPS, opId } from './ops.ts';
 
