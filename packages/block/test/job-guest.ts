@@ -3,7 +3,14 @@
  * what must be on the disk at any moment. One request at a time; what it has written is in `model`.
  */
 import type { BlockNode } from '../src/index.ts';
-import { applyEvent, ContentModel, fillContent, Random, type GuestEvent, type WriteLog } from '@emkit/storage-testbed';
+import {
+  applyEvent,
+  type ContentModel,
+  fillContent,
+  Random,
+  type GuestEvent,
+  type WriteLog,
+} from '@emkit/storage-testbed';
 
 const UNIT = 512;
 const MOST_UNITS = 12;
