@@ -49,7 +49,8 @@ export const TWO_BYTE_ROWS: readonly RowSpec[] = [
   row('INVD', '', '0F 08', { fn: 'wbinvd' }),
   row('WBINVD', '', '0F 09'),
   row('UD2', '', '0F 0B', { fn: 'ud' }),
-  row('PREFETCHW', 'Mb', '0F 0D /r', { fn: 'nop_rm', feature: '3dnowprefetch' }),
+  row('PREFETCH', 'Mb', '0F 0D /r', { fn: 'nop_rm', feature: '3dnowprefetch' }),
+  row('PREFETCHW', 'Mb', '0F 0D /1', { fn: 'nop_rm', feature: '3dnowprefetch' }),
   // reserved NOPs: PREFETCHh (18) and hint space; multi-byte NOP (1F). Address is formed, memory is not touched.
   row('PREFETCHNTA', 'Mb', '0F 18 /0', { fn: 'nop_rm' }),
   row('PREFETCHT0', 'Mb', '0F 18 /1', { fn: 'nop_rm' }),
@@ -57,6 +58,9 @@ export const TWO_BYTE_ROWS: readonly RowSpec[] = [
   row('PREFETCHT2', 'Mb', '0F 18 /3', { fn: 'nop_rm' }),
   row('NOP', 'Ev', '0F 18 /r', { fn: 'nop_rm' }),
   ...[0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f].map((n) => row('NOP', 'Ev', `0F ${hex(n)} /r`, { fn: 'nop_rm' })),
+  // control-flow enforcement in the hint space: nothing without CET
+  row('ENDBR64', '', 'F3 0F 1E FA', { fn: 'nop' }),
+  row('ENDBR32', '', 'F3 0F 1E FB', { fn: 'nop' }),
   row('MOV', 'Ry,Cy', '0F 20 /r', { fn: 'mov_from_cr', f64 }),
   row('MOV', 'Ry,Dy', '0F 21 /r', { fn: 'mov_from_dr', f64 }),
   row('MOV', 'Cy,Ry', '0F 22 /r', { fn: 'mov_to_cr', f64 }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import { I386, I8086 } from '../../test/fixtures/objdump.ts';
-import { DECODE_32, DECODE_OK, DECODE_VEX, decode } from '../decode/decoder.ts';
+import { I386, I8086, X86_64 } from '../../test/fixtures/objdump.ts';
+import { DECODE_32, DECODE_64, DECODE_OK, DECODE_VEX, decode } from '../decode/decoder.ts';
 import { ALL_FEATURES, decodeFeatures } from '../decode/features.ts';
 import { Insn } from '../decode/insn.ts';
 import { disassemble } from './att.ts';
@@ -14,6 +14,7 @@ describe('disassemble', () => {
   it.each([
     ['32-bit', I386, 32],
     ['16-bit', I8086, 16],
+    ['64-bit', X86_64, 64],
   ] as const)('spells %s code as objdump does, with the same lengths', (_name, lines, bits) => {
     const got = lines.map(([address, bytes]) => {
       const d = disassemble(fromHex(bytes), address, bits);
@@ -25,6 +26,8 @@ describe('disassemble', () => {
   it('names branch targets by the address of the instruction', () => {
     expect(disassemble(fromHex('ebfe'), 0xc0001000, 32).text).toBe('jmp    0xc0001000');
     expect(disassemble(fromHex('ebfc'), 0, 16).text).toBe('jmp    0xfffe');
+    expect(disassemble(fromHex('ebfe'), -0x7f000000, 64).text).toBe('jmp    0xffffffff81000000');
+    expect(disassemble(fromHex('ebfe'), 0x7fff_8000_1000, 64).text).toBe('jmp    0x7fff80001000');
   });
 
   it('says (bad), one byte, of what does not decode, and length 0 of what is cut off', () => {
@@ -36,9 +39,10 @@ describe('disassemble', () => {
   it('agrees with the decoder about every length', () => {
     const insn = new Insn();
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 1, maxLength: 18 }), fc.boolean(), (bytes, is32) => {
-        const d = disassemble(bytes, 0x1000, is32 ? 32 : 16);
-        const status = decode(insn, bytes, 0, bytes.length, (is32 ? DECODE_32 : 0) | DECODE_VEX, FEATURES);
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 18 }), fc.constantFrom(16, 32, 64), (bytes, bits) => {
+        const d = disassemble(bytes, 0x1000, bits);
+        const mode = bits === 64 ? DECODE_64 : (bits === 32 ? DECODE_32 : 0) | DECODE_VEX;
+        const status = decode(insn, bytes, 0, bytes.length, mode, FEATURES);
         if (status === DECODE_OK) {
           expect(d.length).toBe(insn.length);
           expect(d.text).not.toMatch(/undefined|NaN/);

@@ -3,9 +3,9 @@
  * GNU objdump spells it. Operand order is reversed from the manual's; a size suffix appears where no register operand
  * tells the size. What cannot be decoded comes out as `(bad)`, one byte long.
  */
-import { DECODE_32, DECODE_OK, DECODE_TRUNCATED, DECODE_VEX, decode } from '../decode/decoder.ts';
+import { DECODE_32, DECODE_64, DECODE_OK, DECODE_TRUNCATED, DECODE_VEX, decode } from '../decode/decoder.ts';
 import { ALL_FEATURES, decodeFeatures } from '../decode/features.ts';
-import { Insn, REP_E, REP_NE } from '../decode/insn.ts';
+import { Insn } from '../decode/insn.ts';
 import {
   OP_A,
   OP_B,
@@ -39,7 +39,8 @@ import {
   SZ_Z,
 } from '../decode/row.ts';
 import type { Operand } from '../decode/row.ts';
-import { attMnemonic } from './mnemonic.ts';
+import { attMnemonic, hasPredicate } from './mnemonic.ts';
+import { SEGMENTS, branchHint, prefixWords } from './prefix-words.ts';
 
 export interface Disassembly {
   readonly text: string;
@@ -47,40 +48,61 @@ export interface Disassembly {
   readonly length: number;
 }
 
-const REG32 = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi'];
-const REG16 = REG32.map((r) => r.slice(1));
-const REG8 = ['al', 'cl', 'dl', 'bl', 'ah', 'ch', 'dh', 'bh'];
-const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', '?', '?'];
+const UPPER = [8, 9, 10, 11, 12, 13, 14, 15];
+const LEGACY = ['ax', 'cx', 'dx', 'bx', 'sp', 'bp', 'si', 'di'];
+const REG64 = [...LEGACY.map((r) => `r${r}`), ...UPPER.map((n) => `r${n}`)];
+const REG32 = [...LEGACY.map((r) => `e${r}`), ...UPPER.map((n) => `r${n}d`)];
+const REG16 = [...LEGACY, ...UPPER.map((n) => `r${n}w`)];
+const REG8 = ['al', 'cl', 'dl', 'bl', 'ah', 'ch', 'dh', 'bh', ...UPPER.map((n) => `r${n}b`)];
+const REG8_REX = ['spl', 'bpl', 'sil', 'dil'];
+const BY_SIZE = [REG8, REG16, REG32, REG64];
 const hex = (v: number): string => `0x${(v >>> 0).toString(16)}`;
 const signedHex = (v: number): string => (v < 0 ? `-0x${(-v).toString(16)}` : hex(v));
+const hex64 = (low: number, high: number): string =>
+  high === 0 ? hex(low) : `${hex(high)}${(low >>> 0).toString(16).padStart(8, '0')}`;
+/** A 64-bit address given as a signed number. */
+const hexAddress = (v: number): string => hex64(v, Math.floor(v / 0x1_0000_0000) | 0);
 const SET = new Uint8Array(decodeFeatures(ALL_FEATURES));
 
-export const registerName = (n: number, size: number): string =>
-  `%${size === 0 ? REG8[n] : size === 1 ? REG16[n] : REG32[n]}`;
+/** `rex`: byte registers 4 to 7 are the low ones. */
+export const registerName = (n: number, size: number, rex = 0): string =>
+  `%${size === 0 && rex !== 0 && n >= 4 && n < 8 ? REG8_REX[n - 4] : BY_SIZE[size]![n]}`;
 
 /** log2 bytes of an operand. */
 export function operandSize(o: Operand, i: Insn): number {
-  if (o.size === SZ_V || o.size === SZ_Z) return i.size;
-  return o.size === SZ_Y ? 2 : o.size;
+  if (o.size === SZ_V) return i.size;
+  if (o.size === SZ_Z) return Math.min(i.size, 2);
+  return o.size === SZ_Y ? Math.max(i.size, 2) : o.size;
 }
 
 /** Instructions whose string operands show no segment override of their own destination. */
 function memory(i: Insn): string {
   const prefix = i.override >= 0 ? `%${SEGMENTS[i.override]}:` : '';
-  const names = i.asize === 2 ? REG32 : REG16;
+  const names = BY_SIZE[i.asize]!;
+  if (i.ripRelative) return `${prefix}${signedHex(i.disp)}(%${i.asize === 3 ? 'rip' : 'eip'})`;
   const disp = i.mod === 0 && i.base >= 0 && i.disp === 0 ? '' : null;
   const none = i.base < 0 && i.index < 0;
-  // SIB without index: %eiz stands for it, except with ESP as base, which needs a SIB
-  const eiz = i.asize === 2 && i.modrm >= 0 && i.rm === 4 && i.index < 0 && (i.base !== 4 || i.scale !== 0);
-  if (none && !eiz) return `${prefix}${hex(i.asize === 1 ? i.disp & 0xffff : i.disp)}`;
-  const shown = disp ?? signedHex(i.disp);
+  // SIB without index: %eiz stands for it, except where only a SIB can say it: ESP as base, and in 64-bit code no base at all
+  const needed = i.asize === 3 ? (i.base & 7) === 4 || none : (i.base & 7) === 4;
+  const eiz = i.asize >= 2 && i.modrm >= 0 && i.rm === 4 && i.index < 0 && (!needed || i.scale !== 0);
+  if (none && !eiz) {
+    if (i.modrm < 0 && i.is64) return prefix + hex64(i.disp, i.immHigh);
+    return prefix + (i.asize === 3 ? hex64(i.disp, i.disp >> 31) : hex(i.asize === 1 ? i.disp & 0xffff : i.disp));
+  }
+  const shown = disp ?? (none ? hex(i.disp) : signedHex(i.disp));
   const base = i.base >= 0 ? `%${names[i.base]}` : '';
   if (i.asize === 1) return `${prefix}${shown}(${base}${i.index >= 0 ? `,%${names[i.index]}` : ''})`;
-  const index = i.index >= 0 ? `,%${names[i.index]},${1 << i.scale}` : eiz ? `,%eiz,${1 << i.scale}` : '';
+  const index =
+    i.index >= 0
+      ? `,%${names[i.index]},${1 << i.scale}`
+      : eiz
+        ? `,%${i.asize === 3 ? 'riz' : 'eiz'},${1 << i.scale}`
+        : '';
   return `${prefix}${shown}(${base}${index})`;
 }
 
-function immediate(v: number, size: number): string {
+function immediate(v: number, size: number, high = v >> 31): string {
+  if (size === 3) return `$${hex64(v, high)}`;
   if (size === 0) return `$${hex(v & 0xff)}`;
   return `$${hex(size === 1 ? v & 0xffff : v)}`;
 }
@@ -95,26 +117,30 @@ function operandText(o: Operand, n: number, i: Insn, next: number): string {
         return registerName(
           i.rm,
           i.row.fn === 'mov_to_seg' || i.row.fn === 'lar' || i.row.fn === 'lsl' ? i.size : size,
+          i.rex,
         );
       return memory(i);
     case OP_M:
     case OP_O:
       return memory(i);
     case OP_G:
-      return registerName(i.reg, size);
+      return registerName(i.reg, size, i.rex);
     case OP_Z:
-      return registerName(i.opcode & 7, size);
+      return registerName(i.rm, size, i.rex);
     case OP_B:
-      return registerName(i.vexV & 7, 2);
+      return registerName(i.vexV, size);
     case OP_FIXED:
       return o.text === 'DX' && /^(IN|OUT|INS|OUTS)$/.test(i.row.mnemonic) ? '(%dx)' : registerName(o.fixed, size);
     case OP_CONST:
       return `$${hex(o.fixed)}`;
     case OP_I:
-      return immediate(n > 0 && i.row.operands[n - 1].method === OP_I ? i.imm2 : i.imm, size);
+      // a 32-bit immediate of a 64-bit operation is sign-extended
+      if (n > 0 && i.row.operands[n - 1].method === OP_I) return immediate(i.imm2, size);
+      return immediate(i.imm, o.size === SZ_Z && i.size === 3 ? 3 : size, i.immHigh);
     case OP_SI:
       return immediate(i.imm, i.row.operands.length > 1 ? operandSize(i.row.operands[0], i) : i.size);
     case OP_J:
+      if (i.is64) return hexAddress(next + i.imm);
       return hex(i.size === 1 ? (next + i.imm) & 0xffff : next + i.imm);
     case OP_A:
       return `$${hex(i.imm2)},$${hex(i.size === 1 ? i.imm & 0xffff : i.imm)}`;
@@ -139,9 +165,9 @@ function operandText(o: Operand, n: number, i: Insn, next: number): string {
     case OP_W:
       return i.mod === 3 ? `%xmm${i.rm}` : memory(i);
     case OP_X:
-      return `%${SEGMENTS[i.segment]}:(%${(i.asize === 2 ? REG32 : REG16)[6]})`;
+      return `%${SEGMENTS[i.segment]}:(%${BY_SIZE[i.asize]![6]})`;
     case OP_Y:
-      return `%es:(%${(i.asize === 2 ? REG32 : REG16)[7]})`;
+      return `%es:(%${BY_SIZE[i.asize]![7]})`;
     case OP_ST:
       return '%st';
     case OP_STI:
@@ -155,7 +181,7 @@ function operandText(o: Operand, n: number, i: Insn, next: number): string {
 const KEEPS_ORDER = /^(ENTER|BOUND)$/;
 const NO_COUNT = /^(RO[LR]|RC[LR]|S[AH][LR])$/;
 
-function format(i: Insn, eip: number, bits: number): string {
+function format(i: Insn, bytes: Uint8Array, eip: number, bits: number): string {
   const { row } = i;
   const next = eip + i.length;
   let operands = row.operands.map((o, n) => operandText(o, n, i, next));
@@ -164,28 +190,27 @@ function format(i: Insn, eip: number, bits: number): string {
   // control and debug registers name their operand in 32 bits; an indirect branch gets a star
   if (/^(call_ind|jmp_ind|call_far_mem|jmp_far_mem)$/.test(row.fn)) operands = operands.map((t) => `*${t}`);
   if (/^FCOMP?$/.test(row.mnemonic) && row.operands.length === 2) operands = operands.slice(1);
-  if (row.mnemonic === 'XLAT') operands = [`%${SEGMENTS[i.segment]}:(%${i.asize === 2 ? 'ebx' : 'bx'})`];
+  if (row.mnemonic === 'XLAT') operands = [`%${SEGMENTS[i.segment]}:(%${BY_SIZE[i.asize]![3]})`];
+  if (row.mnemonic === 'MONITOR') operands = ['%edx', '%ecx', `%${BY_SIZE[i.asize]![0]}`];
+  if (row.mnemonic === 'MWAIT') operands = ['%ecx', '%eax'];
+  if (hasPredicate(i)) operands.pop();
+  const mnemonic = attMnemonic(i, bits) + (row.fn === 'jcc' ? branchHint(i, bytes) : '');
   if (!KEEPS_ORDER.test(row.mnemonic)) operands.reverse();
-  const mnemonic = attMnemonic(i, bits);
-  let prefix = i.lock ? 'lock ' : '';
-  if (row.operands.some((o) => o.method === OP_X || o.method === OP_Y) && i.rep !== 0) {
-    const compares = /^(CMPS|SCAS)$/.test(row.mnemonic);
-    if (i.rep === REP_E) prefix += compares ? 'repz ' : 'rep ';
-    else if (i.rep === REP_NE) prefix += 'repnz ';
-  }
+  const prefix = prefixWords(i, bytes);
   return operands.length === 0
     ? prefix + mnemonic
     : `${prefix}${mnemonic.padEnd(prefix === '' ? 6 : 0)} ${operands.join(',')}`;
 }
 
 /**
- * One instruction at `bytes[0]`, for 16- or 32-bit code; `eip` is where it stands (branch targets). Any bytes are
- * accepted.
+ * One instruction at `bytes[0]`, for 16-, 32- or 64-bit code; `eip` is where it stands (branch targets), in 64-bit code
+ * as a signed number. Any bytes are accepted.
  */
-export function disassemble(bytes: Uint8Array, eip: number, bits: 16 | 32): Disassembly {
+export function disassemble(bytes: Uint8Array, eip: number, bits: 16 | 32 | 64): Disassembly {
   if (bytes.length === 0) return { text: '', length: 0 };
   const i = new Insn();
-  const status = decode(i, bytes, 0, bytes.length, (bits === 32 ? DECODE_32 : 0) | DECODE_VEX, SET);
-  if (status === DECODE_OK) return { text: format(i, eip, bits), length: i.length };
+  const mode = bits === 64 ? DECODE_64 : (bits === 32 ? DECODE_32 : 0) | DECODE_VEX;
+  const status = decode(i, bytes, 0, bytes.length, mode, SET);
+  if (status === DECODE_OK) return { text: format(i, bytes, eip, bits), length: i.length };
   return { text: '(bad)', length: status === DECODE_TRUNCATED ? 0 : 1 };
 }
