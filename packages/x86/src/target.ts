@@ -59,7 +59,7 @@ export class X86Target {
     this.cpu.setEnv32(ENV.EXCEPTION_ERROR, errorCode);
   }
   recordPageFault(lin: number): void {
-    this.cpu.setCrRaw(2, lin);
+    this.cpu.setCr2(lin);
     this.record(14, this.cpu.faultError);
   }
   deliver(): void {

@@ -5,6 +5,7 @@
 import { CPU_FAULT, X86Cpu } from '../src/cpu.ts';
 import type { X86Host } from '../src/cpu.ts';
 import { parseCpuOption } from '../src/models/cpu-option.ts';
+import type { CpuModel } from '../src/models/model.ts';
 import { ENV, SEG_STRIDE } from '../src/state.ts';
 
 export const RAM_AT = 0x10000;
@@ -34,7 +35,8 @@ export class FakeHost implements X86Host {
   }
 
   #phys(lin: number, access: number, user: number): number {
-    if (!this.cpu.walk(lin >>> 0, access, user !== 0)) this.cpu.pageFault(lin >>> 0, this.cpu.faultError);
+    const at = this.cpu.longMode ? lin : lin >>> 0;
+    if (!this.cpu.walk(at, access, user !== 0)) this.cpu.pageFault(at, this.cpu.faultError);
     return this.cpu.walkPhys;
   }
   read8(lin: number, user: number): number {
@@ -111,6 +113,38 @@ export class FakeHost implements X86Host {
   ferr(level: boolean): void {
     this.ferrLevel = level;
   }
+  forgotten: number[] = [];
+  forgetSupervisorPage(lin: number): void {
+    this.forgotten.push(lin);
+  }
+  tpr = 0;
+  apicTpr(): number {
+    return this.tpr;
+  }
+  setApicTpr(priority: number): void {
+    this.tpr = priority;
+  }
+  deadline = -1;
+  setTscDeadline(ticks: number): void {
+    this.deadline = ticks;
+  }
+  tscDeadlineArmed(): boolean {
+    return this.deadline > 0;
+  }
+  x2apic = new Map<number, readonly [number, number]>();
+  x2apicRead(msr: number, out: Uint32Array): boolean {
+    const v = this.x2apic.get(msr);
+    if (v !== undefined) out.set(v);
+    return v !== undefined;
+  }
+  x2apicWrite(msr: number, low: number, high: number): boolean {
+    this.x2apic.set(msr, [low, high]);
+    return true;
+  }
+  randomValue = 0x12345678;
+  random32(): number {
+    return this.randomValue++;
+  }
 }
 
 /** What a helper did: null, or the exception it raised. */
@@ -123,10 +157,10 @@ export class Bench {
   readonly host: FakeHost;
   readonly cpu: X86Cpu;
 
-  constructor(model = 'max', ramSize = 1 << 20) {
+  constructor(model: string | CpuModel = 'max', ramSize = 1 << 20) {
     this.host = new FakeHost(ramSize);
     this.host.cpu = undefined as unknown as X86Cpu;
-    this.cpu = new X86Cpu(this.host, parseCpuOption(model));
+    this.cpu = new X86Cpu(this.host, typeof model === 'string' ? parseCpuOption(model) : model);
     this.host.cpu = this.cpu;
     this.host.flushes = [];
   }
