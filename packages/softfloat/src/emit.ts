@@ -7,7 +7,8 @@
  */
 import { ModuleBuilder, OP, VALTYPE, type FunctionBuilder, type ValType } from '@emkit/wasm';
 
-export type Ty = 'i32' | 'i64' | 'f32' | 'f64';
+/** Vectors have their own operations: emit-vector.ts. */
+export type Ty = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 /** A number means a constant of the type of the other operand (for i64: a signed safe integer). */
 export type Arg = Expr | number;
 type Gen = (b: FunctionBuilder) => void;
@@ -17,6 +18,7 @@ const VAL: { readonly [ty in Ty]: ValType } = {
   i64: VALTYPE.i64,
   f32: VALTYPE.f32,
   f64: VALTYPE.f64,
+  v128: VALTYPE.v128,
 };
 
 export class Expr {
@@ -77,6 +79,9 @@ export class Expr {
   }
   shr(o: Arg): Expr {
     return this.#bin('shr_u', o);
+  }
+  rotl(o: Arg): Expr {
+    return this.#bin('rotl', o);
   }
   sar(o: Arg): Expr {
     return this.#bin('shr_s', o);
@@ -257,6 +262,9 @@ export class Fn {
   f32(init?: Arg): Var {
     return this.#local('f32', init);
   }
+  v128(init?: Expr): Var {
+    return this.#local('v128', init);
+  }
 
   if(cond: Expr, then: () => void, otherwise?: () => void): void {
     cond.gen(this.b);
@@ -365,5 +373,7 @@ export function lift(ty: Ty, v: Arg): Expr {
       return f32(v);
     case 'f64':
       return f64(v);
+    case 'v128':
+      throw new TypeError('a number is no vector');
   }
 }

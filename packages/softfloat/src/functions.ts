@@ -160,10 +160,34 @@ const SSE: readonly SoftFloatFunction[] = FLOATS.flatMap((t) => [
   ],
 );
 
+/** Not floating point: vector instructions too long for a few operations. 16-byte operands; return 0 unless said otherwise. */
+const VECTOR: readonly SoftFloatFunction[] = [
+  row('aes_enc', 'dst a b', 'AESENC: a is the state, b the round key'),
+  row('aes_enclast', 'dst a b', 'AESENCLAST'),
+  row('aes_dec', 'dst a b', 'AESDEC'),
+  row('aes_declast', 'dst a b', 'AESDECLAST'),
+  row('aes_imc', 'dst a', 'AESIMC'),
+  row('aes_keygen', 'dst a imm', 'AESKEYGENASSIST'),
+  row('clmul', 'dst a b imm', 'PCLMULQDQ: bit 0 of imm chooses the half of a, bit 4 that of b'),
+  row('sha1_rnds4', 'dst a b imm', 'SHA1RNDS4'),
+  row('sha1_nexte', 'dst a b', 'SHA1NEXTE'),
+  row('sha1_msg1', 'dst a b', 'SHA1MSG1'),
+  row('sha1_msg2', 'dst a b', 'SHA1MSG2'),
+  row('sha256_rnds2', 'dst a b c', 'SHA256RNDS2: c is XMM0, of which the low half counts'),
+  row('sha256_msg1', 'dst a b', 'SHA256MSG1'),
+  row('sha256_msg2', 'dst a b', 'SHA256MSG2'),
+  row(
+    'pcmpstr',
+    'dst a b control lenA lenB',
+    'PCMPxSTRx: control is imm8, | 0x100 for explicit lengths (as signed 32-bit values; else ignored). Writes the mask; returns EFLAGS CF ZF SF OF | index << 16',
+  ),
+];
+
 export const SOFTFLOAT_FUNCTIONS: readonly SoftFloatFunction[] = [
   ...X87_ARITH,
   ...X87_COMPARE,
   ...X87_CONVERT,
   ...X87_TRANSCENDENTAL,
   ...SSE,
+  ...VECTOR,
 ];

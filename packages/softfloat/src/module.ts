@@ -1,5 +1,9 @@
 /** Assembles the whole module. Order matters only in that a function is defined before those that call it. */
 import { Lib } from './emit.ts';
+import { defineAes } from './aes.ts';
+import { defineClmul } from './clmul.ts';
+import { defineSha } from './sha.ts';
+import { defineStringCompare } from './string-compare.ts';
 import { defineWide } from './wide.ts';
 import { defineRound } from './round.ts';
 import { defineNan } from './x87-nan.ts';
@@ -45,5 +49,9 @@ export function buildSoftFloatModule(options: SoftFloatOptions = {}): Uint8Array
   defineSseConvert(lib, core.round);
   defineSseApprox(lib);
   defineSseFma(lib, core.round);
+  defineAes(lib);
+  defineClmul(lib);
+  defineSha(lib);
+  defineStringCompare(lib);
   return lib.module.finish();
 }

@@ -1,9 +1,12 @@
 /**
- * PCMPESTRx and PCMPISTRx: comparison of two short strings with aggregation. SDM Vol. 1 §12.10.3-12.10.5 and Vol. 2B.
+ * A model of PCMPESTRx and PCMPISTRx to compare with, element by element as the manual has it: comparison of two short strings with aggregation. SDM Vol. 1 §12.10.3-12.10.5 and Vol. 2B.
  * Control byte: bits 1-0 element type (u8 u16 s8 s16), 3-2 aggregation (any, ranges, each, ordered), 5-4 polarity,
  * 6 output (least/most significant index, or bit/byte mask).
  */
-import { FLAG_CF, FLAG_OF, FLAG_SF, FLAG_ZF } from '../state.ts';
+const FLAG_CF = 0x1;
+const FLAG_ZF = 0x40;
+const FLAG_SF = 0x80;
+const FLAG_OF = 0x800;
 
 const element = (v: Uint8Array, at: number, type: number, n: number): number => {
   if ((type & 1) === 0) return (type & 2) === 0 ? v[at + n]! : (v[at + n]! << 24) >> 24;

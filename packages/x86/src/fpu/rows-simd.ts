@@ -1,4 +1,4 @@
-/** Opcode rows of MMX, SSE to SSE4.2, AES-NI and PCLMULQDQ. SDM Vol. 2D Appendix A.3. */
+/** Opcode rows of MMX, SSE to SSE4.2, AES-NI, PCLMULQDQ and SHA. SDM Vol. 2D Appendix A.3. */
 import { row } from '../decode/row.ts';
 import type { RowSpec } from '../decode/row.ts';
 
@@ -87,8 +87,8 @@ const MOVES: Rows = [
   row('EMMS', '', 'NP 0F 77', { feature: 'mmx' }),
   row('MOVMSKPS', 'Gd,Udq', 'NP 0F 50 /r', { feature: 'sse' }), row('MOVMSKPD', 'Gd,Udq', '66 0F 50 /r', { feature: 'sse2' }),
   // group 15
-  row('FXSAVE', 'Mx', 'NP 0F AE /0', { feature: 'fxsr' }), row('FXRSTOR', 'Mx', 'NP 0F AE /1', { feature: 'fxsr' }),
-  one('FXSAVE64', 'Mx', 'NP REX.W 0F AE /0', 'fxsr', 'fxsave'), one('FXRSTOR64', 'Mx', 'NP REX.W 0F AE /1', 'fxsr', 'fxrstor'),
+  row('FXSAVE', 'M', 'NP 0F AE /0', { feature: 'fxsr' }), row('FXRSTOR', 'M', 'NP 0F AE /1', { feature: 'fxsr' }),
+  one('FXSAVE64', 'M', 'NP REX.W 0F AE /0', 'fxsr', 'fxsave'), one('FXRSTOR64', 'M', 'NP REX.W 0F AE /1', 'fxsr', 'fxrstor'),
   row('LDMXCSR', 'Md', 'NP 0F AE /2', { feature: 'sse' }), row('STMXCSR', 'Md', 'NP 0F AE /3', { feature: 'sse' }),
   row('LFENCE', '', 'NP 0F AE /5', { feature: 'sse2', reg: true, fn: 'sse_nothing' }),
   row('MFENCE', '', 'NP 0F AE /6', { feature: 'sse2', reg: true, fn: 'sse_nothing' }),
@@ -150,9 +150,11 @@ const SSE42: Rows = [
 ];
 
 const CRYPTO: Rows = [
-  ...['AESIMC', 'AESENC', 'AESENCLAST', 'AESDEC', 'AESDECLAST'].map((m, n) => row(m, 'Vdq,Wdq', `66 0F 38 D${'BCDEF'[n]!} /r`, { feature: 'aes', fn: 'aes', arg: n })),
-  row('AESKEYGENASSIST', 'Vdq,Wdq,Ib', '66 0F 3A DF /r', { feature: 'aes', fn: 'aes', arg: 5 }),
+  ...['AESIMC', 'AESENC', 'AESENCLAST', 'AESDEC', 'AESDECLAST'].map((m, n) => row(m, 'Vdq,Wdq', `66 0F 38 D${'BCDEF'[n]!} /r`, { feature: 'aes' })),
+  row('AESKEYGENASSIST', 'Vdq,Wdq,Ib', '66 0F 3A DF /r', { feature: 'aes' }),
   row('PCLMULQDQ', 'Vdq,Wdq,Ib', '66 0F 3A 44 /r', { feature: 'pclmulqdq' }),
+  ...xmm('sha-ni', 'NP', 'SHA1NEXTE 38_C8, SHA1MSG1 38_C9, SHA1MSG2 38_CA, SHA256RNDS2 38_CB, SHA256MSG1 38_CC, SHA256MSG2 38_CD'),
+  row('SHA1RNDS4', 'Vdq,Wdq,Ib', 'NP 0F 3A CC /r', { feature: 'sha-ni' }),
 ];
 
 export const SIMD_ROWS: Rows = [...MMX_AND_SSE2, ...MOVES, ...FLOAT, ...SSE3, ...SSSE3, ...SSE41, ...SSE42, ...CRYPTO];

@@ -1,15 +1,10 @@
 /**
- * Script helpers of SIMD instructions: masked stores, MXCSR flags and #XM, string comparison, AES, PCLMULQDQ.
- * Operands are in env scratch (SSE_DST, SSE_SRC), results at SIMD_RESULT.
+ * Script helpers of SIMD instructions: masked stores, MXCSR flags and #XM.
  */
 import type { X86Cpu } from '../cpu.ts';
 import { ENV, EXC, HF_OSXMMEXCPT } from '../state.ts';
 import { linearAt, linearOf, probe } from './address.ts';
-import { aesRound, carrylessMultiply } from './aes.ts';
-import { MXCSR_FLAGS, MXCSR_MASK_SHIFT, SSE_DST, SSE_SRC, withSseFast } from './mxcsr.ts';
-import { compareStrings } from './string-compare.ts';
-
-export const SIMD_RESULT = ENV.SCRATCH + 32;
+import { MXCSR_FLAGS, MXCSR_MASK_SHIFT, withSseFast } from './mxcsr.ts';
 
 type Factory = (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number;
 
@@ -39,21 +34,7 @@ const sseFlags: Factory = (cpu) => (flags) => {
   return 0;
 };
 
-const pcmpstr: Factory = (cpu) => (control, eax, edx) =>
-  compareStrings(cpu.e8, SSE_DST, SSE_SRC, SIMD_RESULT, control & 0xff, control >> 8 < 2, eax, edx);
-const aes: Factory = (cpu) => (kind, imm) => {
-  aesRound(cpu.e8, kind, imm, SSE_DST, SSE_SRC, SIMD_RESULT);
-  return 0;
-};
-const pclmulqdq: Factory = (cpu) => (imm) => {
-  carrylessMultiply(cpu.e32, (SSE_DST + (imm & 1) * 8) >> 2, (SSE_SRC + ((imm >> 4) & 1) * 8) >> 2, SIMD_RESULT >> 2);
-  return 0;
-};
-
 export const SIMD_HELPERS: Readonly<Record<string, Factory>> = {
   maskmov,
   sse_flags: sseFlags,
-  pcmpstr,
-  aes,
-  pclmulqdq,
 };
