@@ -72,6 +72,7 @@ export {
   HF_IOPL_OK,
   HF_FPU_UNMASKED,
   GLOBALS_32,
+  GLOBALS_64,
   G,
   FLAG_CF,
   FLAG_PF,

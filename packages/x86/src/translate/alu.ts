@@ -124,7 +124,8 @@ const cmpxchg: Handler = (t, i) => {
     return;
   }
   const equal = b.eq(a, x);
-  t.write(0, b.select(equal, y, x));
+  if (size === 2 && i.mod === 3) setUnless(t, i.rm, b.eqz(equal), x, y);
+  else t.write(0, b.select(equal, y, x));
   if (size === 2) setUnless(t, EAX, equal, a, x);
   else t.setReg(EAX, size, b.select(equal, a, x));
   t.setSub(size, b.sub(a, x), a, x);

@@ -12,6 +12,7 @@ import { SHIFT_HANDLERS } from './shift.ts';
 import { STACK_HANDLERS } from './stack.ts';
 import { STRING_HANDLERS } from './string.ts';
 import { SYSTEM_HANDLERS } from './system.ts';
+import { SYSTEM_64_HANDLERS } from './system-64.ts';
 import type { Handler, HandlerTable } from './translator.ts';
 
 const PARTS: readonly HandlerTable[] = [
@@ -23,6 +24,7 @@ const PARTS: readonly HandlerTable[] = [
   FLOW_HANDLERS,
   STRING_HANDLERS,
   SYSTEM_HANDLERS,
+  SYSTEM_64_HANDLERS,
   FPU_HANDLERS,
 ];
 

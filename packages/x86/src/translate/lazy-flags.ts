@@ -93,7 +93,7 @@ export class LazyFlags extends Narrow {
   }
   setSbb(size: number, result: Value, right: Value, borrowIn: Value): void {
     this.#set(ccOp(KIND_SBB, size), result, right);
-    this.b.set(G.CC_SRC2, borrowIn);
+    this.b.set(G.CC_SRC2, this.#global(borrowIn));
   }
   setLogic(size: number, result: Value): void {
     this.#set(ccOp(KIND_LOGIC, size), result, -1);

@@ -7,7 +7,7 @@
  * only FS and GS have a base, and nothing is checked but alignment; what is not canonical is found by the access. SDM Vol. 1
  * §3.4.1.1, §3.3.7.1, Vol. 3A §5.3.1. 16- and 32-bit code under HF_LMA computes as ever, and extends the linear address.
  */
-import { I64, V128, opId } from '@emkit/ir';
+import { I64, MEM_RMW, MEM_STACK, V128, opId } from '@emkit/ir';
 import type { LoadKind, StoreKind, Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
@@ -43,9 +43,6 @@ export const ACCESS_RMW = 2;
 
 const LOADS: readonly LoadKind[] = ['ld8u', 'ld16u', 'ld32', 'ld64', 'ld128'];
 const STORES: readonly StoreKind[] = ['st8', 'st16', 'st32', 'st64', 'st128'];
-const MEM_RMW_FLAG = 1;
-/** 64-bit code: an address that is not canonical is #SS here, elsewhere #GP. */
-const MEM_STACK_FLAG = 4;
 const ENVLD_I32 = opId('envld_i32');
 const ENVLD_I64 = opId('envld_i64');
 const ENVST_I32 = opId('envst_i32');
@@ -95,8 +92,12 @@ export class MachineState extends LazyFlags {
   }
   /** A script helper may have changed segments and flags. */
   forgetState(): void {
-    this.#segBase.fill(-1);
+    this.forgetBases();
     this.forgetFlags();
+  }
+  /** Bases of segments in env have changed. */
+  forgetBases(): void {
+    this.#segBase.fill(-1);
   }
   /** Protected mode proper: not real, not virtual-8086. */
   get protectedMode(): boolean {
@@ -287,14 +288,14 @@ export class MachineState extends LazyFlags {
   // --- memory -----------------------------------------------------------------------------------------------------
   /** Of the ModRM operand, or of any other address that is not the stack's. */
   load(size: number, address: Value, rmw = false): Value {
-    return this.b.load(LOADS[size]!, address, (rmw ? MEM_RMW_FLAG : 0) | this.stackFlag(this.insn.segment));
+    return this.b.load(LOADS[size]!, address, (rmw ? MEM_RMW : 0) | this.stackFlag(this.insn.segment));
   }
   store(size: number, address: Value, v: Value): void {
     this.b.store(STORES[size]!, address, v, this.stackFlag(this.insn.segment));
   }
-  /** Flag of a memory op that goes through segment `seg`. */
+  /** Flag of a memory op that goes through segment `seg`: 64-bit addresses that are not canonical are #SS there, elsewhere #GP. */
   stackFlag(seg: number): number {
-    return this.is64 && seg === SS ? MEM_STACK_FLAG : 0;
+    return this.is64 && seg === SS ? MEM_STACK : 0;
   }
   /** Through SS, whatever the instruction's operand is. */
   loadStack(size: number, address: Value): Value {

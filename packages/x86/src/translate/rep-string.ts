@@ -6,6 +6,9 @@
  * after the last completed element; EIP is then still the instruction. Flags of CMPS and SCAS are written only when the
  * instruction ends (SDM Vol. 2B "REP": after a fault EFLAGS is that from before).
  * Copies have the meaning of element after element in the given direction, also when the areas overlap.
+ *
+ * 64-bit code: no limits, a base for FS and GS only, addresses that must be canonical. Linear addresses are numbers as in
+ * docs/adr/0015; an index register that is not exact in a double is not canonical either.
  */
 import type { X86Cpu } from '../cpu.ts';
 import { KIND_SUB, ccOp } from '../flags.ts';
@@ -20,6 +23,7 @@ import {
   FLAG_DF,
   FS,
   HF_ALIGN,
+  HF_CS64,
   HF_FGCHECK,
   HF_PE,
   HF_SEGCHECK,
@@ -27,7 +31,8 @@ import {
   HF_VM,
   SS,
 } from '../state.ts';
-import { REP_ADDRESS_32, REP_SEGMENT_SHIFT, REP_SIZE, REP_UNTIL_EQUAL } from './rep-bits.ts';
+import { canonicalNumber } from '../system/address.ts';
+import { REP_ADDRESS_32, REP_ADDRESS_64, REP_SEGMENT_SHIFT, REP_SIZE, REP_UNTIL_EQUAL } from './rep-bits.ts';
 
 /** Bytes that one call moves at most before interrupts are looked at. */
 export const REP_BUDGET = 1 << 18;
@@ -36,16 +41,22 @@ const PAGE = 4096;
 /** State of one repeated instruction while its helper runs; one per CPU, reused. */
 class RepString {
   readonly cpu: X86Cpu;
-  /** log2 and bytes of an element; signed step; address mask. */
+  /** log2 and bytes of an element; signed step; address mask, of no use with 64-bit addresses. */
   size = 0;
   bytes = 1;
   step = 1;
   mask = 0;
+  /** 64-bit code; 64-bit addresses. */
+  is64 = false;
+  wide = false;
+  /** Elements to do, and no more than a double counts exactly. */
   count = 0;
   segment = 0;
   user = 0;
   /** Elements left in this call. */
   budget = 0;
+  /** High half of the element that `read` or `peek` gave. */
+  high = 0;
 
   constructor(cpu: X86Cpu) {
     this.cpu = cpu;
@@ -55,48 +66,64 @@ class RepString {
     const { cpu } = this;
     this.size = bits & REP_SIZE;
     this.bytes = 1 << this.size;
+    this.is64 = (cpu.hflags & HF_CS64) !== 0;
+    this.wide = (bits & REP_ADDRESS_64) !== 0;
     this.mask = (bits & REP_ADDRESS_32) !== 0 ? 0xffffffff : 0xffff;
     this.segment = (bits >> REP_SEGMENT_SHIFT) & 7;
     this.step = (cpu.ei32[ENV.EFLAGS >> 2]! & FLAG_DF) !== 0 ? -this.bytes : this.bytes;
-    this.count = (cpu.reg(ECX) & this.mask) >>> 0;
+    if (this.wide) this.count = Math.min(cpu.regHigh(ECX) * 0x1_0000_0000 + cpu.reg(ECX), Number.MAX_SAFE_INTEGER);
+    else this.count = (cpu.reg(ECX) & this.mask) >>> 0;
     this.user = cpu.user;
     this.budget = (cpu.hflags & HF_TF) !== 0 ? 1 : REP_BUDGET >> this.size;
   }
 
+  /** An index register as an offset. */
   get(r: number): number {
-    return (this.cpu.reg(r) & this.mask) >>> 0;
+    return this.wide ? this.cpu.regNumber(r) : (this.cpu.reg(r) & this.mask) >>> 0;
   }
-  set(r: number, v: number): void {
-    if (this.mask === 0xffff) this.cpu.setReg16(r, v);
-    else this.cpu.setReg(r, v);
+  /** Move a register by n, of which the sum is exact also where the register is not. */
+  move(r: number, n: number): void {
+    const { cpu } = this;
+    const low = cpu.reg(r) + n;
+    if (this.mask === 0xffff && !this.wide) cpu.setReg16(r, low);
+    else if (this.wide) cpu.setReg64(r, low, cpu.regHigh(r) + Math.floor(low / 0x1_0000_0000));
+    else cpu.setReg(r, low);
   }
   /** n elements are done: move ECX and the given index registers. */
   advance(n: number, si: boolean, di: boolean): void {
     this.count -= n;
     this.budget -= n;
-    this.set(ECX, this.count);
-    if (si) this.set(ESI, this.get(ESI) + n * this.step);
-    if (di) this.set(EDI, this.get(EDI) + n * this.step);
+    this.move(ECX, -n);
+    if (si) this.move(ESI, n * this.step);
+    if (di) this.move(EDI, n * this.step);
   }
   /** EIP at the end of a call: the next instruction when all is done, else this one. Returns 0 for the helper. */
   end(done: boolean, nextEip: number): number {
-    this.cpu.eip = done ? nextEip >>> 0 : this.cpu.currentEip() >>> 0;
+    if (done) this.cpu.goNext(nextEip);
+    else this.cpu.eip = this.cpu.currentEip() >>> 0;
     return 0;
   }
 
+  /** Linear address of seg:offset, as yet without checks. */
+  linear(seg: number, offset: number): number {
+    if (!this.is64) return (this.cpu.segBase(seg) + offset) >>> 0;
+    return seg >= FS ? this.cpu.segBase(seg) + offset : offset;
+  }
   /**
    * Elements from seg:offset in the direction of the step that lie in one page, in the segment, and before the offset
    * wraps; at most the count and the budget. 0: the next element needs the slow way (which also raises its faults).
    */
   run(seg: number, offset: number, write: boolean): number {
     const { cpu, bytes } = this;
-    const lin = (cpu.segBase(seg) + offset) >>> 0;
+    const lin = this.linear(seg, offset);
     const inPage = lin & (PAGE - 1);
     let n: number;
-    if (this.step > 0) {
-      n = Math.min((PAGE - inPage) >> this.size, Math.floor((this.mask - offset + 1) / bytes));
-    } else {
-      n = inPage + bytes > PAGE ? 0 : Math.min((inPage >> this.size) + 1, Math.floor(offset / bytes) + 1);
+    if (this.step > 0) n = (PAGE - inPage) >> this.size;
+    else n = inPage + bytes > PAGE ? 0 : (inPage >> this.size) + 1;
+    if (this.is64 && !canonicalNumber(lin)) return 0;
+    if (!this.wide) {
+      const before = this.step > 0 ? (this.mask - offset + 1) / bytes : offset / bytes + 1;
+      n = Math.min(n, Math.floor(before));
     }
     n = Math.min(n, this.count, this.budget);
     if (n > 0 && this.checked(seg)) {
@@ -107,7 +134,7 @@ class RepString {
     return n;
   }
   checked(seg: number): boolean {
-    return (this.cpu.hflags & (seg >= FS ? HF_FGCHECK : HF_SEGCHECK)) !== 0;
+    return !this.is64 && (this.cpu.hflags & (seg >= FS ? HF_FGCHECK : HF_SEGCHECK)) !== 0;
   }
   /** Limit and type of a segment, as translated code checks them (Translator.linear). */
   allowed(seg: number, offset: number, length: number, write: boolean): boolean {
@@ -125,27 +152,42 @@ class RepString {
   element(seg: number, offset: number, write: boolean): number {
     const { cpu, bytes } = this;
     if (this.checked(seg) && !this.allowed(seg, offset, bytes, write)) cpu.raise(seg === SS ? EXC.SS : EXC.GP, 0);
-    const lin = (cpu.segBase(seg) + offset) >>> 0;
+    const lin = this.linear(seg, offset);
+    // the last byte counts too: an element may not reach across the end of the canonical half
+    if (this.is64 && !(canonicalNumber(lin) && canonicalNumber(lin + bytes - 1))) cpu.raise(EXC.GP, 0);
     if (bytes > 1 && (cpu.hflags & HF_ALIGN) !== 0 && (lin & (bytes - 1)) !== 0) cpu.raise(EXC.AC, 0);
     return lin;
   }
+  /** Element at a linear address; of 8 bytes the low half, the other in `high`. */
   read(lin: number): number {
-    const { cpu } = this;
-    if (this.size === 0) return cpu.read8(lin);
-    return this.size === 1 ? cpu.read16(lin) : cpu.read32(lin);
+    const { host } = this.cpu;
+    if (this.size === 0) return host.read8(lin, this.user);
+    if (this.size === 1) return host.read16(lin, this.user);
+    if (this.size === 3) this.high = host.read32(lin + 4, this.user) | 0;
+    return host.read32(lin, this.user);
   }
-  write(lin: number, v: number): void {
-    const { cpu } = this;
-    if (this.size === 0) cpu.write8(lin, v & 0xff);
-    else if (this.size === 1) cpu.write16(lin, v & 0xffff);
-    else cpu.write32(lin, v >>> 0);
+  write(lin: number, v: number, high: number): void {
+    const { host } = this.cpu;
+    if (this.size === 0) host.write8(lin, v & 0xff, this.user);
+    else if (this.size === 1) host.write16(lin, v & 0xffff, this.user);
+    else {
+      if (this.size === 3) {
+        // all or nothing: either half may lie in a page that faults
+        host.pointer(lin, 1, this.user);
+        host.pointer(lin + 7, 1, this.user);
+        host.write32(lin + 4, high >>> 0, this.user);
+      }
+      host.write32(lin, v >>> 0, this.user);
+    }
   }
   /** Element at a host offset. */
   peek(p: number): number {
     const { u8 } = this.cpu;
     if (this.size === 0) return u8[p]!;
     const low = u8[p]! | (u8[p + 1]! << 8);
-    return this.size === 1 ? low : low | (u8[p + 2]! << 16) | (u8[p + 3]! << 24);
+    if (this.size === 1) return low;
+    if (this.size === 3) this.high = u8[p + 4]! | (u8[p + 5]! << 8) | (u8[p + 6]! << 16) | (u8[p + 7]! << 24);
+    return low | (u8[p + 2]! << 16) | (u8[p + 3]! << 24);
   }
 
   movs(nextEip: number): number {
@@ -155,8 +197,8 @@ class RepString {
       const di = this.get(EDI);
       const n = Math.min(this.run(this.segment, si, false), this.run(ES, di, true));
       if (n > 0) {
-        const from = cpu.host.pointer((cpu.segBase(this.segment) + si) >>> 0, 0, this.user);
-        const to = cpu.host.pointer((cpu.segBase(ES) + di) >>> 0, 1, this.user);
+        const from = cpu.host.pointer(this.linear(this.segment, si), 0, this.user);
+        const to = cpu.host.pointer(this.linear(ES, di), 1, this.user);
         if (from >= 0 && to >= 0) {
           const all = this.extend(n, si, from, di, to);
           this.copy(from, to, all);
@@ -165,7 +207,7 @@ class RepString {
         }
       }
       const v = this.read(this.element(this.segment, si, false));
-      this.write(this.element(ES, di, true), v);
+      this.write(this.element(ES, di, true), v, this.high);
       this.advance(1, true, true);
     }
     return this.end(this.count === 0, nextEip);
@@ -183,10 +225,10 @@ class RepString {
     while (all < limit) {
       const done = all * bytes;
       let more = Math.min(this.run(ES, di + done, true), limit - all);
-      if (more <= 0 || tlbHit((cpu.segBase(ES) + di + done) | 0, 1, user) !== to + done) break;
+      if (more <= 0 || tlbHit(this.linear(ES, di + done), 1, user) !== to + done) break;
       if (si >= 0) {
         more = Math.min(more, this.run(this.segment, si + done, false));
-        if (more <= 0 || tlbHit((cpu.segBase(this.segment) + si + done) | 0, 0, user) !== from + done) break;
+        if (more <= 0 || tlbHit(this.linear(this.segment, si + done), 0, user) !== from + done) break;
       }
       all += more;
     }
@@ -228,35 +270,39 @@ class RepString {
   stos(nextEip: number): number {
     const { cpu } = this;
     const v = cpu.reg(EAX);
+    const high = cpu.regHigh(EAX) | 0;
     while (this.count !== 0 && this.budget > 0) {
       const di = this.get(EDI);
       const n = this.run(ES, di, true);
       if (n > 0) {
-        const to = cpu.host.pointer((cpu.segBase(ES) + di) >>> 0, 1, this.user);
+        const to = cpu.host.pointer(this.linear(ES, di), 1, this.user);
         if (to >= 0) {
           const all = this.extend(n, -1, 0, di, to);
-          this.fill(this.step > 0 ? to : to - (all - 1) * this.bytes, all * this.bytes, v);
+          this.fill(this.step > 0 ? to : to - (all - 1) * this.bytes, all * this.bytes, v, high);
           this.advance(all, false, true);
           continue;
         }
       }
-      this.write(this.element(ES, di, true), v);
+      this.write(this.element(ES, di, true), v, high);
       this.advance(1, false, true);
     }
     return this.end(this.count === 0, nextEip);
   }
-  fill(to: number, length: number, v: number): void {
+  fill(to: number, length: number, v: number, high: number): void {
     const { u8 } = this.cpu;
     const byte = v & 0xff;
-    if (this.size === 0 || (this.size === 1 ? (v & 0xffff) === byte * 0x101 : v >>> 0 === (byte * 0x01010101) >>> 0)) {
+    // 4 bytes at a time unless the halves of 8 differ
+    const size = this.size === 3 && (v | 0) === high ? 2 : this.size;
+    const uniform = size === 1 ? (v & 0xffff) === byte * 0x101 : v >>> 0 === (byte * 0x01010101) >>> 0;
+    if (size === 0 || (size < 3 && uniform)) {
       u8.fill(byte, to, to + length);
       return;
     }
-    if (this.size === 2 && (to & 3) === 0) {
+    if (size === 2 && (to & 3) === 0) {
       this.cpu.i32.fill(v | 0, to >> 2, (to + length) >> 2);
       return;
     }
-    for (let k = 0; k < this.bytes; k++) u8[to + k] = v >>> (8 * k);
+    for (let k = 0; k < this.bytes; k++) u8[to + k] = k < 4 ? v >>> (8 * k) : high >>> (8 * k - 32);
     for (let done = this.bytes; done < length; done *= 2)
       u8.copyWithin(to + done, to, to + Math.min(done, length - done));
   }
@@ -266,13 +312,14 @@ class RepString {
     while (this.count !== 0 && this.budget > 0) {
       const si = this.get(ESI);
       const n = this.run(this.segment, si, false);
-      const from = n > 0 ? cpu.host.pointer((cpu.segBase(this.segment) + si) >>> 0, 0, this.user) : -1;
+      const from = n > 0 ? cpu.host.pointer(this.linear(this.segment, si), 0, this.user) : -1;
       const done = from >= 0 ? n : 1;
       // only the last element stays
       const v = from >= 0 ? this.peek(from + (n - 1) * this.step) : this.read(this.element(this.segment, si, false));
-      if (this.size === 2) cpu.setReg(EAX, v);
+      if (this.size === 3) cpu.setReg64(EAX, v, this.high);
+      else if (this.size === 2) cpu.setReg(EAX, v);
       else if (this.size === 1) cpu.setReg16(EAX, v);
-      else cpu.setReg(EAX, (cpu.reg(EAX) & ~0xff) | v);
+      else cpu.setReg64(EAX, (cpu.reg(EAX) & ~0xff) | v, cpu.regHigh(EAX));
       this.advance(done, true, false);
     }
     return this.end(this.count === 0, nextEip);
@@ -281,11 +328,13 @@ class RepString {
   /** CMPS and SCAS: until the count ends or (REPE) elements differ, (REPNE) are equal. */
   compare(nextEip: number, scan: boolean, untilEqual: boolean): number {
     const { cpu } = this;
-    const shift = 32 - 8 * this.bytes;
-    const a = cpu.reg(EAX);
+    const shift = Math.max(32 - 8 * this.bytes, 0);
     if (this.count === 0) return this.end(true, nextEip);
-    let x = a;
+    let x = cpu.reg(EAX);
     let y = 0;
+    // high halves of elements of 8 bytes
+    let xHigh = this.size === 3 ? cpu.regHigh(EAX) | 0 : 0;
+    this.high = 0;
     let stop = false;
     while (this.count !== 0 && this.budget > 0 && !stop) {
       const si = this.get(ESI);
@@ -295,21 +344,27 @@ class RepString {
       let left = -1;
       let right = -1;
       if (n > 0) {
-        if (!scan) left = cpu.host.pointer((cpu.segBase(this.segment) + si) >>> 0, 0, this.user);
-        right = cpu.host.pointer((cpu.segBase(ES) + di) >>> 0, 0, this.user);
+        if (!scan) left = cpu.host.pointer(this.linear(this.segment, si), 0, this.user);
+        right = cpu.host.pointer(this.linear(ES, di), 0, this.user);
       }
       if (right < 0 || (!scan && left < 0)) {
-        if (!scan) x = this.read(this.element(this.segment, si, false));
+        if (!scan) {
+          x = this.read(this.element(this.segment, si, false));
+          xHigh = this.high;
+        }
         y = this.read(this.element(ES, di, false));
         this.advance(1, !scan, true);
-        stop = ((x ^ y) << shift === 0) === untilEqual;
+        stop = ((((x ^ y) << shift) | (xHigh ^ this.high)) === 0) === untilEqual;
         continue;
       }
       let k = 0;
       while (k < n && !stop) {
-        if (!scan) x = this.peek(left + k * this.step);
+        if (!scan) {
+          x = this.peek(left + k * this.step);
+          xHigh = this.high;
+        }
         y = this.peek(right + k * this.step);
-        stop = ((x ^ y) << shift === 0) === untilEqual;
+        stop = ((((x ^ y) << shift) | (xHigh ^ this.high)) === 0) === untilEqual;
         k++;
       }
       this.advance(k, !scan, true);
@@ -317,8 +372,9 @@ class RepString {
     const done = stop || this.count === 0;
     if (done) {
       cpu.ei32[ENV.CC_OP >> 2] = ccOp(KIND_SUB, this.size);
-      cpu.ei32[ENV.CC_DST >> 2] = x - y;
-      cpu.ei32[ENV.CC_SRC >> 2] = y;
+      const borrow = x >>> 0 < y >>> 0 ? 1 : 0;
+      cpu.setEnv64(ENV.CC_DST, x - y, xHigh - this.high - borrow);
+      cpu.setEnv64(ENV.CC_SRC, y, this.high);
     }
     return this.end(done, nextEip);
   }

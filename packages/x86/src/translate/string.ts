@@ -80,7 +80,7 @@ const scas: Handler = (t, i) => {
   t.setSub(size, t.b.sub(x, y), x, y);
 };
 /** In the third argument of `ins_outs`. */
-const IO_ADDRESS_64 = 1 << 8;
+const IO_ADDRESS_64 = 4;
 /** INS, OUTS: always the system part's helper (permission, devices). */
 const inOut =
   (kind: number, operand: number): Handler =>

@@ -2,6 +2,7 @@
  * System instructions: what only needs the block flags (CPL, protected mode) is checked here, the rest is a helper's.
  * SDM Vol. 2A/2B, pages by mnemonic; Vol. 3A §2.8 "System Instruction Summary".
  */
+import { FEATURE } from '../decode/features.ts';
 import { CC_EFLAGS } from '../flags.ts';
 import { CS, EAX, EBX, ECX, EDX, ENV, FLAG_IF, G, GS, HF_INHIBIT_IRQ, HF_IOPL_OK, SEG_SELECTOR, SS } from '../state.ts';
 import { LOAD_SEG_NO_SHADOW, SHADOW_STI } from '../system/load-seg.ts';
@@ -51,10 +52,15 @@ const loadFar: Handler = (t, i) => {
 };
 
 // --- descriptor tables and selectors ----------------------------------------------------------------------------
-const sldt = protectedOnly((t, i) =>
-  storeWord(t, i.size, t.b.and(t.envLoad(ENV.LDTR + SEG_SELECTOR), t.b.i32(0xffff))),
-);
-const str = protectedOnly((t, i) => storeWord(t, i.size, t.b.and(t.envLoad(ENV.TR + SEG_SELECTOR), t.b.i32(0xffff))));
+/** CR4.UMIP may keep these from programs. */
+const notForPrograms =
+  (handler: Handler): Handler =>
+  (t, i) => {
+    if (t.cpl !== 0 && t.has(FEATURE.umip!)) t.callKeep('check_umip');
+    handler(t, i);
+  };
+const storeSelector = (at: number): Handler =>
+  protectedOnly(notForPrograms((t, i) => storeWord(t, i.size, t.b.and(t.envLoad(at + SEG_SELECTOR), t.b.i32(0xffff)))));
 const loadSystemSegment = (helper: string): Handler =>
   protectedOnly(
     privileged((t) => {
@@ -112,16 +118,17 @@ const hasControlRegister = (t: Translator, n: number): boolean => n === 0 || (n 
 /** General register operand of these moves: always of the mode's width. */
 const registerArguments = (t: Translator, r: number): Value[] =>
   t.is64 ? [t.low(t.reg(r, 3)), t.high(t.reg(r, 3))] : [t.reg(r, 2)];
-/** `helper` gives the low half; the high half is what stands in env, or 0 (`at` -1). */
-function moveFrom(t: Translator, r: number, helper: string, n: number, at: number): void {
+/** A result of which the helper returned the low half and left the high half in SCRATCH. */
+const result64 = (t: Translator, v: Value): Value => t.pair(v, t.envLoad(ENV.SCRATCH));
+function moveFrom(t: Translator, r: number, helper: string, n: number): void {
   const v = t.callKeep(helper, t.b.i32(n));
-  if (!t.is64) t.setReg(r, 2, v);
-  else t.setReg(r, 3, at < 0 ? t.extend(v) : t.pair(v, t.envLoad(at + 4)));
+  if (t.is64) t.setReg(r, 3, result64(t, v));
+  else t.setReg(r, 2, v);
 }
 const movFromCr: Handler = (t, i) => {
   if (!hasControlRegister(t, i.reg)) t.undefined();
   else if (t.cpl !== 0) t.protectionFault();
-  else moveFrom(t, i.rm, 'mov_from_cr', i.reg, i.reg === 2 || i.reg === 3 ? ENV.CR + 8 * i.reg : -1);
+  else moveFrom(t, i.rm, 'mov_from_cr', i.reg);
 };
 const movToCr: Handler = (t, i) => {
   if (!hasControlRegister(t, i.reg)) t.undefined();
@@ -136,12 +143,12 @@ const debugRegister = (handler: Handler): Handler => {
   const atZero = privileged(handler);
   return (t, i) => (i.reg > 7 ? t.undefined() : atZero(t, i));
 };
-const movFromDr = debugRegister((t, i) => moveFrom(t, i.rm, 'mov_from_dr', i.reg, i.reg < 4 ? ENV.DR + 8 * i.reg : -1));
+const movFromDr = debugRegister((t, i) => moveFrom(t, i.rm, 'mov_from_dr', i.reg));
 const movToDr = debugRegister((t, i) => {
   t.call('mov_to_dr', t.b.i32(i.reg), ...registerArguments(t, i.rm));
   t.exitNext(1);
 });
-const smsw: Handler = (t, i) => storeWord(t, i.size, t.envLoad(ENV.CR));
+const smsw = notForPrograms((t, i) => storeWord(t, i.size, t.envLoad(ENV.CR)));
 const lmsw = privileged((t) => {
   t.call('lmsw', t.read(0));
   t.exitNext(1);
@@ -214,8 +221,8 @@ export const SYSTEM_HANDLERS: HandlerTable = {
   mov_to_seg: movToSeg,
   mov_from_seg: movFromSeg,
   load_far: loadFar,
-  sldt,
-  str,
+  sldt: storeSelector(ENV.LDTR),
+  str: storeSelector(ENV.TR),
   lldt: loadSystemSegment('lldt'),
   ltr: loadSystemSegment('ltr'),
   verr: verify('verr'),
@@ -223,8 +230,8 @@ export const SYSTEM_HANDLERS: HandlerTable = {
   lar: describe('lar'),
   lsl: describe('lsl'),
   arpl,
-  sgdt: storeTable(ENV.GDT_BASE, ENV.GDT_LIMIT),
-  sidt: storeTable(ENV.IDT_BASE, ENV.IDT_LIMIT),
+  sgdt: notForPrograms(storeTable(ENV.GDT_BASE, ENV.GDT_LIMIT)),
+  sidt: notForPrograms(storeTable(ENV.IDT_BASE, ENV.IDT_LIMIT)),
   lgdt: loadTable('lgdt'),
   lidt: loadTable('lidt'),
   mov_from_cr: movFromCr,
@@ -245,7 +252,7 @@ export const SYSTEM_HANDLERS: HandlerTable = {
   monitor: privileged(plainHelper('monitor')),
   mwait: privileged((t) => t.finishWith('mwait', [t.b.i32(t.next)], 1)),
   sysenter: (t) => t.finishWith('sysenter', []),
-  sysexit: (t) => t.finishWith('sysexit', []),
+  sysexit: (t, i) => t.finishWith('sysexit', [t.b.i32(1 << i.size)]),
   clflush,
   cli,
   sti,

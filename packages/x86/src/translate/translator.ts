@@ -160,7 +160,7 @@ export class Translator extends MachineState {
       case OP_G:
         return this.reg(i.reg, size);
       case OP_Z:
-        return this.reg(this.#opcodeRegister(i), size);
+        return this.reg(i.rm, size);
       case OP_B:
         return this.reg(this.is64 ? i.vexV : i.vexV & 7, size);
       case OP_I:
@@ -203,7 +203,7 @@ export class Translator extends MachineState {
         this.setReg(i.reg, size, v);
         break;
       case OP_Z:
-        this.setReg(this.#opcodeRegister(i), size, v);
+        this.setReg(i.rm, size, v);
         break;
       case OP_B:
         this.setReg(this.is64 ? i.vexV : i.vexV & 7, size, v);
@@ -357,9 +357,6 @@ export class Translator extends MachineState {
     this.exit(lookForWork, trap);
   }
 
-  #opcodeRegister(i: Insn): number {
-    return (i.opcode & 7) | ((i.rex & 1) << 3);
-  }
   /** Immediate of the operand size; 4 bytes are sign-extended to 8. */
   #immediate(i: Insn, size: number): Value {
     const { b } = this;
