@@ -32,7 +32,7 @@ describe('MSRs', () => {
     }
   });
   it('stores SYSENTER, MTRRs and machine-check controls in 64 bits', () => {
-    const b = new Bench();
+    const b = new Bench('max,-lm');
     for (const msr of [0x174, 0x175, 0x176, 0x400, 0x424, 0x17b]) {
       expect(write(b, msr, 0x12345678, 0x9abc)).toBeNull();
       expect(read(b, msr)).toEqual([0x12345678, 0x9abc]);
@@ -57,7 +57,7 @@ describe('MSRs', () => {
     [0x1b, 0xfee00d00, 0],
     [0x1b, 0xfee00900, 0x10],
   ])('refuses %i = %i:%i', (msr, low, high) => {
-    const b = new Bench();
+    const b = new Bench('max,-lm');
     const before = read(b, msr);
     expect(write(b, msr, low, high)).toEqual(GP0);
     expect(read(b, msr)).toEqual(before);

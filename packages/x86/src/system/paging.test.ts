@@ -12,7 +12,7 @@ const PAE = 1 << 5;
 const PGE = 1 << 7;
 const NXE = 1 << 11;
 
-function paging(cr0: number, cr4: number, efer = 0, cr3 = 0x1000, model = 'max'): Bench {
+function paging(cr0: number, cr4: number, efer = 0, cr3 = 0x1000, model = 'max,-lm'): Bench {
   const b = new Bench(model, 1 << 16);
   b.cpu.setCrRaw(0, cr0);
   b.cpu.setCrRaw(3, cr3);
@@ -116,7 +116,7 @@ describe('random tables against the reference walker', () => {
     cr0: fc.constantFrom(PG, PG | WP),
     cr4: fc.constantFrom(0, PSE, PSE | PGE, PAE, PAE | PGE, PAE | PSE),
     efer: fc.constantFrom(0, NXE),
-    model: fc.constantFrom('max', 'pentium', 'pentium3'),
+    model: fc.constantFrom('max,-lm', 'pentium', 'pentium3'),
     probes: fc.array(fc.tuple(fc.nat(3), fc.nat(7), fc.nat(7), fc.nat(4095), fc.nat(2), fc.boolean()), {
       minLength: 12,
       maxLength: 12,
