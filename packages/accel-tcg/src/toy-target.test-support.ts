@@ -28,7 +28,7 @@ const GLOBALS: readonly GlobalDef[] = [0, 1, 2, 3].map((n) => ({ name: `r${n}`, 
 /** r3 is the link stack pointer: CALL pushes the return pc at [r3 -= 4]. */
 export class ToyTarget implements Target {
   readonly name = 'toy';
-  readonly longMask = 0;
+  readonly longMask: number = 0;
   readonly offsets = { pc: 0x40, flags: 0x48, csBase: 0x50 };
   readonly userMask = 3;
   readonly userValue = 3;
@@ -147,10 +147,10 @@ export class ToyTarget implements Target {
   linear(pc: number, csBase: number): number {
     return (pc + csBase) >>> 0;
   }
-  canonical(): boolean {
+  canonical(_lo: number, _hi: number): boolean {
     return true;
   }
-  recordNonCanonical(): void {
+  recordNonCanonical(_lo: number, _hi: number, _kind: number): void {
     throw new Error('toy addresses are all canonical');
   }
   callHelper(id: number, a: number): number {
