@@ -18,7 +18,7 @@ import { runTest386 } from './test386.ts';
 
 const USAGE =
   'usage: npm run conformance -- native-vectors|80286|test386|disk-images DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]\n' +
-  '       native-vectors also: --mode 32|64|compat|both, --causes N (the N most frequent kinds of failure)';
+  '       native-vectors also: --mode 32|64|compat|both, --causes N (the N most frequent kinds of failure), --every N (each Nth vector)';
 
 interface Options {
   readonly suite: string;
@@ -27,6 +27,7 @@ interface Options {
   readonly filter: RegExp;
   readonly verbose: number;
   readonly causes: number;
+  readonly every: number;
   readonly modes: readonly UserMode[];
 }
 
@@ -41,6 +42,7 @@ function parse(args: readonly string[]): Options {
   let filter = '*';
   let verbose = 0;
   let causes = 0;
+  let every = 1;
   let mode = '32';
   for (let k = 0; k < args.length; k++) {
     const value = (): string => args[++k] ?? fail(`${args[k - 1]} needs a value`);
@@ -48,6 +50,7 @@ function parse(args: readonly string[]): Options {
     else if (args[k] === '--filter') filter = value();
     else if (args[k] === '--verbose') verbose = Number(value());
     else if (args[k] === '--causes') causes = Number(value());
+    else if (args[k] === '--every') every = Math.max(1, Math.trunc(Number(value())));
     else if (args[k] === '--mode') mode = value();
     else if (args[k].startsWith('--')) fail(`unknown option ${args[k]}`);
     else plain.push(args[k]);
@@ -63,7 +66,7 @@ function parse(args: readonly string[]): Options {
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replace(/\*/g, '.*')
     .replace(/\?/g, '.');
-  return { suite, dir, tiers, filter: new RegExp(`^(${glob})(\\..*)?$`), verbose, causes, modes };
+  return { suite, dir, tiers, filter: new RegExp(`^(${glob})(\\..*)?$`), verbose, causes, every, modes };
 }
 
 /** Files of a folder that the filter keeps, sorted. */
@@ -121,7 +124,7 @@ function nativeVectorJobs(o: Options, causes: Causes): Job[] {
       return [
         mode === 'compat' ? `${name} compat` : name,
         async (tier, report) =>
-          runVectorFile(await rig(tier), load(dataFolder(o, 'data'), f), (failure) => {
+          runVectorFile(await rig(tier), load(dataFolder(o, 'data'), f), o.every, (failure) => {
             causes.add(name, failure);
             report(failureText(failure));
           }),
