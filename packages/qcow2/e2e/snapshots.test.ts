@@ -136,3 +136,65 @@ it('keep the size that the disk had', async () => {
   expect(bytes[0]).toBe(2);
   await image.close();
 });
+
+describe.each([{}, { backing_file: 'base.raw', backing_fmt: 'raw' }])('compat=0.10 over %j', (backing) => {
+  /** Two snapshots that share tables with each other and the disk, all with zero clusters: with a place of their own and without. */
+  async function snapshotted(size = 1024 * 1024): Promise<{ one: Uint8Array; two: Uint8Array; now: Uint8Array }> {
+    bench.put('base.raw', new Uint8Array(size).fill(0x5a));
+    bench.put(FILE, new Uint8Array(0));
+    const file = bench.file(FILE);
+    await qcow2.create?.(file, { size, options: { cluster_size: '4096', ...backing } });
+    await file.close();
+    bench.io(FILE, 'write -P 1 0 300k', 'write -z 40k 40k', 'write -z -u 100k 40k', 'write -z 600k 40k');
+    bench.img('snapshot', '-c', 'one', FILE);
+    const one = bench.content(FILE);
+    bench.img('snapshot', '-c', 'also one', FILE);
+    bench.io(FILE, 'write -P 2 48k 8k', 'write -z 200k 16k', 'write -z -u 608k 100k');
+    bench.img('snapshot', '-c', 'two', FILE);
+    const two = bench.content(FILE);
+    bench.io(FILE, 'write -P 3 104k 12k', 'write -z 900k 100k');
+    return { one, two, now: bench.content(FILE) };
+  }
+
+  it('keeps the snapshots, as qemu-img does', async () => {
+    const { one, two, now } = await snapshotted();
+    const image = await qcow2.open(bench.file(FILE), { resolver: bench.resolver });
+    await image.amend?.({ compat: '0.10' });
+    await image.close();
+    clean();
+    expect(bench.json('info', FILE)).toMatchObject({ 'format-specific': { data: { compat: '0.10' } } });
+    equal(bench.content(FILE), now);
+    for (const [name, content] of [
+      ['one', one],
+      ['two', two],
+      ['also one', one],
+    ] as const) {
+      equal(snapshotOf(name), content);
+      bench.img('snapshot', '-a', name, FILE);
+      equal(bench.content(FILE), content);
+      clean();
+    }
+    bench.io(FILE, 'write -P 7 0 1M');
+    equal(snapshotOf('two'), two);
+    for (const name of ['one', 'also one', 'two']) bench.img('snapshot', '-d', name, FILE);
+    clean();
+  });
+
+  it('is refused where a snapshot has another size, and then nothing has changed', async () => {
+    const { now } = await snapshotted();
+    bench.img('resize', FILE, '2M');
+    const words = 'Internal snapshots prevent downgrade of image';
+    expect(bench.tryImg('amend', '-o', 'compat=0.10', FILE)).toMatchObject({
+      status: 1,
+      text: expect.stringContaining(words) as string,
+    });
+    const image = await qcow2.open(bench.file(FILE), { resolver: bench.resolver });
+    await expect(image.amend?.({ compat: '0.10' })).rejects.toMatchObject({
+      kind: 'unsupported-feature',
+      message: words,
+    });
+    await image.close();
+    clean();
+    equal(bench.content(FILE).subarray(0, now.length), now);
+  });
+});

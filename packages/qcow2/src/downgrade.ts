@@ -3,10 +3,13 @@ import { BlockError } from '@emkit/storage';
 import type { AmendExtra } from './amend.ts';
 import { Extension, INCOMPAT_DIRTY, V2_HEADER_LENGTH } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
+import { expandSnapshotZeroes } from './expand-snapshots.ts';
 import { withExtension } from './header-extensions.ts';
 import { UNALLOCATED, ZERO_ALLOC, ZERO_PLAIN } from './l2-entry.ts';
 import { settle } from './maintenance.ts';
 import { checkRun } from './read.ts';
+import { readSnapshotTable } from './snapshot-table.ts';
+import { TWO_32 } from './u64.ts';
 import { writeGuest } from './write.ts';
 import { unallocateGuest } from './zero.ts';
 
@@ -18,8 +21,11 @@ export async function downgradeImage(core: Qcow2Core, extra: AmendExtra): Promis
   if ((core.header.incompatibleFeatures & ~INCOMPAT_DIRTY) !== 0n)
     throw refuse('Cannot downgrade an image with incompatible features set');
   if (core.geometry.refcountBits !== 16) throw refuse('compat=0.10 requires refcount_bits=16');
-  if (core.header.nbSnapshots > 0)
-    throw refuse('Cannot downgrade an image with internal snapshots: they may have zero clusters');
+  const { snapshots } = await readSnapshotTable(core.file, core.header);
+  // what others make of the extra data of version 3 in a version 2 image is not known: nothing in it may be needed
+  if (snapshots.some(({ diskSize, vmStateSize }) => diskSize !== core.size || vmStateSize >= TWO_32))
+    throw refuse('Internal snapshots prevent downgrade of image');
+  if (snapshots.length > 0) await core.lock.run(() => expandSnapshotZeroes(core, snapshots));
   await expandZeroes(core, extra);
   await settle(core);
   await core.updateHeader((header) => ({

@@ -11,7 +11,8 @@ import { MAX_HOST_OFFSET } from './limits.ts';
 
 type Run = readonly [cluster: number, count: number];
 
-function l2Offset(core: Qcow2Core, l1: DataView, index: number): number {
+/** Of the table that an L1 entry refers to; 0: none. */
+export function l2Offset(core: Qcow2Core, l1: DataView, index: number): number {
   const offset = hostOffset(l1.getUint32(index * 8), l1.getUint32(index * 8 + 4));
   if (offset % core.geometry.clusterSize !== 0 || offset > MAX_HOST_OFFSET)
     throw core.corruption(`L2 table offset 0x${offset.toString(16)} unaligned (L1 index: 0x${index.toString(16)})`);
