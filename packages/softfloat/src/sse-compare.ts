@@ -1,4 +1,7 @@
-/** CMPccPS/PD/SS/SD with the eight legacy predicates, COMIS and UCOMIS. SDM Vol. 2A "CMPPS" table 3-1, "COMISS". */
+/**
+ * CMPccPS/PD/SS/SD, COMIS and UCOMIS. SDM Vol. 2A "CMPPS" table 3-1, "COMISS". The predicate is one of the eight legacy ones,
+ * or 80H and what it says of two operands: true for less 1, equal 2, greater 4, unordered 8; 10H: a quiet NaN is invalid.
+ */
 import { i32, i64, select, type Lib } from './emit.ts';
 import { DE, IE, MXCSR_DAZ } from './flags.ts';
 import { F32, F64 } from './formats.ts';
@@ -19,21 +22,25 @@ export function defineSseCompare(lib: Lib): void {
       const kind = f.i32(pred!.and(3));
       const truth = f.i32();
       const flags = f.i32(0);
+      const legacy = f.i32(pred!.and(0x80).eqz());
       f.if(
         isNan(t, a!).or(isNan(t, b!)),
         () => {
-          truth.set(kind.eq(3));
+          truth.set(select(legacy, kind.eq(3), pred!.shr(3).and(1)));
           // LT, LE and their negations signal for quiet NaNs too.
-          flags.set(isSignalling(t, a!).or(isSignalling(t, b!)).or(kind.eq(1)).or(kind.eq(2)));
+          const signals = select(legacy, kind.eq(1).or(kind.eq(2)), pred!.shr(4).and(1));
+          flags.set(isSignalling(t, a!).or(isSignalling(t, b!)).or(signals));
         },
         () => {
           flags.set(denormalFlag(f, t, [a!, b!], mxcsr!));
           const x = t.name === 'f32' ? f.f32(a!.wrap().un(float, 'f32')) : f.f64(a!.un(float, 'f64'));
           const y = t.name === 'f32' ? f.f32(b!.wrap().un(float, 'f32')) : f.f64(b!.un(float, 'f64'));
-          truth.set(select(kind.eqz(), x.eq(y), select(kind.eq(1), x.lt(y), x.le(y).and(kind.ne(3)))));
+          const legacyTruth = select(kind.eqz(), x.eq(y), select(kind.eq(1), x.lt(y), x.le(y).and(kind.ne(3))));
+          const relation = select(x.lt(y), i32(0), select(x.eq(y), i32(1), i32(2)));
+          truth.set(select(legacy, legacyTruth, pred!.shr(relation).and(1)));
         },
       );
-      truth.set(truth.xor(pred!.shr(2).and(1)));
+      truth.set(truth.xor(pred!.shr(2).and(legacy)));
       const ones = t.name === 'f32' ? i64(0xffffffff) : i64(-1);
       f.ret(select(truth, ones, i64(0)), flags);
     });

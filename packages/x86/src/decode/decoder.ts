@@ -34,6 +34,7 @@ import {
   SLOT_REGISTER,
   SLOT_USED,
   VARIANT_64,
+  VARIANT_L,
   VARIANT_SLOTS,
 } from './table.ts';
 
@@ -182,7 +183,8 @@ export function decode(
       byte = u8[p++]!;
     }
   }
-  const slot = ((ext >> 3) | (is64 ? VARIANT_64 : 0)) * VARIANT_SLOTS + map * 256 + byte;
+  const variant = (ext >> 3) | (is64 ? VARIANT_64 : 0) | (insn.vexL > 0 ? VARIANT_L : 0);
+  const slot = variant * VARIANT_SLOTS + map * 256 + byte;
   if (!is64) ext = 0;
   const kind = SLOT[slot]!;
   insn.length = p - pos;
@@ -309,8 +311,14 @@ export function decode(
   }
   insn.length = p - pos;
   if (features[row.feature] === 0) return DECODE_UNDEFINED;
-  if (map >= MAP_VEX && ((row.vexL >= 0 && row.vexL !== insn.vexL) || (row.noVvvv && insn.vexV !== 0)))
-    return DECODE_UNDEFINED;
+  if (map >= MAP_VEX) {
+    if (row.noVvvv && insn.vexV !== 0) return DECODE_UNDEFINED;
+    if (row.vsib) {
+      if ((insn.modrm & 7) !== 4) return DECODE_UNDEFINED;
+      // 4 is an index like any other
+      if (insn.index < 0) insn.index = 4;
+    }
+  }
   if (lock && !(row.lock && insn.mod !== 3 && (row.method0 === OP_E || row.method0 === OP_M))) return DECODE_UNDEFINED;
   return DECODE_OK;
 }

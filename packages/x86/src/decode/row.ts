@@ -20,13 +20,15 @@
  *   S segment register   C control register   D debug register   X DS:eSI   Y ES:eDI   B VEX.vvvv general register
  *   P MMX register (reg)  N MMX register (r/m, register only)  Q MMX register or memory
  *   V XMM register (reg)  U XMM register (r/m, register only)  W XMM register or memory
+ *   H XMM or YMM register in VEX.vvvv   L XMM or YMM register in bits 4-7 of the immediate byte
  *   AL CL DX rAX 1 3 ES CS SS DS FS GS: fixed.   ST STi: x87 stack (for the disassembler).
- *   sizes: b 1, w 2, d 4, q 8, dq 16, v operand size, z operand size up to 4, y 4 (8 at operand size 8), p far pointer,
- *   s 6-byte pseudo descriptor, a two v; fs fd ft 4/8/10-byte real, iw id iq 2/4/8-byte integer, bcd 10, env st x: area.
+ *   sizes: b 1, w 2, d 4, q 8, dq 16, v operand size, z operand size up to 4, y 4 (8 at operand size 8), p far pointer, qq 32, x 16 or 32 by VEX.L,
+ *   s 6-byte pseudo descriptor, a two v; fs fd ft 4/8/10-byte real, iw id iq 2/4/8-byte integer, bcd 10, env st: area.
  *   W/Q operands with b w d q sizes: the memory operand's size (register: whole register).
  * Options: fn = handler name (default: mnemonic in lower case), arg = number for the handler (t.insn.row.arg),
  *   feature (a name of models/features.ts, e.g. 'sse2'; #UD without it), lock: LOCK allowed when operand 0 is memory, mem / reg: only the memory / register form.
  *   64-bit code: no64: #UD there; only64: exists there alone; the operand size there: f64: always 8; d64: 8, or 2 with 66; noW: REX.W does not make it 8.
+ *   vsib: the memory operand has a vector of indices: SIB is demanded, and its index is a vector register.
  *
  * Handlers.
  * A handler translates one decoded instruction: (t: Translator, i: Insn) => void. Tables of handlers are records
@@ -50,6 +52,7 @@ export interface RowOptions {
   readonly f64?: true;
   readonly d64?: true;
   readonly noW?: true;
+  readonly vsib?: true;
   /** Spelling in AT&T syntax when it is not the mnemonic in lower case (without size suffix). */
   readonly att?: string;
 }
@@ -98,6 +101,8 @@ export const OP_CONST = 24;
 export const OP_SEG = 25;
 export const OP_ST = 26;
 export const OP_STI = 27;
+export const OP_H = 28;
+export const OP_L = 29;
 
 /** Operand sizes: below 8 log2 of bytes, else resolved by the instruction's operand size. */
 export const SZ_B = 0;
@@ -105,6 +110,7 @@ export const SZ_W = 1;
 export const SZ_D = 2;
 export const SZ_Q = 3;
 export const SZ_X = 4;
+export const SZ_QQ = 5;
 export const SZ_V = 8;
 export const SZ_Z = 9;
 export const SZ_Y = 10;
@@ -113,6 +119,8 @@ export const SZ_S = 12;
 export const SZ_A = 13;
 export const SZ_T = 14;
 export const SZ_AREA = 15;
+/** 16 or 32 bytes by VEX.L. */
+export const SZ_L = 16;
 
 /** What follows the ModRM part. */
 export const IMM_NONE = 0;
@@ -146,6 +154,8 @@ const METHODS: Readonly<Record<string, number>> = {
   V: OP_V,
   U: OP_U,
   W: OP_W,
+  H: OP_H,
+  L: OP_L,
 };
 const SIZES: Readonly<Record<string, number>> = {
   '': SZ_AREA,
@@ -169,7 +179,8 @@ const SIZES: Readonly<Record<string, number>> = {
   bcd: SZ_T,
   env: SZ_AREA,
   st: SZ_AREA,
-  x: SZ_AREA,
+  qq: SZ_QQ,
+  x: SZ_L,
 };
 const FIXED: Readonly<Record<string, readonly [number, number, number]>> = {
   AL: [OP_FIXED, 0, SZ_B],
@@ -236,6 +247,7 @@ export interface OpRow {
   readonly vexL: number;
   /** No operand in VEX.vvvv: it must be 1111b. */
   readonly noVvvv: boolean;
+  readonly vsib: boolean;
   readonly no64: boolean;
   readonly only64: boolean;
   /** SIZE64_*. */
@@ -279,6 +291,8 @@ function immediateOf(o: Operand): number {
       return IMM_MOFFS;
     case OP_A:
       return IMM_Z;
+    case OP_L:
+      return IMM_B;
     case OP_I:
       if (o.size === SZ_B) return IMM_B;
       if (o.size === SZ_W) return IMM_W;
@@ -380,7 +394,8 @@ export function compileRow(spec: RowSpec, id: number): OpRow {
       prefix,
       w,
       vexL,
-      noVvvv: map >= MAP_VEX && !has(OP_B),
+      noVvvv: map >= MAP_VEX && !has(OP_B, OP_H),
+      vsib: spec.options.vsib === true,
       no64: spec.options.no64 === true,
       only64: spec.options.only64 === true || (map < MAP_VEX && w === 1),
       size64: f64 ? SIZE64_FORCED : d64 ? SIZE64_DEFAULT : noW ? SIZE64_NO_W : SIZE64_NORMAL,

@@ -1,7 +1,7 @@
 /**
  * Opcode tables made from the rows: one slot per (variant, map, opcode byte), a slot being a small dense array indexed by
- * mandatory prefix and by ModRM (form and digit, or the whole byte). The variant is the mode (64-bit code or not) and REX.W
- * or VEX.W; slots with equal entries share them. Built once; building checks that no two rows claim the same encoding and
+ * mandatory prefix and by ModRM (form and digit, or the whole byte). The variant is the mode (64-bit code or not), REX.W
+ * or VEX.W, and VEX.L; slots of the same rows share their entries. Built once; building checks that no two rows claim the same encoding and
  * that the rows of an opcode agree on having a ModRM byte.
  */
 import { FPU_ROWS } from '../fpu/rows.ts';
@@ -20,10 +20,12 @@ export const SLOT_BYTE = 16;
 /** ModRM.mod is ignored: always the register form (MOV to and from control and debug registers). */
 export const SLOT_REGISTER = 32;
 
-/** Slots of one variant; variants are numbered VARIANT_W * W + VARIANT_64 * (64-bit code). */
+/** Slots of one variant; variants are numbered VARIANT_W * W + VARIANT_64 * (64-bit code) + VARIANT_L * VEX.L. */
 export const VARIANT_SLOTS = MAP_COUNT * 256;
 export const VARIANT_W = 1;
 export const VARIANT_64 = 2;
+export const VARIANT_L = 4;
+const VARIANTS = 8;
 
 export interface OpcodeTable {
   readonly rows: readonly OpRow[];
@@ -43,11 +45,16 @@ function claims(row: OpRow, prefix: number, modrm: number): boolean {
 }
 /** Between rows that claim the same entry the more particular one wins. */
 const rank = (row: OpRow): number =>
-  (row.w >= 0 ? 8 : 0) + (row.prefix >= 0 ? 4 : 0) + (row.modrm >= 0 ? 2 : 0) + (row.digit >= 0 ? 1 : 0);
+  (row.vexL >= 0 ? 16 : 0) +
+  (row.w >= 0 ? 8 : 0) +
+  (row.prefix >= 0 ? 4 : 0) +
+  (row.modrm >= 0 ? 2 : 0) +
+  (row.digit >= 0 ? 1 : 0);
 /** Does `row` exist in this variant? Without VEX, W is a matter of 64-bit code. */
 function existsIn(row: OpRow, variant: number): boolean {
   const is64 = (variant & VARIANT_64) !== 0;
   const w = is64 || row.map >= MAP_VEX ? variant & VARIANT_W : 0;
+  if (row.vexL >= 0 && row.vexL !== ((variant & VARIANT_L) !== 0 ? 1 : 0)) return false;
   return !(is64 ? row.no64 : row.only64) && (row.w < 0 || row.w === w);
 }
 
@@ -62,25 +69,25 @@ export function buildTable(specs: readonly RowSpec[]): OpcodeTable {
       else list.push(row);
     }
   }
-  const flags = new Uint8Array(4 * VARIANT_SLOTS);
-  const base = new Int32Array(4 * VARIANT_SLOTS);
+  const flags = new Uint8Array(VARIANTS * VARIANT_SLOTS);
+  const base = new Int32Array(VARIANTS * VARIANT_SLOTS);
   const entries: number[] = [];
   for (const [opcode, all] of slots) {
-    const shared = new Map<string, number>();
-    for (let variant = 0; variant < 4; variant++) {
+    const shared = new Map<string, readonly [flags: number, base: number]>();
+    const variants = opcode >= MAP_VEX * 256 ? VARIANTS : VARIANT_L;
+    for (let variant = 0; variant < variants; variant++) {
       const list = all.filter((r) => existsIn(r, variant));
       if (list.length === 0) continue;
-      const [slotFlags, slotEntries] = slot(list);
-      const key = variant * VARIANT_SLOTS + opcode;
-      const text = slotEntries.join();
-      let at = shared.get(text);
-      if (at === undefined) {
-        at = entries.length;
-        shared.set(text, at);
+      const ids = list.map((r) => r.id).join();
+      let made = shared.get(ids);
+      if (made === undefined) {
+        const [slotFlags, slotEntries] = slot(list);
+        made = [slotFlags, entries.length];
+        shared.set(ids, made);
         entries.push(...slotEntries);
       }
-      flags[key] = slotFlags;
-      base[key] = at;
+      const key = variant * VARIANT_SLOTS + opcode;
+      [flags[key], base[key]] = made;
     }
   }
   return { rows, flags, base, entries: Int16Array.from(entries) };

@@ -1,5 +1,8 @@
 /**
- * Operand access of MMX and SSE instructions: entry checks, register and memory operands as v128 values.
+ * Operand access of MMX, SSE and AVX instructions: entry checks, register and memory operands as v128 values.
+ *
+ * A VEX-coded instruction has a source in VEX.vvvv where the others have their destination, wants no alignment, and writes
+ * the whole YMM register: its upper half, which lives in env, becomes the upper result or zero. SDM Vol. 1 §14.1, §14.9.
  *
  * An MMX register is the significand of a physical x87 register; as a value it is a v128 whose low 8 bytes count and
  * whose upper 8 are garbage. Writing one sets its exponent field to all ones; any MMX instruction but EMMS makes all
@@ -9,7 +12,7 @@ import { opId } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import type { Translator } from '../translate/translator.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
-import { ENV, EXC, HF_EM, HF_FPU_ES, HF_OSFXSR, HF_TOP, HF_TS } from '../state.ts';
+import { ENV, EXC, HF_AVX, HF_EM, HF_FPU_ES, HF_OSFXSR, HF_TOP, HF_TS, XMM_STRIDE } from '../state.ts';
 import { demandAlignment } from './address.ts';
 
 const ENVLD_V128 = opId('envld_v128');
@@ -56,9 +59,9 @@ function lowLane(
 export const zeroExtend64 = (t: Translator, v: Value): Value => t.b.emit(REPLACE64, zero(t), v);
 export const zeroExtend32 = (t: Translator, v: Value): Value => t.b.emit(REPLACE32, zero(t), v);
 
-/** Entry checks of SSE instructions: false when the block has ended in an exception. */
+/** Entry checks of SSE and AVX instructions: false when the block has ended in an exception. SDM Vol. 2A Tables 2-18 to 2-21. */
 export function sseReady(t: Translator): boolean {
-  if ((t.flags & HF_EM) !== 0 || (t.flags & HF_OSFXSR) === 0) t.undefined();
+  if (isVex(t) ? (t.flags & HF_AVX) === 0 : (t.flags & HF_EM) !== 0 || (t.flags & HF_OSFXSR) === 0) t.undefined();
   else if ((t.flags & HF_TS) !== 0) t.raise(EXC.NM);
   else return true;
   return false;
@@ -114,7 +117,7 @@ export function alignedAddress(t: Translator, access: number): Value {
 /** Second operand of an SSE instruction: XMM register, or aligned 16 bytes of memory, or 8/4/2 bytes in the low lane (repeated above). */
 export function xmmSource(t: Translator, bytes: number): Value {
   if (!t.isMem) return t.xmm(t.insn.rm);
-  if (bytes === 16) return t.b.load('ld128', alignedAddress(t, ACCESS_READ));
+  if (bytes === 16) return t.b.load('ld128', isVex(t) ? t.memory(16, ACCESS_READ) : alignedAddress(t, ACCESS_READ));
   return narrowLoad(t, bytes);
 }
 function narrowLoad(t: Translator, bytes: number): Value {
@@ -129,6 +132,41 @@ export function xmmSourceUnaligned(t: Translator): Value {
 /** Second operand of an MMX instruction: register, or 8 or 4 bytes of memory. */
 export function mmSource(t: Translator, bytes: number): Value {
   return t.isMem ? narrowLoad(t, bytes) : mm(t, t.insn.rm);
+}
+
+// --- VEX ----------------------------------------------------------------------------------------------------------------
+export const isVex = (t: Translator): boolean => t.insn.vexL >= 0;
+/** A 256-bit operation. */
+export const isYmm = (t: Translator): boolean => t.insn.vexL === 1;
+/** A vector of 128 bits, or of 256 as two; `hi` is -1 when there is none. */
+export interface Halves {
+  readonly lo: Value;
+  readonly hi: Value;
+}
+const upperSlot = (n: number): number => ENV.XMM + XMM_STRIDE * n + 16;
+export const upper = (t: Translator, n: number): Value => t.b.emit(ENVLD_V128, -1, -1, -1, upperSlot(n));
+export const ymm = (t: Translator, n: number): Halves => ({ lo: t.xmm(n), hi: isYmm(t) ? upper(t, n) : -1 });
+/** First source: the register in VEX.vvvv, or the destination. */
+export const first = (t: Translator): Halves => ymm(t, isVex(t) ? t.insn.vexV : t.insn.reg);
+export const firstXmm = (t: Translator): Value => t.xmm(isVex(t) ? t.insn.vexV : t.insn.reg);
+/** Second source of the operation's width; `bytes` of 128 bits as in `xmmSource`. */
+export function source(t: Translator, bytes = 16): Halves {
+  if (!isYmm(t)) return { lo: xmmSource(t, bytes), hi: -1 };
+  if (!t.isMem) return ymm(t, t.insn.rm);
+  const address = t.memory(32, ACCESS_READ);
+  return { lo: t.b.load('ld128', address), hi: t.b.load('ld128', t.memoryAt(16)) };
+}
+/** The result: with VEX the upper half is written too. */
+export function setResult(t: Translator, lo: Value, hi: Value = -1, n = t.insn.reg): void {
+  t.setXmm(n, lo);
+  if (isVex(t)) t.envStore(upperSlot(n), hi < 0 ? zero(t) : hi);
+}
+/** dst = f(first, second) in each half. */
+export function eachHalf(t: Translator, f: (d: Value, s: Value) => Value, bytes = 16): void {
+  const s = source(t, bytes);
+  const d = first(t);
+  const lo = f(d.lo, s.lo);
+  setResult(t, lo, isYmm(t) ? f(d.hi, s.hi) : -1);
 }
 
 export const storeAddress = (t: Translator, bytes: number): Value => t.memory(bytes, ACCESS_WRITE);
