@@ -8,7 +8,7 @@ import {
   KCODE,
   KCODE32,
   KDATA,
-  LongBench,
+  type LongBench,
   RSP0,
   TR_SEL,
   TSS,

@@ -85,12 +85,14 @@ export function writeSpecial(cpu: X86Cpu, msr: number, low: number, high: number
   cpu.raise(EXC.GP, 0);
 }
 
-/** A count of the guest's counter as one of the host's: at least 1, at most the greatest exact one. */
+/** A count of the guest's counter as one of the host's: 1 if it is over already, at most the greatest exact one. */
 function hostTicks(cpu: X86Cpu, low: number, high: number): number {
+  const ticks = cpu.host.tsc();
   const offset = ENV.MSR_TSC_OFFSET >> 2;
-  const lowTicks = low - cpu.e32[offset];
-  const highTicks = (high - cpu.e32[offset + 1] - (lowTicks < 0 ? 1 : 0)) >>> 0;
-  return Math.min(Math.max(highTicks * TWO32 + (lowTicks >>> 0), 1), Number.MAX_SAFE_INTEGER);
+  const nowLow = (ticks % TWO32) + cpu.e32[offset];
+  const nowHigh = (Math.floor(ticks / TWO32) + cpu.e32[offset + 1] + (nowLow >= TWO32 ? 1 : 0)) >>> 0;
+  const ahead = (high - nowHigh) * TWO32 + (low - (nowLow % TWO32));
+  return ahead <= 0 ? 1 : Math.min(ticks + ahead, Number.MAX_SAFE_INTEGER);
 }
 
 /** What is added to the adjustment is added to the counter: to its offset. */

@@ -1,6 +1,7 @@
 /** Power-on values of env. SDM Vol. 3A Table 9-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT". */
 import type { X86Cpu } from '../cpu.ts';
 import { CS, DS, ENV, ES, FS, GS, SS } from '../state.ts';
+import { XCR0_X87 } from './cr-bits.ts';
 import { DESC_A, DESC_P, DESC_RW, DESC_S, SYS_LDT, SYS_TSS32_BUSY } from './descriptor-bits.ts';
 import { resetMsrs } from './msr.ts';
 
@@ -33,5 +34,6 @@ export function resetState(cpu: X86Cpu): void {
   // x87: FCW 0040H, FTW 5555H (every register zero, none empty); SSE: MXCSR 1F80H.
   e[ENV.FPUC >> 2] = 0x40;
   e[ENV.MXCSR >> 2] = 0x1f80;
+  e[ENV.XCR0 >> 2] = XCR0_X87;
   resetMsrs(cpu);
 }
