@@ -70,6 +70,7 @@ export function prepareBackup(request: JobRequest & { type: 'backup' }): Prepare
       if (sync === 'top') await dropShared(run, node, todo);
       if (sync === 'none') await untilCompletion(run, () => broken !== undefined);
       else await copy.drain();
+      await copy.settled();
       if (broken !== undefined) throw broken.error;
       await target.flush?.({ signal: run.signal });
       await run.finish(() => Promise.resolve());

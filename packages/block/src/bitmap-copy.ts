@@ -28,6 +28,8 @@ export class BitmapCopy {
   readonly #copier: PartCopier;
   readonly #lock = new RangeLock();
   readonly #buffers: Uint8Array[] = [];
+  /** What `ensure` is at; none of them rejects. */
+  readonly #ensuring = new Set<Promise<void>>();
   #copied = 0;
 
   constructor(run: JobRun, todo: DirtyBitmap, copier: PartCopier) {
@@ -53,7 +55,14 @@ export class BitmapCopy {
       work().catch((error: unknown) => void failures.push(error)),
     );
     await Promise.all(workers);
+    // what somebody else copies is not dirty any more, but not there yet either
+    await this.settled();
     if (failures.length > 0) throw failures[0];
+  }
+
+  /** Resolves when no `ensure` is under way. */
+  async settled(): Promise<void> {
+    while (this.#ensuring.size > 0) await Promise.all(this.#ensuring);
   }
 
   /** Has copied what is dirty of the range when it resolves, also if somebody else was at it. */
@@ -61,7 +70,7 @@ export class BitmapCopy {
     const { granularity, size } = this.#todo;
     const start = offset - (offset % granularity);
     const end = Math.min(size, Math.ceil((offset + length) / granularity) * granularity);
-    return this.#lock.run(start, end - start, async () => {
+    const work = this.#lock.run(start, end - start, async () => {
       const next = () => this.#todo.next(start, this.#run.bufferSize);
       for (let part = next(); part !== undefined && part.offset < end; part = next()) {
         const count = Math.min(part.length, end - part.offset);
@@ -69,6 +78,12 @@ export class BitmapCopy {
         await this.#copy(part.offset, count);
       }
     });
+    const ended: Promise<void> = work.then(
+      () => void this.#ensuring.delete(ended),
+      () => void this.#ensuring.delete(ended),
+    );
+    this.#ensuring.add(ended);
+    return work;
   }
 
   async #part(offset: number, length: number, isDrained: boolean): Promise<void> {
