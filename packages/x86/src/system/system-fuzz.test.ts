@@ -7,6 +7,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Bench, GDT, IDT, KSTACK, LDT, TSS, USTACK, protectedBench, toUser } from '../../test/fake-host.ts';
 import { ENV, ESP, FLAG_VM, HF_CPL, HF_PE, HF_VM } from '../state.ts';
+import { GDT as GDT64, IDT as IDT64, LDT as LDT64, HIGH, longBench } from '../../test/long-bench.ts';
+import { CS, HF_CS64, HF_LMA, SEG_BASE, SEG_STRIDE } from '../state.ts';
+import { canonicalHigh } from './address.ts';
 import { SYSTEM_HELPERS } from './index.ts';
 import { computeHflags } from './hflags.ts';
 
@@ -181,6 +184,102 @@ describe('random tables and helper calls', () => {
           if (b.host.shutdowns.length > 0) return;
           b.host.insnEip = cpu.eip;
           if ((cpu.reg(ESP) & 3) !== 0) cpu.setReg(ESP, KSTACK);
+        }
+      }),
+      { numRuns: 2500, seed: 7 },
+    );
+  });
+});
+
+const LONG_TRANSFERS = [
+  ...TRANSFERS,
+  'syscall',
+  'sysret',
+  'swapgs',
+  'write_fsgsbase',
+  'stac',
+  'clac',
+  'xsetbv',
+  'wrpkru',
+  'rdrand',
+  'invpcid',
+  'invlpg',
+] as const;
+const HIGHS = [0, 0, 0, 0xffffffff, 0x7fff, 0x8000, 0xffff8000, 1];
+const longCall = fc.record({
+  name: fc.constantFrom(...LONG_TRANSFERS),
+  sel: selector,
+  b: fc.oneof(fc.nat(0xffff), fc.integer()),
+  size: fc.constantFrom(2, 4, 8),
+  kind: fc.nat(3),
+  high: fc.constantFrom(...HIGHS),
+});
+
+describe('random tables and helper calls in long mode', () => {
+  it('raise x86 exceptions only, change nothing when they do, and leave canonical addresses', () => {
+    const setup = fc.record({
+      slots: fc.array(slot, { maxLength: 24 }),
+      stack: fc.array(fc.oneof(selector, fc.nat(0xffff), fc.constantFrom(0x10, 0x23, 0x2b)), {
+        minLength: 12,
+        maxLength: 12,
+      }),
+      tss: fc.array(fc.tuple(fc.nat(0xffff), fc.constantFrom(...HIGHS)), { maxLength: 12 }),
+      star: fc.nat(0x7fffffff),
+      calls: fc.array(longCall, { minLength: 1, maxLength: 12 }),
+      mode: fc.constantFrom('kernel', 'user', 'compat'),
+    });
+    fc.assert(
+      fc.property(setup, (s) => {
+        const b = longBench();
+        const { cpu } = b;
+        for (const d of s.slots) {
+          const at = d.table === GDT ? GDT64 : d.table === LDT ? LDT64 : IDT64;
+          b.descriptor(at + (d.n & 15) * (at === IDT64 ? 16 : 8), [
+            (d.sel << 16) | d.low,
+            (d.top << 24) | (d.flags << 20) | (d.access << 8),
+          ]);
+        }
+        s.tss.forEach(([low, high], i) => {
+          b.w32(0x3000 + 4 + 8 * i, low);
+          b.w32(0x3000 + 8 + 8 * i, high);
+        });
+        for (const top of [0x9000, 0xa000]) s.stack.forEach((v, i) => b.w64(top + 8 * i, v));
+        cpu.setEnv64(ENV.MSR_STAR, 0, s.star);
+        cpu.setEnv32(ENV.MSR_SYSENTER_CS, s.star & 0xff);
+        if (s.mode === 'user') b.toUser();
+        if (s.mode === 'compat') b.toUser(0x1b);
+        for (const c of s.calls) {
+          const [x, y, z, w] =
+            c.name === 'mov_to_cr' || c.name === 'mov_to_dr'
+              ? [c.name === 'mov_to_cr' ? [0, 2, 4, 8][c.kind] : c.b & 7, c.sel, c.high, 0]
+              : c.name === 'write_fsgsbase'
+                ? [4 + (c.kind & 1), c.b, c.high, 0]
+                : c.name === 'sysret' || c.name === 'sysexit' || c.name === 'rdrand'
+                  ? [c.size, 0, 0, 0]
+                  : c.name === 'invpcid' || c.name === 'invlpg'
+                    ? [c.kind, c.high, 0, 0]
+                    : argumentsOf(c);
+          cpu.setEnv32(ENV.SCRATCH, c.high);
+          cpu.setEnv32(ENV.SCRATCH + 12, c.high);
+          if (c.kind === 3) cpu.setReg64(1, c.b, c.high);
+          const before = snapshot(b);
+          const raised = b.try(() => void SYSTEM_HELPERS[c.name](cpu)(x, y, z, w));
+          if (raised !== null) {
+            if (c.name !== 'ins_outs') expect(snapshot(b)).toEqual(before);
+            expect(raised.vector).toBeLessThan(32);
+            cpu.deliver();
+          }
+          expect(cpu.hflags).toBe(computeHflags(cpu));
+          if (b.host.shutdowns.length > 0) return;
+          const h = cpu.hflags;
+          expect((h & HF_CS64) !== 0 && (h & HF_LMA) === 0).toBe(false);
+          if ((h & HF_CS64) === 0) expect(cpu.env32(ENV.CS_BASE)).toBe(cpu.segBase(CS) >>> 0);
+          else expect([canonicalHigh(cpu.env32(ENV.CS_BASE) | 0), cpu.segBase(CS)]).toEqual([true, 0]);
+          for (let seg = 0; seg < 6; seg++)
+            expect(canonicalHigh(cpu.env32(ENV.SEG + SEG_BASE + seg * SEG_STRIDE + 4) | 0)).toBe(true);
+          expect([cpu.ext, cpu.delivering]).toEqual([0, false]);
+          b.host.insnEip = cpu.eip;
+          if (b.rsp < HIGH + 0x1000 && (h & HF_CPL) !== 3) b.rsp = HIGH + 0x9000;
         }
       }),
       { numRuns: 2500, seed: 7 },
