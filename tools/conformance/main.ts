@@ -1,5 +1,5 @@
 /**
- * npm run conformance -- SUITE DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N] [--causes N] [--mode M]
+ * npm run conformance -- SUITE DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N] [--causes N] [--mode M,M] [--every N]
  * Runs recorded tests of real processors against the emulated one. SUITE: native-vectors, 80286, test386. Prints a row
  * per file (passed of total, per tier), and last `N passed, N failed`; exit code 1 when any failed.
  * SUITE disk-images: recorded disk images against the storage libraries, see disk-images.ts.
@@ -11,6 +11,7 @@ import { irRealRig, irUserRig } from './ir-rig.ts';
 import { Causes } from './causes.ts';
 import { failureText, runVectorFile } from './native-vectors.ts';
 import type { FileResult } from './native-vectors.ts';
+import { QemuBaseline } from './qemu-baseline.ts';
 import type { RealRig, Tier, UserMode, UserRig } from './rig.ts';
 import { runMooFile } from './moo-suite.ts';
 import type { MooMetadata } from './moo-suite.ts';
@@ -18,7 +19,9 @@ import { runTest386 } from './test386.ts';
 
 const USAGE =
   'usage: npm run conformance -- native-vectors|80286|test386|disk-images DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]\n' +
-  '       native-vectors also: --mode 32|64|compat|both, --causes N (the N most frequent kinds of failure), --every N (each Nth vector)';
+  '       native-vectors also: --mode 32,64,compat (default 32,64), --causes N (the N most frequent kinds of failure), --every N (each Nth vector)';
+
+const MODES: readonly UserMode[] = ['32', '64', 'compat'];
 
 interface Options {
   readonly suite: string;
@@ -43,7 +46,7 @@ function parse(args: readonly string[]): Options {
   let verbose = 0;
   let causes = 0;
   let every = 1;
-  let mode = '32';
+  let mode = '32,64';
   for (let k = 0; k < args.length; k++) {
     const value = (): string => args[++k] ?? fail(`${args[k - 1]} needs a value`);
     if (args[k] === '--tier') tier = value();
@@ -59,8 +62,7 @@ function parse(args: readonly string[]): Options {
   if (suite === undefined || dir === undefined) fail('SUITE and DIR are needed');
   if (!['native-vectors', '80286', 'test386', 'disk-images'].includes(suite)) fail(`unknown suite '${suite}'`);
   if (!['cold', 'hot', 'both', 'ir'].includes(tier)) fail(`unknown tier '${tier}'`);
-  if (!['32', '64', 'compat', 'both'].includes(mode)) fail(`unknown mode '${mode}'`);
-  const modes: UserMode[] = mode === 'both' ? ['32', '64'] : [mode as UserMode];
+  const modes = mode.split(',').map((m) => MODES.find((known) => known === m) ?? fail(`unknown mode '${m}'`));
   const tiers: Tier[] = tier === 'both' ? ['cold', 'hot'] : [tier as Tier];
   const glob = filter
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
@@ -114,9 +116,9 @@ function once<K, R>(make: (key: K) => Promise<R>): (key: K) => Promise<R> {
 function nativeVectorJobs(o: Options, causes: Causes): Job[] {
   const all = files(o, 'data', '.nv.gz');
   const wide = all.filter((f) => f.startsWith('m64-'));
-  if (wide.length > 0 && !o.modes.includes('64'))
-    process.stdout.write(`${wide.length} files of 64-bit vectors are not run\n`);
-  return o.modes.flatMap((mode) => {
+  // the IR evaluator knows no 64-bit code
+  const modes = o.tiers.includes('ir') ? o.modes.filter((mode) => mode === '32') : o.modes;
+  return modes.flatMap((mode) => {
     const rig = once((tier: Tier) => userRig(tier, mode));
     const list = mode === '64' ? wide : all.filter((f) => !wide.includes(f));
     return list.map((f): Job => {
@@ -176,9 +178,10 @@ async function main(): Promise<void> {
   let shown = 0;
   const excluded = new Map<string, number>();
   const causes = new Causes();
+  const baseline = new QemuBaseline(o.suite === 'native-vectors' ? o.dir : '');
   const list = jobs(o, causes);
   if (list.length === 0) fail(`nothing in ${o.dir} matches`);
-  process.stdout.write(`${'file'.padEnd(16)}${o.tiers.map((t) => t.padStart(20)).join('')}\n`);
+  process.stdout.write(`${'file'.padEnd(20)}${o.tiers.map((t) => t.padStart(20)).join('')}\n`);
   for (const [name, run] of list) {
     const cells: string[] = [];
     const failures: string[] = [];
@@ -190,13 +193,14 @@ async function main(): Promise<void> {
       passed += r.passed;
       failed += r.total - r.passed - skipped;
       for (const [why, n] of r.excluded) excluded.set(why, (excluded.get(why) ?? 0) + n);
+      if (o.every === 1) baseline.compare(name.replace(' compat', ''), tier, r.passed);
       cells.push(`${r.passed}/${r.total - skipped}`.padStart(20));
     }
-    process.stdout.write(`${name.padEnd(16)}${cells.join('')}\n`);
+    process.stdout.write(`${name.padEnd(20)}${cells.join('')}\n`);
     for (const text of failures) process.stdout.write(`${text}\n`);
   }
   for (const [why, n] of excluded) process.stdout.write(`excluded ${n}: ${why}\n`);
-  for (const line of causes.mostFrequent(o.causes)) process.stdout.write(`${line}\n`);
+  for (const line of [...causes.mostFrequent(o.causes), ...baseline.summary()]) process.stdout.write(`${line}\n`);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   process.exitCode = failed > 0 ? 1 : 0;
 }
