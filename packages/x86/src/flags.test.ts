@@ -106,4 +106,40 @@ describe('evaluateFlags', () => {
     expect(evaluateFlags(ccOp(KIND_GIVEN, 2), 1, FLAG_CF | FLAG_AF, 0)).toBe(FLAG_CF | FLAG_AF);
     expect(evaluateFlags(0, 1, -1, 0)).toBe(FLAGS_ARITH);
   });
+
+  it('gives those of 64 bits from the halves', () => {
+    const wide = fc.oneof(
+      fc.constantFrom(0n, 1n, 0xffff_ffffn, 0x1_0000_0000n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n),
+      fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+    );
+    const M = 1n << 64n;
+    const s = (v: bigint): bigint => BigInt.asIntN(64, v);
+    const half = (v: bigint, n: bigint): number => Number(BigInt.asIntN(32, v >> n));
+    const evaluate = (kind: number, dst: bigint, src: bigint, c: number): number =>
+      evaluateFlags(ccOp(kind, 3), half(dst, 0n), half(src, 0n), c, half(dst, 32n), half(src, 32n));
+    const expected = (result: bigint, carry: boolean, auxiliary: boolean, overflow: boolean): number => {
+      const r = BigInt.asUintN(64, result);
+      const low = reference(8, Number(r & 0xffn), carry, auxiliary, overflow) & ~(FLAG_ZF | FLAG_SF);
+      return low | (r === 0n ? FLAG_ZF : 0) | (r >> 63n !== 0n ? FLAG_SF : 0);
+    };
+    fc.assert(
+      fc.property(wide, wide, fc.integer({ min: 0, max: 1 }), (a, b, c) => {
+        const add = (k: bigint): number =>
+          expected(a + b + k, a + b + k >= M, (a & 15n) + (b & 15n) + k > 15n, s(a) + s(b) + k !== s(s(a) + s(b) + k));
+        const sub = (k: bigint): number =>
+          expected(a - b - k, a < b + k, (a & 15n) < (b & 15n) + k, s(a) - s(b) - k !== s(s(a) - s(b) - k));
+        const k = BigInt(c);
+        expect(evaluate(KIND_ADD, a + b, b, 1)).toBe(add(0n));
+        expect(evaluate(KIND_ADC, a + b + k, b, c)).toBe(add(k));
+        expect(evaluate(KIND_SUB, a - b, b, 1)).toBe(sub(0n));
+        expect(evaluate(KIND_SBB, a - b - k, b, c)).toBe(sub(k));
+        expect(evaluate(KIND_INC, a + 1n, k, 0)).toBe(expected(a + 1n, c === 1, (a & 15n) === 15n, a === M / 2n - 1n));
+        expect(evaluate(KIND_DEC, a - 1n, k, 0)).toBe(expected(a - 1n, c === 1, (a & 15n) === 0n, a === M / 2n));
+        expect(evaluate(KIND_LOGIC, a, b, 1)).toBe(expected(a, false, false, false));
+      }),
+      { seed: 3, numRuns: 3000 },
+    );
+    expect(evaluate(KIND_SHL, 0n, 1n << 63n, 0)).toBe(FLAG_CF | FLAG_ZF | FLAG_PF | FLAG_OF);
+    expect(evaluate(KIND_SAR, 0n, 1n, 0)).toBe(FLAG_CF | FLAG_ZF | FLAG_PF);
+  });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { flatMachine, hexBytes, runCode } from '../../test/flat-machine.ts';
+import { CODE, flatMachine, hexBytes, longMachine, runCode, runCodeAt } from '../../test/flat-machine.ts';
 import { FLAGS_ARITH } from '../state.ts';
 
 /** Instructions that set or use flags, all on EAX, ECX, EDX, EBX and their parts. */
@@ -85,6 +85,12 @@ const OPS = [
   '9f',
   '9c 58',
 ].map(hexBytes);
+/** What of these exists in 64-bit code, without VEX and stack. */
+const OPS_64 = OPS.filter((code) => {
+  const opcode = code[code[0] === 0x66 ? 1 : 0]!;
+  return !(opcode >= 0x40 && opcode < 0x50) && ![0x27, 0x2f, 0x37, 0xd5, 0xd6, 0xc4, 0x9c].includes(opcode);
+});
+const WIDE_ONLY = ['c4 e2 e0 f7 c1', 'c4 e2 f8 f3 d9', '9c 58', '48 ff c0', '48 ff cb', '48 f7 e9'].map(hexBytes);
 const program = fc.array(fc.nat(OPS.length - 1), { minLength: 1, maxLength: 12 });
 const value = fc.oneof(
   fc.constantFrom(0, 1, 0x80, 0xff, 0x7fff, 0x8000, 0x7fffffff, 0x80000000, 0xffffffff),
@@ -109,6 +115,36 @@ describe('lazy flags', () => {
         expect(a).toEqual(b);
       }),
       { seed: 4, numRuns: 1500 },
+    );
+  });
+
+  it('in 64-bit code too, where operations of all sizes mix', () => {
+    const known = longMachine();
+    const unknown = longMachine();
+    unknown.maxInsns = 1;
+    // with REX.W before the opcode: behind a 66, which it overrides, and before F3 is no place for it
+    const wide = OPS_64.map((code) =>
+      code[0] === 0x66 || code[0] === 0xf3 ? [code[0], 0x48, ...code.slice(1)] : [0x48, ...code],
+    );
+    const all = [...OPS_64, ...wide, ...WIDE_ONLY];
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(all.length - 1), { minLength: 1, maxLength: 12 }),
+        fc.array(value, { minLength: 8, maxLength: 8 }),
+        fc.nat(0xfff),
+        (ops, regs, flags) => {
+          const code = ops.flatMap((n) => all[n]);
+          const [a, b] = [known, unknown].map((m) => {
+            for (let n = 0; n < 4; n++) m.cpu.setReg64(n, regs[2 * n]!, regs[2 * n + 1]!);
+            m.cpu.setReg(4, 0x8000);
+            m.cpu.setEflags(flags & FLAGS_ARITH, FLAGS_ARITH);
+            const stop = runCodeAt(m, CODE, code);
+            return [stop.vector, m.cpu.eflags(), ...[0, 1, 2, 3].flatMap((n) => [m.cpu.reg(n), m.cpu.regHigh(n)])];
+          });
+          expect(a).toEqual(b);
+        },
+      ),
+      { seed: 5, numRuns: 2500 },
     );
   });
 });

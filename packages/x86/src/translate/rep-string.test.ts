@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DATA, flatMachine, hexBytes, runCode } from '../../test/flat-machine.ts';
+import { CODE, DATA, HIGH, flatMachine, hexBytes, longMachine, runCode, runCodeAt } from '../../test/flat-machine.ts';
 import type { IrMachine } from '../../test/ir-machine.ts';
 import { DS, EAX, ECX, EDI, ENV, ESI, EXC, FLAG_DF, FLAG_ZF, G, GLOBALS_32, HF_SEGCHECK } from '../state.ts';
 
@@ -23,6 +23,21 @@ function byLoop(m: IrMachine, form: string, prefix: string, address16: boolean):
     if (compares && ((m.cpu.eflags() & FLAG_ZF) !== 0) !== (prefix === 'f3')) return;
   }
 }
+/** The same in 64-bit code; a count in ECX clears the upper half of RCX, as its instruction would. */
+function byLoop64(m: IrMachine, form: string, prefix: string, address32: boolean): void {
+  const compares = /a[67]|a[ef]/.test(form);
+  for (let n = 0; n < 200; n++) {
+    if (m.cpu.reg(ECX) === 0) return;
+    const stop = runCodeAt(m, CODE, hexBytes(address32 ? `67 ${form}` : form), 4);
+    if (stop.vector >= 0) return;
+    m.cpu.setReg(ECX, m.cpu.reg(ECX) - 1);
+    if (compares && ((m.cpu.eflags() & FLAG_ZF) !== 0) !== (prefix === 'f3')) return;
+  }
+}
+const upper = (m: IrMachine): unknown => [
+  ...[EAX, ECX, ESI, EDI].map((r) => m.cpu.regHigh(r)),
+  [...m.u8.subarray(m.host(HIGH + DATA), m.host(HIGH + DATA) + 3 * PAGE)].join(''),
+];
 function prepare(m: IrMachine, seed: number, si: number, di: number, count: number, down: boolean): void {
   const { cpu } = m;
   for (let k = 0; k < 3 * PAGE; k++) m.u8[m.host(DATA + k)] = (k * seed) % 5;
@@ -120,6 +135,55 @@ describe('repeated string instructions', () => {
     m.cpu.setEflags(1, 0x8d5);
     expect(runCode(m, hexBytes('f3 a6 f2 ae f3 a5')).vector).toBe(-1);
     expect(m.cpu.eflags() & 0x8d5).toBe(1);
+  });
+
+  it('do it with elements of 8 bytes and 64-bit or 32-bit registers too', () => {
+    const a = longMachine();
+    const b = longMachine();
+    const forms = [...FORMS, '48 a5', '48 ab', '48 ad', '48 a7', '48 af'];
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...forms),
+        fc.constantFrom(...PREFIXES),
+        fc.integer({ min: 1, max: 4 }),
+        position,
+        fc.integer({ min: -20, max: 20 }),
+        fc.nat(60),
+        fc.boolean(),
+        fc.boolean(),
+        fc.boolean(),
+        (form, prefix, seed, si, distance, count, down, address32, high) => {
+          const start = Math.min(Math.max(si, 500), 3 * PAGE - 500);
+          for (const m of [a, b]) {
+            prepare(m, seed, start, start + distance, count, down);
+            m.cpu.setReg64(EAX, m.cpu.reg(EAX), m.cpu.reg(EAX));
+            for (let k = 0; k < 3 * PAGE; k++) m.u8[m.host(HIGH + DATA + k)] = (k * seed) % 5;
+            // indices into the upper half of the address space, with garbage above a 32-bit register
+            if (address32) for (const r of [ECX, ESI, EDI]) m.cpu.setReg64(r, m.cpu.reg(r), 0x1234);
+            else if (high) for (const r of [ESI, EDI]) m.cpu.setReg64(r, m.cpu.reg(r) - 2 ** 31, -1);
+          }
+          const stop = runCodeAt(a, CODE, hexBytes(`${address32 ? '67 ' : ''}${prefix} ${form}`));
+          byLoop64(b, form, prefix, address32);
+          expect(stop.vector).toBe(-1);
+          expect([state(a), upper(a)]).toEqual([state(b), upper(b)]);
+        },
+      ),
+      { seed: 7, numRuns: 500 },
+    );
+  });
+
+  it('take a count of 64 bits, and stop at the end of the canonical half', () => {
+    const m = longMachine();
+    m.cpu.setReg64(ECX, 5, 0x80000000);
+    m.cpu.setReg64(ESI, DATA, 0);
+    m.cpu.setReg64(EDI, HIGH + 0xf000, -1);
+    expect(runCodeAt(m, CODE, hexBytes('f3 48 a5')).vector).toBe(EXC.PF);
+    expect([m.cpu.reg(ECX), m.cpu.regHigh(ECX)]).toEqual([0xfffffe05, 0x7fffffff]);
+    m.map(2 ** 47 - PAGE);
+    m.cpu.setReg64(ECX, 100, 0);
+    m.cpu.setReg64(EDI, -64, 0x7fff);
+    expect(runCodeAt(m, CODE, hexBytes('f3 48 ab'))).toEqual({ vector: EXC.GP, error: 0 });
+    expect([m.cpu.reg(ECX), m.cpu.reg(EDI), m.cpu.regHigh(EDI)]).toEqual([92, 0, 0x8000]);
   });
 });
 
