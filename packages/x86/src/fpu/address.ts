@@ -12,8 +12,8 @@ import { EXC, HF_CS64, SS } from '../state.ts';
 const LOWER_END = 0x8000_0000_0000;
 
 export const is64 = (t: Translator): boolean => (t.flags & HF_CS64) !== 0;
-/** REX.W: the instruction's `y` operands are of 64 bits. */
-export const isWide = (t: Translator): boolean => (t.insn.rex & 8) !== 0;
+/** REX.W, or VEX.W in 64-bit code: the instruction's `y` operands are of 64 bits. */
+export const isWide = (t: Translator): boolean => t.insn.size === 3;
 
 /** Low half of an address. */
 export const lowHalf = (t: Translator, address: Value): Value =>

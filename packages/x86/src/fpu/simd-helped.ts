@@ -7,8 +7,8 @@ import type { Handler, HandlerTable, Translator } from '../translate/translator.
 import { EAX, ECX, EDX, ENV, FLAGS_ARITH } from '../state.ts';
 import { isWide } from './address.ts';
 import { SSE_DST, SSE_SRC } from './mxcsr.ts';
-import { scratchVector, spill } from './simd-float.ts';
-import { sseReady, xmmSource, xmmSourceUnaligned } from './simd-operands.ts';
+import { scratchVector, spill } from './float-values.ts';
+import { firstXmm, setResult, sseReady, xmmSource, xmmSourceUnaligned } from './simd-operands.ts';
 
 /** A third operand; results. */
 const THIRD = ENV.SCRATCH + 48;
@@ -39,7 +39,7 @@ const pcmpstr: Handler = (t, i) => {
     ...lengths,
   );
   if ((arg & 1) !== 0) t.setReg(ECX, 2, b.shr(result, b.i32(16)));
-  else t.setXmm(0, scratchVector(t, RESULT));
+  else setResult(t, scratchVector(t, RESULT), -1, 0);
   t.setEflags(b.and(result, b.i32(FLAGS_ARITH)));
 };
 
@@ -53,10 +53,10 @@ export function helped(t: Translator, name: string, d: Value, s: Value, unary: b
 }
 const byHelper =
   (name: string, unary = false, withImm = false): Handler =>
-  (t, i) => {
+  (t) => {
     if (!sseReady(t)) return;
     const s = xmmSource(t, 16);
-    t.setXmm(i.reg, helped(t, name, t.xmm(i.reg), s, unary, withImm));
+    setResult(t, helped(t, name, firstXmm(t), s, unary, withImm));
   };
 
 /** XMM0 is the third operand. */

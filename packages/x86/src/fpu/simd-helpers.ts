@@ -6,6 +6,9 @@ import { ENV, EXC, HF_OSXMMEXCPT } from '../state.ts';
 import { linearAt, linearOf, probe } from './address.ts';
 import { MXCSR_FLAGS, MXCSR_MASK_SHIFT, withSseFast } from './mxcsr.ts';
 
+/** IE, DE, ZE. */
+const PRE_COMPUTATION = 7;
+
 type Factory = (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number;
 
 /** Every page that will be written is checked before the first byte is. */
@@ -25,7 +28,10 @@ function anyMasked(e8: Uint8Array, from: number, to: number): boolean {
 }
 
 /** Newly raised flags into MXCSR; an unmasked one is #XM, or #UD unless the system handles #XM. SDM Vol. 3A §2.5 "CR4.OSXMMEXCPT". */
-const sseFlags: Factory = (cpu) => (flags) => {
+const sseFlags: Factory = (cpu) => (raised) => {
+  // of two halves, one may be stopped before its operation and the other not: SDM Vol. 1 §11.5.3
+  const stopped = raised & ~(cpu.ei32[ENV.MXCSR >> 2]! >> MXCSR_MASK_SHIFT) & PRE_COMPUTATION;
+  const flags = stopped !== 0 ? raised & PRE_COMPUTATION : raised;
   const mxcsr = cpu.ei32[ENV.MXCSR >> 2]! | (flags & MXCSR_FLAGS);
   cpu.ei32[ENV.MXCSR >> 2] = mxcsr;
   if ((flags & ~(mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS) !== 0)
