@@ -222,6 +222,7 @@ const LOADS: { readonly [name: string]: readonly [ty: Ty, align: number] } = {
   i64_load: ['i64', 0],
   i64_load32_s: ['i64', 0],
   i64_load32_u: ['i64', 0],
+  i64_load16_u: ['i64', 0],
   i64_load8_u: ['i64', 0],
   f64_load: ['f64', 0],
   f32_load: ['f32', 0],

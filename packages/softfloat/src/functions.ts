@@ -155,6 +155,8 @@ const SSE: readonly SoftFloatFunction[] = FLOATS.flatMap((t) => [
     ),
   ),
   [
+    row('sse_cvt_f16_f32', 'dst src lanes mxcsr', 'VCVTPH2PS: half-precision lanes to f32'),
+    row('sse_cvt_f32_f16', 'dst src lanesImm mxcsr', 'VCVTPS2PH: lanes | imm8 << 8; 2 bytes are written for each lane'),
     row('sse_rcp_f32', 'dst a lanes', 'RCPPS/SS: 1 / a; returns 0'),
     row('sse_rsqrt_f32', 'dst a lanes', 'RSQRTPS/SS: 1 / sqrt(a); returns 0'),
   ],

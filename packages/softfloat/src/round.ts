@@ -1,5 +1,5 @@
 /**
- * Rounding of an exact intermediate result to its destination: 80-bit (x87, with precision control) and f32/f64.
+ * Rounding of an exact intermediate result to its destination: 80-bit (x87, with precision control) and f16/f32/f64.
  *
  * Intermediate form everywhere: sign, exponent `e` biased like the destination but unbounded, significand hi:lo with
  * the top bit of hi set; lo holds the exact fraction below hi, or at least its order against 0 and one half.
@@ -21,7 +21,7 @@ import {
   RC_UP,
   UE,
 } from './flags.ts';
-import { F80_EXP_ADJUST, F80_MAX_EXP, F32, F64, type Format } from './formats.ts';
+import { F16, F32, F64, F80_EXP_ADJUST, F80_MAX_EXP, topBit, type Format } from './formats.ts';
 import { shiftRightJam } from './wide.ts';
 
 /** Should the magnitude be incremented? `odd` is the last kept bit, `lo` the fraction dropped. */
@@ -40,12 +40,18 @@ export interface RoundFns {
   /** (dst, sign 0/0x8000, e, hi, lo, fcw) -> flags. Stores the result. */
   readonly f80: FnRef;
   /** (sign 0/1, e, hi, lo, mxcsr) -> (bits, flags with C1). */
+  readonly f16: FnRef;
   readonly f32: FnRef;
   readonly f64: FnRef;
 }
 
 export function defineRound(lib: Lib): RoundFns {
-  return { f80: defineRoundF80(lib), f32: defineRoundIeee(lib, F32), f64: defineRoundIeee(lib, F64) };
+  return {
+    f80: defineRoundF80(lib),
+    f16: defineRoundIeee(lib, F16),
+    f32: defineRoundIeee(lib, F32),
+    f64: defineRoundIeee(lib, F64),
+  };
 }
 
 function defineRoundF80(lib: Lib): FnRef {
@@ -154,7 +160,7 @@ function defineRoundIeee(lib: Lib, fmt: Format): FnRef {
     (f, sign, e, hi, lo, mxcsr) => {
       const rc = f.i32(mxcsr!.shr(MXCSR_RC_SHIFT).and(3));
       const negative = sign!;
-      const signBit = f.i64(sign!.extU().shl(fmt.name === 'f32' ? 31 : 63));
+      const signBit = f.i64(sign!.extU().shl(topBit(fmt)));
       /** Kept bits, right-aligned. */
       const kept = f.i64();
       const rounded = f.i32();

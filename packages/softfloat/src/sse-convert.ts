@@ -1,8 +1,8 @@
 /** The CVT and CVTT family and ROUNDPS/PD/SS/SD on lanes. SDM Vol. 1 §11.4.1.6, §4.8.4.2; Vol. 2 under each. */
 import { i32, i64, select, type Expr, type Fn, type FnRef, type Lib } from './emit.ts';
 import { newUnpacked } from './arith.ts';
-import { IE, MXCSR_RC_SHIFT, PE, RC_ZERO } from './flags.ts';
-import { F32, F64, type Format } from './formats.ts';
+import { IE, MXCSR_FTZ, MXCSR_RC_SHIFT, PE, RC_ZERO } from './flags.ts';
+import { F16, F32, F64, topBit, type Format } from './formats.ts';
 import { roundsUp, type RoundFns } from './round.ts';
 import {
   applyDaz,
@@ -28,6 +28,8 @@ import {
 export function defineSseConvert(lib: Lib, round: RoundFns): void {
   defineWidth(lib, round, F32, F64);
   defineWidth(lib, round, F64, F32);
+  defineWidth(lib, round, F16, F32);
+  defineToHalf(lib, round);
   for (const t of [F32, F64]) {
     for (const bits of [32, 64] as const) {
       exportUnary(lib, `sse_cvt_i${bits}_${t.name}`, { from: bits, to: width(t) }, defineFromInt(lib, round, t, bits));
@@ -38,14 +40,11 @@ export function defineSseConvert(lib: Lib, round: RoundFns): void {
   }
 }
 
-function defineWidth(lib: Lib, round: RoundFns, from: Format, to: Format): void {
-  const lane = lib.fn(`cvt_${from.name}_${to.name}`, ['i64', 'i32'], ['i64', 'i32'], (f, a, mxcsr) => {
-    applyDaz(f, from, a!, mxcsr!);
-    const sign = f.i64(
-      isNegative(from, a!)
-        .extU()
-        .shl(to.name === 'f32' ? 31 : 63),
-    );
+/** (a, mxcsr) -> (bits, flags). Half-precision operands know neither DAZ nor DE (SDM Vol. 2C "VCVTPH2PS"). */
+function defineWidthLane(lib: Lib, round: RoundFns, from: Format, to: Format): FnRef {
+  return lib.fn(`cvt_${from.name}_${to.name}`, ['i64', 'i32'], ['i64', 'i32'], (f, a, mxcsr) => {
+    if (from !== F16) applyDaz(f, from, a!, mxcsr!);
+    const sign = f.i64(isNegative(from, a!).extU().shl(topBit(to)));
     const gap = fractionBits(to) - fractionBits(from);
     const moved =
       gap > 0
@@ -54,7 +53,7 @@ function defineWidth(lib: Lib, round: RoundFns, from: Format, to: Format): void 
     f.if(isNan(from, a!), () => f.ret(sign.or(infinityBits(to)).or(quietBit(to)).or(moved), isSignalling(from, a!)));
     f.if(isInfinity(from, a!), () => f.ret(sign.or(infinityBits(to)), i32(0)));
     f.if(isZero(from, a!), () => f.ret(sign, i32(0)));
-    const flags = denormalFlag(f, from, [a!], mxcsr!);
+    const flags = from === F16 ? i32(0) : denormalFlag(f, from, [a!], mxcsr!);
     const u = newUnpacked(f);
     unpackIeee(f, from, a!, u);
     const bits = f.i64();
@@ -62,7 +61,22 @@ function defineWidth(lib: Lib, round: RoundFns, from: Format, to: Format): void 
     f.callInto(round[to.name], [u.sign, u.e.add(to.bias - from.bias), u.m, 0, mxcsr!], [bits, more]);
     f.ret(bits, flags.or(more));
   });
+}
+function defineWidth(lib: Lib, round: RoundFns, from: Format, to: Format): void {
+  const lane = defineWidthLane(lib, round, from, to);
   exportUnary(lib, `sse_cvt_${from.name}_${to.name}`, { from: width(from), to: width(to) }, lane);
+}
+/** VCVTPS2PH: imm8 chooses the rounding, bit 2 that of MXCSR; FTZ does nothing. SDM Vol. 2C "VCVTPS2PH". */
+function defineToHalf(lib: Lib, round: RoundFns): void {
+  const lane = defineWidthLane(lib, round, F32, F16);
+  lib.export('sse_cvt_f32_f16', 4, (f, dst, src, lanesImm, mxcsr) => {
+    const imm = lanesImm!.shr(8);
+    const rc = select(imm.and(4), mxcsr!.shr(MXCSR_RC_SHIFT), imm).and(3);
+    const control = f.i32(mxcsr!.and(~(MXCSR_FTZ | (3 << MXCSR_RC_SHIFT))).or(rc.shl(MXCSR_RC_SHIFT)));
+    lanesBody(f, { from: 32, to: 16 }, dst!, lanesImm!.and(0xff), mxcsr!, (at, bits, flags) => {
+      f.callInto(lane, [loadLane(32, src!.add(at)), control], [bits, flags]);
+    });
+  });
 }
 
 function defineFromInt(lib: Lib, round: RoundFns, t: Format, bits: 32 | 64): FnRef {

@@ -7,20 +7,21 @@
 import { i32, i64, load, select, type Expr, type Fn, type FnRef, type Lib, type Var } from './emit.ts';
 import type { Unpacked } from './arith.ts';
 import { DE, IE, MXCSR_DAZ, MXCSR_MASK_SHIFT, ZE } from './flags.ts';
-import type { Format } from './formats.ts';
+import { topBit, type Format } from './formats.ts';
 
 const PRE_COMPUTATION = IE | DE | ZE;
 const ALL_EXCEPTIONS = 0x3f;
 
 export const fractionBits = (t: Format): number => t.precision - 1;
-export const signBit = (t: Format): Expr => i64(1).shl(t.name === 'f32' ? 31 : 63);
+export const signBit = (t: Format): Expr => i64(1).shl(topBit(t));
 export const infinityBits = (t: Format): Expr => i64(t.maxExp).shl(fractionBits(t));
 export const quietBit = (t: Format): Expr => i64(1).shl(fractionBits(t) - 1);
 /** The default NaN: quiet, sign set. */
 export const defaultNan = (t: Format): Expr => (t.name === 'f32' ? i64(0xffc00000) : i64(-1).shl(51));
-export const magnitude = (t: Format, v: Expr): Expr => (t.name === 'f32' ? v.and(i64(0x7fffffff)) : v.shl(1).shr(1));
+export const magnitude = (t: Format, v: Expr): Expr =>
+  t.name === 'f64' ? v.shl(1).shr(1) : v.and(i64(2 ** topBit(t) - 1));
 export const expField = (t: Format, v: Expr): Expr => v.shr(fractionBits(t)).wrap().and(t.maxExp);
-export const isNegative = (t: Format, v: Expr): Expr => v.shr(t.name === 'f32' ? 31 : 63).wrap();
+export const isNegative = (t: Format, v: Expr): Expr => v.shr(topBit(t)).wrap();
 export const isNan = (t: Format, v: Expr): Expr => magnitude(t, v).gtU(infinityBits(t));
 export const isInfinity = (t: Format, v: Expr): Expr => magnitude(t, v).eq(infinityBits(t));
 export const isZero = (t: Format, v: Expr): Expr => magnitude(t, v).eqz();
@@ -64,8 +65,8 @@ export function unpackIeee(f: Fn, t: Format, v: Var, u: Unpacked): void {
 }
 
 export interface LaneShape {
-  readonly from: 32 | 64;
-  readonly to: 32 | 64;
+  readonly from: 16 | 32 | 64;
+  readonly to: 16 | 32 | 64;
 }
 
 /**
@@ -90,7 +91,7 @@ export function lanesBody(
   const bits = f.i64();
   const more = f.i32();
   f.while(i.ltU(count), () => {
-    lane(i.shl(shape.from === 32 ? 2 : 3), bits, more);
+    lane(i.shl(Math.log2(shape.from) - 3), bits, more);
     flags.set(flags.or(more));
     if (shape.to === 64)
       f.if(
@@ -98,6 +99,7 @@ export function lanesBody(
         () => high.set(bits),
         () => low.set(bits),
       );
+    else if (shape.to === 16) low.set(low.or(bits.shl(i.shl(4).extU())));
     else {
       bits.set(bits.shl(i.and(1).shl(5).extU()));
       f.if(
@@ -116,6 +118,8 @@ export function lanesBody(
   if (shape.to === 64) {
     f.if(count, () => f.store('i64_store', dst, low));
     f.if(count.gtU(1), () => f.store('i64_store', dst, high, 8));
+  } else if (shape.to === 16) {
+    for (let n = 0; n < max; n++) f.if(count.gtU(n), () => f.store('i64_store16', dst, low.shr(16 * n), 2 * n));
   } else {
     f.if(
       count.eq(1),
@@ -132,9 +136,10 @@ export function lanesBody(
 }
 
 /** One lane from memory, zero-extended. */
-export const loadLane = (width: 32 | 64, addr: Expr): Expr => load(width === 32 ? 'i64_load32_u' : 'i64_load', addr);
+export const loadLane = (width: 16 | 32 | 64, addr: Expr): Expr =>
+  load(width === 64 ? 'i64_load' : `i64_load${width}_u`, addr);
 
-export const width = (t: Format): 32 | 64 => (t.name === 'f32' ? 32 : 64);
+export const width = (t: Format): 16 | 32 | 64 => (8 * t.bytes) as 16 | 32 | 64;
 
 /** Exports (dst, a, b, lanes, mxcsr) over a two-operand lane function. */
 export function exportBinary(lib: Lib, name: string, t: Format, lane: FnRef): void {

@@ -139,3 +139,16 @@ export function narrow(t: Translator, s: Value, flags: Value[]): Value {
   flags.push(convert(t, 'sse_cvt_f64_f32', 2));
   return zeroExtend64(t, scratch64(t));
 }
+/** VCVTPH2PS: the four low halves. */
+export function floatsFromHalves(t: Translator, s: Value, flags: Value[]): Value {
+  t.envStore(SSE_SRC, s);
+  flags.push(convert(t, 'sse_cvt_f16_f32', 4));
+  return scratchVector(t, SSE_DST);
+}
+/** VCVTPS2PH: four halves as an i64. */
+export function halvesFromFloats(t: Translator, s: Value, imm: number, flags: Value[]): Value {
+  const { b } = t;
+  t.envStore(SSE_SRC, s);
+  flags.push(t.callw('sse_cvt_f32_f16', b.envAddr(SSE_DST), b.envAddr(SSE_SRC), b.i32(4 | ((imm & 7) << 8)), mxcsr(t)));
+  return scratch64(t);
+}
