@@ -1,5 +1,5 @@
 /**
- * Handlers of SSE and AVX conversions; what is computed is in convert-values.ts. Those of MMX registers are here whole.
+ * Handlers of SSE and SSE2 conversions; what is computed is in convert-values.ts. Those of MMX registers are here whole.
  * SDM Vol. 2A "CVT*".
  */
 import { opId } from '@emkit/ir';
@@ -22,67 +22,27 @@ import {
 import { bytesOf, finish, finishFlags, scratchVector, spill } from './float-values.ts';
 import type { FloatType } from './float-values.ts';
 import { SSE_DST, SSE_SRC } from './mxcsr.ts';
-import {
-  enterMmx,
-  firstXmm,
-  isVex,
-  isYmm,
-  mm,
-  setMm64,
-  setResult,
-  source,
-  sseMmxReady,
-  sseReady,
-  xmmSource,
-} from './simd-operands.ts';
-import { byteLanes } from './vector-ops.ts';
+import { enterMmx, mm, setMm64, sseMmxReady, sseReady, xmmSource } from './simd-operands.ts';
 
 const SPLAT64 = opId('i64x2_splat');
-const HIGH_HALF = byteLanes(8, 1, 1);
-const LOW_HALVES = byteLanes(8, 0, 2);
 
-type Convert = (t: Translator, s: Value, flags: Value[]) => Value;
-/** Lanes of equal size: destination = f(source) in each half. */
-const same =
-  (compute: Convert): Handler =>
-  (t) => {
+/** XMM register = f(source of `bytes` bytes). */
+const unary =
+  (bytes: number, compute: (t: Translator, s: Value, flags: Value[]) => Value): Handler =>
+  (t, i) => {
     if (!sseReady(t)) return;
     const flags: Value[] = [];
-    const s = source(t);
-    const lo = compute(t, s.lo, flags);
-    const hi = isYmm(t) ? compute(t, s.hi, flags) : -1;
-    finish(t, flags, () => setResult(t, lo, hi));
-  };
-/** Lanes that double: from 64 bits, or 128 to 256. */
-const doubling =
-  (compute: Convert): Handler =>
-  (t) => {
-    if (!sseReady(t)) return;
-    const flags: Value[] = [];
-    const s = xmmSource(t, isYmm(t) ? 16 : 8);
-    const lo = compute(t, s, flags);
-    const hi = isYmm(t) ? compute(t, t.b.shuffle(s, s, HIGH_HALF), flags) : -1;
-    finish(t, flags, () => setResult(t, lo, hi));
-  };
-/** Lanes that halve: to 64 bits, or 256 to 128. */
-const halving =
-  (compute: Convert): Handler =>
-  (t) => {
-    if (!sseReady(t)) return;
-    const flags: Value[] = [];
-    const s = source(t);
-    const low = compute(t, s.lo, flags);
-    const result = isYmm(t) ? t.b.shuffle(low, compute(t, s.hi, flags), LOW_HALVES) : low;
-    finish(t, flags, () => setResult(t, result));
+    const result = compute(t, xmmSource(t, bytes), flags);
+    finish(t, flags, () => t.setXmm(i.reg, result));
   };
 const general =
   (type: FloatType): Handler =>
-  (t) => {
+  (t, i) => {
     if (!sseReady(t)) return;
     const flags: Value[] = [];
-    const v = t.read(isVex(t) ? 2 : 1);
-    const result = fromGeneral(t, type, firstXmm(t), v, isWide(t), flags);
-    finish(t, flags, () => setResult(t, result));
+    const v = t.read(1);
+    const result = fromGeneral(t, type, t.xmm(i.reg), v, isWide(t), flags);
+    finish(t, flags, () => t.setXmm(i.reg, result));
   };
 const intoGeneral =
   (type: FloatType, truncate: boolean): Handler =>
@@ -94,12 +54,12 @@ const intoGeneral =
   };
 const scalar =
   (from: FloatType, to: FloatType): Handler =>
-  (t) => {
+  (t, i) => {
     if (!sseReady(t)) return;
     const flags: Value[] = [];
     const s = xmmSource(t, bytesOf(from));
-    const result = scalarFormat(t, from, to, firstXmm(t), s, flags);
-    finish(t, flags, () => setResult(t, result));
+    const result = scalarFormat(t, from, to, t.xmm(i.reg), s, flags);
+    finish(t, flags, () => t.setXmm(i.reg, result));
   };
 
 // --- MMX ----------------------------------------------------------------------------------------------------------------
@@ -135,8 +95,8 @@ const toMmx =
 export const SIMD_CONVERT_HANDLERS: HandlerTable = {
   cvtsi2sd: general('f64'),
   cvtsi2ss: general('f32'),
-  cvtdq2pd: doubling(doublesFromInt32),
-  cvtdq2ps: same(floatsFromInt32),
+  cvtdq2pd: unary(8, doublesFromInt32),
+  cvtdq2ps: unary(16, floatsFromInt32),
   cvtpi2ps: fromMmx('f32'),
   cvtpi2pd: fromMmx('f64'),
   cvtss2si: intoGeneral('f32', false),
@@ -147,12 +107,12 @@ export const SIMD_CONVERT_HANDLERS: HandlerTable = {
   cvttps2pi: toMmx('f32', true),
   cvtpd2pi: toMmx('f64', false),
   cvttpd2pi: toMmx('f64', true),
-  cvtps2dq: same((t, s, flags) => toInt32(t, 'f32', false, s, flags)),
-  cvttps2dq: same((t, s, flags) => toInt32(t, 'f32', true, s, flags)),
-  cvtpd2dq: halving((t, s, flags) => toInt32(t, 'f64', false, s, flags)),
-  cvttpd2dq: halving((t, s, flags) => toInt32(t, 'f64', true, s, flags)),
+  cvtps2dq: unary(16, (t, s, flags) => toInt32(t, 'f32', false, s, flags)),
+  cvttps2dq: unary(16, (t, s, flags) => toInt32(t, 'f32', true, s, flags)),
+  cvtpd2dq: unary(16, (t, s, flags) => toInt32(t, 'f64', false, s, flags)),
+  cvttpd2dq: unary(16, (t, s, flags) => toInt32(t, 'f64', true, s, flags)),
   cvtss2sd: scalar('f32', 'f64'),
   cvtsd2ss: scalar('f64', 'f32'),
-  cvtps2pd: doubling(widen),
-  cvtpd2ps: halving(narrow),
+  cvtps2pd: unary(8, widen),
+  cvtpd2ps: unary(16, narrow),
 };

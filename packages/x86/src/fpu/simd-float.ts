@@ -1,5 +1,5 @@
 /**
- * Handlers of SSE and AVX floating-point arithmetic, comparison and rounding: operands and destination; what is computed, and how,
+ * Handlers of SSE floating-point arithmetic, comparison and rounding: operands and destination; what is computed, and how,
  * is in float-values.ts.
  */
 import type { Value } from '@emkit/ir';
@@ -18,20 +18,18 @@ import {
   round,
 } from './float-values.ts';
 import type { FloatType } from './float-values.ts';
-import { first, isVex, setResult, source, sseReady, xmmSource } from './simd-operands.ts';
+import { sseReady, xmmSource } from './simd-operands.ts';
 
 type Compute = (t: Translator, d: Value, s: Value, flags: Value[]) => Value;
-/** Destination = f(first source, source of `bytes` bytes); of 16 bytes with VEX.L in two halves. */
+/** Destination = f(destination, source of `bytes` bytes). */
 const binary =
   (bytes: number, compute: Compute): Handler =>
-  (t) => {
+  (t, i) => {
     if (!sseReady(t)) return;
-    const s = bytes === 16 ? source(t) : { lo: xmmSource(t, bytes), hi: -1 };
-    const d = first(t);
+    const s = xmmSource(t, bytes);
     const flags: Value[] = [];
-    const lo = compute(t, d.lo, s.lo, flags);
-    const hi = s.hi < 0 ? -1 : compute(t, d.hi, s.hi, flags);
-    finish(t, flags, () => setResult(t, lo, hi));
+    const result = compute(t, t.xmm(i.reg), s, flags);
+    finish(t, flags, () => t.setXmm(i.reg, result));
   };
 
 const comis =
@@ -63,7 +61,7 @@ export const SIMD_FLOAT_HANDLERS: HandlerTable = {
         ),
         [
           `cmp${suffix}`,
-          binary(bytes, (t, d, s, flags) => compare(t, type, t.insn.imm & (isVex(t) ? 31 : 7), lanes, d, s, flags)),
+          binary(bytes, (t, d, s, flags) => compare(t, type, t.insn.imm & 7, lanes, d, s, flags)),
         ] as const,
         [`round${suffix}`, binary(bytes, (t, d, s, flags) => round(t, type, t.insn.imm, lanes, d, s, flags))] as const,
       ];

@@ -1,6 +1,6 @@
 /**
  * Handlers of integer SIMD instructions: lane-wise operations of both register files, shifts, shuffles, inserts,
- * extracts, masks, PTEST; their VEX forms on 128 or 256 bits. SDM Vol. 2B. Nothing here touches MXCSR or the x87 status word.
+ * extracts, masks, PTEST. SDM Vol. 2B. Nothing here touches MXCSR or the x87 status word.
  */
 import { opId } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
@@ -19,24 +19,7 @@ import {
   testVectors,
 } from './integer-values.ts';
 import type { BlendWidth, ShiftKind, ShiftWidth, ShuffleName } from './integer-values.ts';
-import {
-  eachHalf,
-  enterMmx,
-  first,
-  firstXmm,
-  isVex,
-  isYmm,
-  mm,
-  mmSource,
-  mmxReady,
-  setMm,
-  setResult,
-  source,
-  sseReady,
-  xmmSource,
-  ymm,
-  zero,
-} from './simd-operands.ts';
+import { enterMmx, mm, mmSource, mmxReady, setMm, sseReady, xmmSource, zero } from './simd-operands.ts';
 import { VECTOR_OPS, byteLanes } from './vector-ops.ts';
 
 const BITMASK_BYTES = opId('i8x16_bitmask');
@@ -64,7 +47,7 @@ export function binary(t: Translator, f: (d: Value, s: Value, mmx: boolean) => V
     setMm(t, reg, result);
   } else {
     if (!sseReady(t)) return;
-    eachHalf(t, (d, s) => f(d, s, false), isVex(t) ? 16 : sourceBytes(t));
+    t.setXmm(reg, f(t.xmm(reg), xmmSource(t, sourceBytes(t)), false));
   }
 }
 
@@ -73,55 +56,30 @@ const lanewise = (name: string): Handler => {
   return (t) => binary(t, (d, s, mmx) => op(t.b, d, s, mmx));
 };
 
-/** Shift of the r/m register by an immediate; with VEX into the register in vvvv. */
-function shiftRegister(t: Translator, f: (v: Value) => Value): void {
-  if (!sseReady(t)) return;
-  const { rm, vexV } = t.insn;
-  const v = ymm(t, rm);
-  const lo = f(v.lo);
-  setResult(t, lo, isYmm(t) ? f(v.hi) : -1, isVex(t) ? vexV : rm);
-}
-/** Shift by a vector's low 64 bits (of both halves by the same) or an immediate. */
-const shift = (width: ShiftWidth, kind: ShiftKind): Handler => {
-  return (t, i) => {
-    const { operands, method0 } = i.row;
-    if (operands[operands.length - 1]!.method !== OP_I) {
-      if (method0 === OP_P) {
-        binary(t, (d, s) => shiftByVector(t, width, kind, d, s));
-        return;
-      }
-      if (!sseReady(t)) return;
-      const count = xmmSource(t, 16);
-      const v = first(t);
-      const lo = shiftByVector(t, width, kind, v.lo, count);
-      setResult(t, lo, isYmm(t) ? shiftByVector(t, width, kind, v.hi, count) : -1);
-    } else if (method0 === OP_N) {
+/** Shift by a vector's low 64 bits or an immediate. */
+const shift =
+  (width: ShiftWidth, kind: ShiftKind): Handler =>
+  (t, i) => {
+    if (i.row.operands[1]!.method !== OP_I) {
+      binary(t, (d, s) => shiftByVector(t, width, kind, d, s));
+    } else if (i.row.method0 === OP_N) {
       if (!mmxReady(t)) return;
       const result = shiftByImmediate(t, width, kind, mm(t, i.rm), i.imm);
       enterMmx(t);
       setMm(t, i.rm, result);
-    } else shiftRegister(t, (v) => shiftByImmediate(t, width, kind, v, i.imm));
+    } else if (sseReady(t)) t.setXmm(i.rm, shiftByImmediate(t, width, kind, t.xmm(i.rm), i.imm));
   };
-};
 const byteShift =
   (left: boolean): Handler =>
-  (t, i) =>
-    shiftRegister(t, (v) => shiftBytes(t, v, left, i.imm));
+  (t, i) => {
+    if (sseReady(t)) t.setXmm(i.rm, shiftBytes(t, t.xmm(i.rm), left, i.imm));
+  };
 
-/** As `binary`, f being given the immediate; for the upper half less the `bits` of it that are for the lower. */
-function withImmediate(t: Translator, bits: number, f: (d: Value, s: Value, imm: number, mmx: boolean) => Value): void {
-  let { imm } = t.insn;
-  binary(t, (d, s, mmx) => {
-    const v = f(d, s, imm, mmx);
-    imm >>= bits;
-    return v;
-  });
-}
 /** dst = shuffle(dst, src) with byte lanes worked out from the immediate at translation. */
 const shuffled =
-  (name: ShuffleName, bits = 0): Handler =>
-  (t) =>
-    withImmediate(t, bits, (d, s, imm) => t.b.shuffle(d, s, SHUFFLES[name](imm)));
+  (name: ShuffleName): Handler =>
+  (t, i) =>
+    binary(t, (d, s) => t.b.shuffle(d, s, SHUFFLES[name](i.imm)));
 const palignr: Handler = (t, i) => binary(t, (d, s, mmx) => alignRight(t, d, s, i.imm, mmx ? 8 : 16));
 
 /** PINSRx: lane of dst = general register or memory. */
@@ -129,13 +87,13 @@ const insert =
   (id: number, laneMask: number, mmx: boolean): Handler =>
   (t, i) => {
     if (mmx ? !mmxReady(t) : !sseReady(t)) return;
-    const v = t.read(isVex(t) ? 2 : 1);
+    const v = t.read(1);
     const lane = i.imm & laneMask;
     if (mmx) {
       const result = t.b.emit(id, mm(t, i.reg), v, -1, lane);
       enterMmx(t);
       setMm(t, i.reg, result);
-    } else setResult(t, t.b.emit(id, firstXmm(t), v, -1, lane));
+    } else t.setXmm(i.reg, t.b.emit(id, t.xmm(i.reg), v, -1, lane));
   };
 /** PEXTRW Gd: the vector is the r/m register. */
 const extractToG = (t: Translator): void => {
@@ -160,65 +118,40 @@ const insertps: Handler = (t, i) => {
   const element = t.isMem
     ? b.load('ld32', t.memory(4, ACCESS_READ))
     : b.emit(DWORD_LANE, t.xmm(i.rm), -1, -1, imm >> 6);
-  let v = b.emit(REPLACE_DWORD, firstXmm(t), element, -1, (imm >> 4) & 3);
+  let v = b.emit(REPLACE_DWORD, t.xmm(i.reg), element, -1, (imm >> 4) & 3);
   if ((imm & 15) !== 0)
     v = b.shuffle(v, zero(t), byteLanes(4, ...[0, 1, 2, 3].map((n) => (((imm >> n) & 1) !== 0 ? 4 : n))));
-  setResult(t, v);
+  t.setXmm(i.reg, v);
 };
 
-/** Variable blends: the mask is XMM0, with VEX the register in the top bits of the immediate. */
+/** Variable blends: the mask is XMM0. */
 const variableBlend =
   (width: BlendWidth): Handler =>
-  (t, i) => {
-    if (!sseReady(t)) return;
-    const s = source(t);
-    const d = first(t);
-    const mask = ymm(t, isVex(t) ? (i.imm >> 4) & (i.is64 ? 15 : 7) : 0);
-    const lo = blendByMask(t, width, d.lo, s.lo, mask.lo);
-    setResult(t, lo, isYmm(t) ? blendByMask(t, width, d.hi, s.hi, mask.hi) : -1);
-  };
+  (t) =>
+    binary(t, (d, s) => blendByMask(t, width, d, s, t.xmm(0)));
 
 const pmovmskb: Handler = (t, i) => {
   const isMmx = i.row.operands[1]!.method === OP_N;
   if (isMmx ? !mmxReady(t) : !sseReady(t)) return;
-  if (isMmx) {
-    const mask = t.b.emit(BITMASK_BYTES, mm(t, i.rm));
-    enterMmx(t);
-    t.setReg(i.reg, 2, t.b.and(mask, t.b.i32(0xff)));
-  } else t.setReg(i.reg, 2, maskBits(t, BITMASK_BYTES, 16));
+  const mask = t.b.emit(BITMASK_BYTES, isMmx ? mm(t, i.rm) : t.xmm(i.rm));
+  if (isMmx) enterMmx(t);
+  t.setReg(i.reg, 2, isMmx ? t.b.and(mask, t.b.i32(0xff)) : mask);
 };
-/** Top bits of the lanes of the r/m register, of which 128 bits hold `lanes`. */
-function maskBits(t: Translator, id: number, lanes: number): Value {
-  const v = ymm(t, t.insn.rm);
-  const low = t.b.emit(id, v.lo);
-  return isYmm(t) ? t.b.or(low, t.b.shl(t.b.emit(id, v.hi), t.b.i32(lanes))) : low;
-}
 const movmsk =
-  (id: number, lanes: number): Handler =>
+  (id: number): Handler =>
   (t, i) => {
-    if (sseReady(t)) t.setReg(i.reg, 2, maskBits(t, id, lanes));
+    if (sseReady(t)) t.setReg(i.reg, 2, t.b.emit(id, t.xmm(i.rm)));
   };
 
 const ptest: Handler = (t, i) => {
   if (!sseReady(t)) return;
-  const s = source(t);
-  const d = ymm(t, i.reg);
-  t.setEflags(
-    testVectors(
-      t,
-      isYmm(t)
-        ? [
-            [d.lo, s.lo],
-            [d.hi, s.hi],
-          ]
-        : [[d.lo, s.lo]],
-    ),
-  );
+  const s = xmmSource(t, 16);
+  t.setEflags(testVectors(t, [[t.xmm(i.reg), s]]));
 };
-const phminposuw: Handler = (t) => {
-  if (sseReady(t)) setResult(t, minimumWord(t, xmmSource(t, 16)));
+const phminposuw: Handler = (t, i) => {
+  if (sseReady(t)) t.setXmm(i.reg, minimumWord(t, xmmSource(t, 16)));
 };
-const mpsadbw: Handler = (t) => withImmediate(t, 3, (d, s, imm) => sumsOfDifferences(t, d, s, imm));
+const mpsadbw: Handler = (t, i) => binary(t, (d, s) => sumsOfDifferences(t, d, s, i.imm));
 
 export const SIMD_INTEGER_HANDLERS: HandlerTable = {
   ...Object.fromEntries(Object.keys(VECTOR_OPS).map((name) => [name, lanewise(name)])),
@@ -237,9 +170,9 @@ export const SIMD_INTEGER_HANDLERS: HandlerTable = {
   pshufhw: shuffled('pshufhw'),
   pshufw: shuffled('pshuflw'),
   shufps: shuffled('shufps'),
-  shufpd: shuffled('shufpd', 2),
-  blendps: shuffled('blendps', 4),
-  blendpd: shuffled('blendpd', 2),
+  shufpd: shuffled('shufpd'),
+  blendps: shuffled('blendps'),
+  blendpd: shuffled('blendpd'),
   pblendw: shuffled('pblendw'),
   palignr,
   insertps,
@@ -250,8 +183,8 @@ export const SIMD_INTEGER_HANDLERS: HandlerTable = {
   pblendvb: variableBlend('i8x16'),
   blendvps: variableBlend('i32x4'),
   blendvpd: variableBlend('i64x2'),
-  movmskps: movmsk(BITMASK_WORDS4, 4),
-  movmskpd: movmsk(BITMASK_QUADS, 2),
+  movmskps: movmsk(BITMASK_WORDS4),
+  movmskpd: movmsk(BITMASK_QUADS),
   pinsrw_mmx: insert(REPLACE_WORD, 3, true),
   pinsrw: insert(REPLACE_WORD, 7, false),
   pinsrb: insert(REPLACE_BYTE, 15, false),
