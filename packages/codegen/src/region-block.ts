@@ -9,7 +9,7 @@ import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
 import { narrowLoad, narrowStore } from './cold-handlers.ts';
 import { ENV_BASE, EXIT_KIND } from './layout.ts';
 import { LOWERING } from './lowering.ts';
-import { baseOf, offsetOf } from './access-base.ts';
+import { baseOf, isNarrow, offsetOf } from './access-base.ts';
 import { hostAddress, hostLoad, hostStore, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
 import type { RegionBlock, RegionOptions } from './region-input.ts';
 
@@ -336,8 +336,9 @@ export class RegionBlockEmitter {
     const base = baseOf(ir, ir.a[i]);
     const offset = offsetOf(ir, ir.a[i]);
     const write = m.store || (ir.imm[i] & 1) !== 0;
-    let list = groups.get(base);
-    if (list === undefined) groups.set(base, (list = []));
+    const key = base * 2 + (m.address === I64 ? 1 : 0);
+    let list = groups.get(key);
+    if (list === undefined) groups.set(key, (list = []));
     let group = this.#grouping
       ? list.find((g) => Math.max(g.high, offset + m.size) - Math.min(g.low, offset) <= GROUP_SPAN)
       : undefined;
@@ -385,10 +386,12 @@ export class RegionBlockEmitter {
     else if (base < 0) f.i32Const(group.low);
     else {
       this.#push(base);
+      const narrow = isNarrow(this.#ir, base);
       if (group.low !== 0) {
-        if (type === I64) f.i64Const(group.low).op(OP.i64_add);
-        else f.i32Const(group.low).op(OP.i32_add);
+        if (narrow) f.i32Const(group.low).op(OP.i32_add);
+        else f.i64Const(group.low).op(OP.i64_add);
       }
+      if (narrow && type === I64) f.op(OP.i64_extend_i32_u);
     }
     f.set(address);
     tlbOffset(f, address, type);

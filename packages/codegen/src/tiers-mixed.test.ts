@@ -190,6 +190,27 @@ describe('64-bit addresses', () => {
     expect(r.view.getUint32(r.address(1), true)).toBe(0x1234);
   });
 
+  it('that are extended sums share a check, which knows where 32 bits end', () => {
+    const sums = block((b) => {
+      for (const n of [0, 1]) b.set(n, b.load('ld32', b.extU(b.add(b.get(2), b.i32(n * 0x20 - 0x10)))));
+    });
+    for (const [base, hits] of [
+      [0x100, true],
+      [0x10, true],
+      // the first sum is below 0, the second is not
+      [0xc, false],
+      [0xfffffff0, false],
+    ] as const) {
+      const r = new TierRunner(GLOBALS);
+      // beyond the last page below 2^32 comes another mapping, which no sum of 32 bits reaches
+      r.map(-4096 + 2 ** 32, GUEST_PAGE + 4096);
+      for (let n = 0; n < 0x200; n += 4) r.view.setInt32(GUEST_PAGE + n, n, true);
+      r.view.setInt32(r.address(2), base, true);
+      expect(r.hot(sums)).toBe(hits ? EXIT_KIND.JUMP : EXIT_KIND.COLD);
+      if (hits) expect([0, 1].map((n) => r.view.getInt32(r.address(n), true))).toEqual([base - 0x10, base + 0x10]);
+    }
+  });
+
   it('of jumps go to pc and window', () => {
     const jump = block((b) => b.jmpInd(b.get(3), JUMP_PLAIN));
     for (const tier of ['cold', 'hot'] as const) {

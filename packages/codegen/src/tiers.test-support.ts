@@ -55,12 +55,15 @@ export class TierRunner {
     this.#interpret = core.exports['interpret'];
     const i32 = new Int32Array(this.memory.buffer);
     i32.fill(-1, TLB.BASE >> 2, (TLB.BASE + TLB.MODES * TLB.MODE_SIZE) >> 2);
-    for (const tag of [TLB.TAG_READ, TLB.TAG_WRITE]) this.view.setBigInt64(TLB.BASE + tag, 0n, true);
-    this.view.setInt32(TLB.BASE + TLB.ADDEND, GUEST_PAGE, true);
-    const high = TLB.BASE + ((HIGH_PAGE >>> 12) & (TLB.ENTRIES - 1)) * TLB.ENTRY_SIZE;
-    for (const tag of [TLB.TAG_READ, TLB.TAG_WRITE])
-      this.view.setBigInt64(high + tag, BigInt(HIGH_PAGE) - (1n << 32n), true);
-    this.view.setInt32(high + TLB.ADDEND, (GUEST_PAGE + 4096 - HIGH_PAGE) | 0, true);
+    this.map(0, GUEST_PAGE);
+    this.map(HIGH_PAGE - 2 ** 32, GUEST_PAGE + 4096);
+  }
+
+  /** A TLB entry for reads and writes of a linear page. */
+  map(page: number, host: number): void {
+    const entry = TLB.BASE + ((page >>> 12) & (TLB.ENTRIES - 1)) * TLB.ENTRY_SIZE;
+    for (const tag of [TLB.TAG_READ, TLB.TAG_WRITE]) this.view.setBigInt64(entry + tag, BigInt(page), true);
+    this.view.setInt32(entry + TLB.ADDEND, (host - page) | 0, true);
   }
 
   get slowAccesses(): number {
