@@ -15,6 +15,7 @@ export function loadFx(cpu: X86Cpu, s: FxState): void {
   for (let n = 0; n < 8; n++) cpu.e8[ENV.FPTAGS + n] = (s.ftw & (1 << n)) !== 0 ? 0 : 1;
   for (let n = 0; n < 8; n++) cpu.e8.set(s.st[n], ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE);
   for (let n = 0; n < 16; n++) cpu.e8.set(s.xmm[n], ENV.XMM + n * XMM_STRIDE);
+  s.ymmHigh?.forEach((half, n) => cpu.e8.set(half, ENV.XMM + n * XMM_STRIDE + 16));
   cpu.setEnv32(ENV.MXCSR, s.mxcsr);
   // fast SSE: all masked, round to nearest, no FTZ or DAZ, precision flag already set
   const fast = (s.mxcsr & 0xffe0 & ~0x3f) === 0x1f80 && (s.mxcsr & 0x40) === 0 && (s.mxcsr & 0x20) !== 0;
@@ -27,7 +28,11 @@ export function loadFx(cpu: X86Cpu, s: FxState): void {
   cpu.updateHflags(); // HF_FPU_UNMASKED from FCW
 }
 
-export function readFx(cpu: X86Cpu): FxState {
+/** 16 bytes of each vector register, from byte `at`. */
+const vectors = (cpu: X86Cpu, at: number): Uint8Array[] =>
+  Array.from({ length: 16 }, (_, n) => cpu.e8.slice(ENV.XMM + n * XMM_STRIDE + at, ENV.XMM + n * XMM_STRIDE + at + 16));
+
+export function readFx(cpu: X86Cpu): Required<FxState> {
   const top = (cpu.hflags & HF_TOP) >>> HF_TOP_SHIFT;
   let ftw = 0;
   for (let n = 0; n < 8; n++) if (cpu.e8[ENV.FPTAGS + n] === 0) ftw |= 1 << n;
@@ -39,7 +44,8 @@ export function readFx(cpu: X86Cpu): FxState {
     st: Array.from({ length: 8 }, (_, n) =>
       cpu.e8.slice(ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE, ENV.FPREGS + ((top + n) & 7) * FPREG_STRIDE + 10),
     ),
-    xmm: Array.from({ length: 16 }, (_, n) => cpu.e8.slice(ENV.XMM + n * XMM_STRIDE, ENV.XMM + n * XMM_STRIDE + 16)),
+    xmm: vectors(cpu, 0),
+    ymmHigh: vectors(cpu, 16),
   };
 }
 
@@ -100,7 +106,7 @@ function closeLanes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Differences as text, none when the state is as recorded. */
 export function compareFx(
-  got: FxState,
+  got: Required<FxState>,
   want: FxState,
   undefinedFsw: number,
   tolerance: number,
@@ -121,8 +127,11 @@ export function compareFx(
       continue;
     note(`ST${n} ${hex(got.st[n])}, recorded ${hex(want.st[n])}`);
   }
+  const lanes = (name: string, a: Uint8Array, b: Uint8Array): void => {
+    if (hex(a) !== hex(b) && !(tolerance === 3 && closeLanes(a, b))) note(`${name} ${hex(a)}, recorded ${hex(b)}`);
+  };
   for (let n = 0; n < 16; n++) {
-    if (hex(got.xmm[n]) === hex(want.xmm[n]) || (tolerance === 3 && closeLanes(got.xmm[n], want.xmm[n]))) continue;
-    note(`XMM${n} ${hex(got.xmm[n])}, recorded ${hex(want.xmm[n])}`);
+    lanes(`XMM${n}`, got.xmm[n], want.xmm[n]);
+    if (want.ymmHigh !== undefined) lanes(`YMM${n}`, got.ymmHigh[n], want.ymmHigh[n]);
   }
 }

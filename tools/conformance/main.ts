@@ -9,67 +9,16 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { irRealRig, irUserRig } from './ir-rig.ts';
 import { Causes } from './causes.ts';
+import { buildHostGenerator, HOST_GROUPS, recordOnHost } from './host-vectors.ts';
 import { failureText, runVectorFile } from './native-vectors.ts';
 import type { FileResult } from './native-vectors.ts';
 import { QemuBaseline } from './qemu-baseline.ts';
+import { fail, parseOptions } from './options.ts';
+import type { Options } from './options.ts';
 import type { RealRig, Tier, UserMode, UserRig } from './rig.ts';
 import { runMooFile } from './moo-suite.ts';
 import type { MooMetadata } from './moo-suite.ts';
 import { runTest386 } from './test386.ts';
-
-const USAGE =
-  'usage: npm run conformance -- native-vectors|80286|test386|disk-images DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]\n' +
-  '       native-vectors also: --mode 32,64,compat (default 32,64), --causes N (the N most frequent kinds of failure), --every N (each Nth vector)';
-
-const MODES: readonly UserMode[] = ['32', '64', 'compat'];
-
-interface Options {
-  readonly suite: string;
-  readonly dir: string;
-  readonly tiers: readonly Tier[];
-  readonly filter: RegExp;
-  readonly verbose: number;
-  readonly causes: number;
-  readonly every: number;
-  readonly modes: readonly UserMode[];
-}
-
-function fail(message: string): never {
-  process.stderr.write(`conformance: ${message}\n${USAGE}\n`);
-  process.exit(2);
-}
-
-function parse(args: readonly string[]): Options {
-  const plain: string[] = [];
-  let tier = 'both';
-  let filter = '*';
-  let verbose = 0;
-  let causes = 0;
-  let every = 1;
-  let mode = '32,64';
-  for (let k = 0; k < args.length; k++) {
-    const value = (): string => args[++k] ?? fail(`${args[k - 1]} needs a value`);
-    if (args[k] === '--tier') tier = value();
-    else if (args[k] === '--filter') filter = value();
-    else if (args[k] === '--verbose') verbose = Number(value());
-    else if (args[k] === '--causes') causes = Number(value());
-    else if (args[k] === '--every') every = Math.max(1, Math.trunc(Number(value())));
-    else if (args[k] === '--mode') mode = value();
-    else if (args[k].startsWith('--')) fail(`unknown option ${args[k]}`);
-    else plain.push(args[k]);
-  }
-  const [suite, dir] = plain;
-  if (suite === undefined || dir === undefined) fail('SUITE and DIR are needed');
-  if (!['native-vectors', '80286', 'test386', 'disk-images'].includes(suite)) fail(`unknown suite '${suite}'`);
-  if (!['cold', 'hot', 'both', 'ir'].includes(tier)) fail(`unknown tier '${tier}'`);
-  const modes = mode.split(',').map((m) => MODES.find((known) => known === m) ?? fail(`unknown mode '${m}'`));
-  const tiers: Tier[] = tier === 'both' ? ['cold', 'hot'] : [tier as Tier];
-  const glob = filter
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replace(/\*/g, '.*')
-    .replace(/\?/g, '.');
-  return { suite, dir, tiers, filter: new RegExp(`^(${glob})(\\..*)?$`), verbose, causes, every, modes };
-}
 
 /** Files of a folder that the filter keeps, sorted. */
 function files(o: Options, folder: string, ext: string): string[] {
@@ -113,6 +62,21 @@ function once<K, R>(make: (key: K) => Promise<R>): (key: K) => Promise<R> {
   };
 }
 
+function vectorJob(
+  name: string,
+  rig: (tier: Tier) => Promise<UserRig>,
+  data: () => Uint8Array,
+  o: Options,
+  causes: Causes,
+): Job {
+  const run: Job[1] = async (tier, report) =>
+    runVectorFile(await rig(tier), data(), o.every, (failure) => {
+      causes.add(name, failure);
+      report(failureText(failure));
+    });
+  return [name, run];
+}
+
 function nativeVectorJobs(o: Options, causes: Causes): Job[] {
   const all = files(o, 'data', '.nv.gz');
   const wide = all.filter((f) => f.startsWith('m64-'));
@@ -121,21 +85,44 @@ function nativeVectorJobs(o: Options, causes: Causes): Job[] {
   return modes.flatMap((mode) => {
     const rig = once((tier: Tier) => userRig(tier, mode));
     const list = mode === '64' ? wide : all.filter((f) => !wide.includes(f));
-    return list.map((f): Job => {
+    return list.map((f) => {
       const name = f.replace('.nv.gz', '');
-      return [
+      return vectorJob(
         mode === 'compat' ? `${name} compat` : name,
-        async (tier, report) =>
-          runVectorFile(await rig(tier), load(dataFolder(o, 'data'), f), o.every, (failure) => {
-            causes.add(name, failure);
-            report(failureText(failure));
-          }),
-      ];
+        rig,
+        () => load(dataFolder(o, 'data'), f),
+        o,
+        causes,
+      );
+    });
+  });
+}
+
+/** Records are made once for all tiers. */
+function hostVectorJobs(o: Options, causes: Causes): Job[] {
+  const generator = buildHostGenerator();
+  if ('missing' in generator) {
+    process.stdout.write(`not run: ${HOST_GROUPS.join(' ')} (${generator.missing})\n`);
+    return [];
+  }
+  return o.modes.flatMap((mode) => {
+    const rig = once((tier: Tier) => userRig(tier, mode));
+    const width = mode === '64' ? 64 : 32;
+    return HOST_GROUPS.flatMap((group): Job[] => {
+      const name = `h${width}-${group}`;
+      if (!o.filter.test(name)) return [];
+      const data = recordOnHost(generator.program, width, group, o.seed, o.count);
+      if (typeof data === 'string') {
+        process.stdout.write(`not run: ${name} (${data})\n`);
+        return [];
+      }
+      return [vectorJob(mode === 'compat' ? `${name} compat` : name, rig, () => data, o, causes)];
     });
   });
 }
 
 function jobs(o: Options, causes: Causes): Job[] {
+  if (o.suite === 'host-vectors') return hostVectorJobs(o, causes);
   if (o.suite === 'native-vectors') return nativeVectorJobs(o, causes);
   if (o.suite === '80286') {
     const rig = once(realRig);
@@ -171,7 +158,7 @@ async function diskImages(o: Options): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const o = parse(process.argv.slice(2));
+  const o = parseOptions(process.argv.slice(2));
   if (o.suite === 'disk-images') return diskImages(o);
   let passed = 0;
   let failed = 0;
@@ -180,7 +167,7 @@ async function main(): Promise<void> {
   const causes = new Causes();
   const baseline = new QemuBaseline(o.suite === 'native-vectors' ? o.dir : '');
   const list = jobs(o, causes);
-  if (list.length === 0) fail(`nothing in ${o.dir} matches`);
+  if (list.length === 0 && o.suite !== 'host-vectors') fail(`nothing in ${o.dir} matches`);
   process.stdout.write(`${'file'.padEnd(20)}${o.tiers.map((t) => t.padStart(20)).join('')}\n`);
   for (const [name, run] of list) {
     const cells: string[] = [];

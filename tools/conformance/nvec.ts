@@ -10,6 +10,8 @@ export interface FxState {
   /** ST(0)..ST(7), 10 bytes each; XMM0-15, 16 bytes each. */
   st: Uint8Array[];
   xmm: Uint8Array[];
+  /** Upper halves of YMM0-15, where they are recorded. */
+  ymmHigh?: Uint8Array[];
 }
 export interface CpuState {
   /** 16 registers (rax rcx rdx rbx rsp rbp rsi rdi r8..r15), then the instruction pointer: two words each. */
@@ -44,6 +46,8 @@ export interface Vector {
 const DEFAULT_IP = 0x10000800;
 const DEFAULT_SP = 0x30000800;
 const HEADER = 64;
+/** Value of the record's `fx` byte when upper halves of YMM registers follow each fx delta (host-vectors/hostgen.c). */
+const WITH_YMM = 2;
 
 /** Registers of the default state: byte 10h + n repeated in register n. */
 function defaults(mode: 32 | 64): Uint32Array {
@@ -93,6 +97,9 @@ export function* readVectors(file: Uint8Array): Generator<Vector> {
     if ((mask & 8) !== 0) s.mxcsr = u32();
     for (let n = 0; n < 8; n++) if ((mask & (0x100 << n)) !== 0) s.st[n] = bytes(10);
     for (let n = 0; n < 16; n++) if ((mask & (0x10000 << n)) !== 0) s.xmm[n] = bytes(16);
+    if (s.ymmHigh === undefined) return;
+    const high = u32();
+    for (let n = 0; n < 16; n++) if ((high & (1 << n)) !== 0) s.ymmHigh[n] = bytes(16);
   };
   for (let index = 0; index < count; index++) {
     const start = p;
@@ -134,9 +141,11 @@ export function* readVectors(file: Uint8Array): Generator<Vector> {
         mxcsr: 0x1f80,
         st: Array.from({ length: 8 }, () => new Uint8Array(10)),
         xmm: Array.from({ length: 16 }, () => new Uint8Array(16)),
+        ...(hasFx === WITH_YMM ? { ymmHigh: Array.from({ length: 16 }, () => new Uint8Array(16)) } : {}),
       };
       fx(first);
       const last: FxState = { ...first, st: [...first.st], xmm: [...first.xmm] };
+      if (first.ymmHigh !== undefined) last.ymmHigh = [...first.ymmHigh];
       fx(last);
       yield { ...common, fx: { initial: first, final: last, undefinedFsw } };
     }

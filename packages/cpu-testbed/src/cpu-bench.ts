@@ -173,9 +173,16 @@ export class CpuBench {
     cpu.setCrRaw(0, 0x80010033 | 0x2); // PG WP NE ET MP PE
     cpu.setCrRaw(3, SYS.PAGE_DIR);
     cpu.setCrRaw(4, 0x600); // OSFXSR OSXMMEXCPT
+    this.enableAvx();
     cpu.cpl = 3;
     cpu.updateHflags();
     this.tcg.flushTlb(true);
+  }
+
+  /** CR4.OSXSAVE and x87, SSE and AVX in XCR0, as a system would; a processor without AVX refuses its instructions all the same. */
+  protected enableAvx(): void {
+    this.cpu.setCrRaw(4, this.cpu.cr(4) | (1 << 18));
+    this.cpu.setEnv32(ENV.XCR0, 7);
   }
 
   /** Run until a handler halts; null when the budget ran out first. */

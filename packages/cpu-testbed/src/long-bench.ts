@@ -109,6 +109,7 @@ export class LongBench extends CpuBench {
     cpu.setCrRaw(0, CR0);
     cpu.setCrRaw(3, SYS.PML4);
     cpu.setCrRaw(4, CR4);
+    this.enableAvx();
     if (bits === 64) cpu.setSeg(CS, USER_CS_64, 0, 0xffffffff, 0x00affb00);
     else cpu.setSeg(CS, USER_CS_32, 0, 0xffffffff, 0x00cffb00);
     for (const n of [DS, ES, SS, FS, GS]) cpu.setSeg(n, USER_DS, 0, 0xffffffff, 0x00cff300);
