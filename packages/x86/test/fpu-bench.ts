@@ -1,8 +1,8 @@
 /**
- * Runs a few FPU or SIMD instructions at CPL 3 on the real tiers: code and data pages are mapped, state goes in and
- * comes out through env. The code is followed by INT3, so a normal run stops with vector 3.
+ * Runs a few FPU or SIMD instructions at CPL 3 on the real tiers, as 32-bit or as 64-bit code: code and data pages are mapped,
+ * state goes in and comes out through env. The code is followed by INT3, so a normal run stops with vector 3.
  */
-import { CpuBench } from '@emkit/cpu-testbed';
+import { CpuBench, LongBench } from '@emkit/cpu-testbed';
 import type { StopInfo } from '@emkit/cpu-testbed';
 import type { X86Cpu } from '../src/cpu.ts';
 import { ENV, ESP, HF_TOP, HF_TOP_SHIFT, XMM_STRIDE } from '../src/state.ts';
@@ -24,9 +24,9 @@ export class FpuBench {
   readonly #pages = new Map<number, number>();
   readonly #tier: Tier;
 
-  constructor(tier: Tier, cpu = 'max') {
+  constructor(tier: Tier, cpu = 'max', long = false) {
     this.#tier = tier;
-    this.bench = new CpuBench({ tier, cpu });
+    this.bench = long ? new LongBench({ tier, cpu }) : new CpuBench({ tier, cpu });
     this.bench.protectedMode();
     for (const page of [CODE, DATA, DATA + 0x1000, STACK]) this.#pages.set(page, this.bench.map(page));
     this.cpu = this.bench.cpu;
@@ -37,7 +37,7 @@ export class FpuBench {
     this.bench.enterUser();
     this.words(0x37f, 0, 0x1f80);
     this.cpu.e8.fill(1, ENV.FPTAGS, ENV.FPTAGS + 8);
-    for (let n = 0; n < 8; n++) this.cpu.setReg(n, 0);
+    for (let n = 0; n < 16; n++) this.cpu.setReg(n, 0);
     this.cpu.setReg(ESP, STACK + 0x800);
   }
   /** FCW, FSW (with TOP) and MXCSR, and the block flags that follow from them. */
@@ -89,11 +89,12 @@ export class FpuBench {
   #returnToUser(stop: StopInfo): void {
     const { cpu } = this;
     const fpu = cpu.e8.slice(ENV.FPREGS, ENV.SIZE);
-    const registers = [0, 1, 2, 3, stop.esp, 5, 6, 7].map((n, i) => (i === ESP ? n : cpu.reg(n)));
+    const registers = cpu.e8.slice(ENV.GPR, ENV.GPR + 128);
     const fsw = this.fsw;
     this.bench.enterUser();
     cpu.e8.set(fpu, ENV.FPREGS);
-    registers.forEach((v, n) => cpu.setReg(n, v));
+    cpu.e8.set(registers, ENV.GPR);
+    cpu.setReg64(ESP, stop.esp, stop.espHigh);
     this.words(this.fcw, fsw, this.mxcsr);
   }
 
