@@ -7,6 +7,7 @@
  * how the x87 pointers behave.
  */
 import type { X86Cpu } from '../cpu.ts';
+import { AVX_HELPERS } from './avx-helpers.ts';
 import { FPU_STATE_HELPERS } from './fpu-state.ts';
 import { FXSAVE_HELPERS } from './fxsave.ts';
 import { SIMD_HELPERS } from './simd-helpers.ts';
@@ -21,4 +22,5 @@ export const FPU_HELPERS: Readonly<
   ...FXSAVE_HELPERS,
   ...SIMD_HELPERS,
   ...XSAVE_HELPERS,
+  ...AVX_HELPERS,
 };

@@ -1,5 +1,11 @@
 /** All handlers of x87 and SIMD instructions by name. */
 import type { HandlerTable } from '../translate/translator.ts';
+import { AVX_ACROSS_HANDLERS } from './avx-across.ts';
+import { AVX_CONVERT_HANDLERS } from './avx-convert.ts';
+import { AVX_FLOAT_HANDLERS } from './avx-float.ts';
+import { AVX_HELPED_HANDLERS } from './avx-helped.ts';
+import { AVX_INTEGER_HANDLERS } from './avx-integer.ts';
+import { AVX_MOVE_HANDLERS } from './avx-move.ts';
 import { EXTENDED_STATE_HANDLERS } from './extended-state.ts';
 import { SIMD_CONVERT_HANDLERS } from './simd-convert.ts';
 import { SIMD_FLOAT_HANDLERS } from './simd-float.ts';
@@ -20,4 +26,10 @@ export const FPU_HANDLERS: HandlerTable = {
   ...SIMD_CONVERT_HANDLERS,
   ...SIMD_HELPED_HANDLERS,
   ...EXTENDED_STATE_HANDLERS,
+  ...AVX_INTEGER_HANDLERS,
+  ...AVX_ACROSS_HANDLERS,
+  ...AVX_MOVE_HANDLERS,
+  ...AVX_FLOAT_HANDLERS,
+  ...AVX_CONVERT_HANDLERS,
+  ...AVX_HELPED_HANDLERS,
 };
