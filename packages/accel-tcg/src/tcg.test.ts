@@ -64,6 +64,21 @@ describe('tiers', () => {
     });
   }
 
+  it('a fault in a helper says nothing about the helper that runs next', () => {
+    for (const tier of ['cold', 'auto'] as const) {
+      const { tcg, target, ram } = toy(tier);
+      ram.set([...insn(TOY.TRAP), ...insn(TOY.TRAP), ...insn(TOY.JNZ, 1, 0, -2), ...insn(TOY.HALT)], 0x1000);
+      for (let n = 0; n < 3; n++) {
+        target.halted = false;
+        target.traps = 0;
+        target.trapFaults = n;
+        tcg.pc = 0x1000;
+        for (let k = 0; k < 20 && !target.halted; k++) tcg.run(50);
+        expect([target.halted, target.traps]).toEqual([true, 2]);
+      }
+    }
+  });
+
   it('gives the same state in both tiers for random programs', () => {
     const op = fc.constantFrom(
       TOY.ADD,

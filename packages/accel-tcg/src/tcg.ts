@@ -355,6 +355,8 @@ export class Tcg {
   // --- callbacks of generated code ----------------------------------------------------------------------------------
   #callj(id: number, a: number, b: number, c: number, d: number): number {
     const { target, i32 } = this;
+    // the dispatcher goes on by itself after a helper's fault: what that left must not end this call
+    i32[CTL.STATUS >> 2] = 0;
     let result = 0;
     try {
       result = target.callHelper(id, a, b, c, d);

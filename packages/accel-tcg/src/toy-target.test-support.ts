@@ -38,6 +38,8 @@ export class ToyTarget implements Target {
   readonly watchpoints = [];
   halted = false;
   traps = 0;
+  /** So many of the next traps fault, after which the instruction runs again. */
+  trapFaults = 0;
   /** Unmapped pages fault; the handler maps them. */
   readonly unmapped = new Set<number>();
   faults: number[] = [];
@@ -157,6 +159,9 @@ export class ToyTarget implements Target {
     if (id === 0) {
       this.halted = true;
       this.#e32[this.offsets.pc >> 2] = a;
+    } else if (this.trapFaults > 0) {
+      this.trapFaults--;
+      throw this.fault;
     } else this.traps++;
     return 0;
   }
