@@ -8,6 +8,7 @@ import {
   KDATA,
   LDT,
   LDT_SEL,
+  AMD_MODEL,
   LONG_MODEL,
   type LongBench,
   PML4,
@@ -220,6 +221,15 @@ describe('MSRs of long mode', () => {
     write(b, 0x10, 5000);
     expect(read(b, 0x3b)).toEqual([4000, 0]);
     expect(read(b, 0x10)).toEqual([5000, 0]);
+  });
+  it('AMD has configuration registers of its own', () => {
+    for (const msr of [0xc0010010, 0xc0010015, 0xc0010055, 0xc0011029]) {
+      const b = longBench(AMD_MODEL);
+      write(b, msr, 0x1234, 0x5678);
+      expect(read(b, msr)).toEqual([0x1234, 0x5678]);
+      const intel = longBench();
+      expect(intel.try(() => read(intel, msr))).toEqual(GP);
+    }
   });
   it('x2APIC registers exist in x2APIC mode, which is entered and left by way of the table', () => {
     const b = longBench();

@@ -53,9 +53,10 @@ const MSR_GS_BASE = 0xc0000101;
 const MSR_KERNEL_GS_BASE = 0xc0000102;
 const MSR_TSC_AUX = 0xc0000103;
 const MSR_XSS = 0xda0;
-/** AMD: system, hardware and decoder configuration, of which nothing has an effect. APM Vol. 2 Appendix A. */
+/** AMD: system, hardware and decoder configuration, interrupt pending message, of which nothing has an effect. APM Vol. 2 Appendix A. */
 const MSR_SYSCFG = 0xc0010010;
 const MSR_HWCR = 0xc0010015;
+const MSR_INT_PENDING = 0xc0010055;
 const MSR_DE_CFG = 0xc0011029;
 
 /** Machine-check banks; IA32_MCG_CAP: count, MCG_CTL present. */
@@ -75,6 +76,7 @@ const SLOT_EVENT_SELECT = 16; // 16-17; 18: msr-special.ts
 const SLOT_SYSCFG = 19;
 const SLOT_HWCR = 20;
 const SLOT_DE_CFG = 21;
+const SLOT_INT_PENDING = 22;
 const MSR_PERFCTR0 = 0xc1;
 const MSR_EVNTSEL0 = 0x186;
 
@@ -122,6 +124,8 @@ function storage(cpu: X86Cpu, msr: number): number {
       return isAmd(cpu) ? slot(SLOT_SYSCFG) : -1;
     case MSR_HWCR:
       return isAmd(cpu) ? slot(SLOT_HWCR) : -1;
+    case MSR_INT_PENDING:
+      return isAmd(cpu) ? slot(SLOT_INT_PENDING) : -1;
     case MSR_DE_CFG:
       return isAmd(cpu) ? slot(SLOT_DE_CFG) : -1;
     case MSR_APIC_BASE:
