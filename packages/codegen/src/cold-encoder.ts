@@ -7,7 +7,7 @@ import { I32, I64, MEM_RMW, MEM_STACK, OPS, V128, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import { CAN_LEAVE, ENV_PLAIN, IN0, INS, IS_CALLJ, IS_REPLACE_LANE, K, KIND, OUT, ZERO_EXTENDS } from './cold-kinds.ts';
 import { COLD, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
-import { ENV_BASE, TARGET_HISTORY, TEMP_BASE, TEMP_COUNT, TEMP_STRIDE } from './layout.ts';
+import { CTL, ENV_BASE, TARGET_HISTORY, TEMP_BASE, TEMP_COUNT, TEMP_STRIDE } from './layout.ts';
 
 const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');
@@ -27,7 +27,7 @@ function isImmediate(block: IrBlock, v: number): boolean {
   const o = block.op[v];
   return o === I32_CONST || (o === I64_CONST && block.imm2[v] === block.imm[v] >> 31);
 }
-/** An address whose constant goes into the access. */
+/** An address whose constant goes into the access. (One that is nothing but a constant does too, see CTL.ZERO.) */
 function hasDisplacement(block: IrBlock, v: number): boolean {
   const o = block.op[v];
   return (o === I32_ADD || o === I64_ADD) && isImmediate(block, block.b[v]);
@@ -151,11 +151,14 @@ export class ColdEncoder {
         case K.STORE: {
           let address = a[i];
           let displacement = 0;
-          if (hasDisplacement(block, address)) {
+          if (isImmediate(block, address)) {
+            displacement = imm[address];
+            address = -1;
+          } else if (hasDisplacement(block, address)) {
             displacement = imm[b[address]];
             address = a[address];
           }
-          const base = this.#use(block, address);
+          const base = address < 0 ? CTL.ZERO : this.#use(block, address);
           const stack = (imm[i] & MEM_STACK) !== 0 ? 64 : 0;
           if (KIND[o] === K.LOAD) {
             const code = (imm[i] & MEM_RMW) !== 0 ? COLD_RMW[o] : COLD_RR[o];
@@ -391,7 +394,10 @@ export class ColdEncoder {
       const n = INS[o];
       for (let k = 0; k < n; k++) {
         let v = block.operand(i, k);
-        if (k === 0 && (kind === K.LOAD || kind === K.STORE) && hasDisplacement(block, v)) v = a[v];
+        if (k === 0 && (kind === K.LOAD || kind === K.STORE)) {
+          if (isImmediate(block, v)) continue;
+          if (hasDisplacement(block, v)) v = a[v];
+        }
         v = holder(block, v);
         uses[v]++;
         if (lastUse[v] < i) lastUse[v] = i;

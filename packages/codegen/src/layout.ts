@@ -17,6 +17,8 @@ export const CTL = {
   TB: 0x120,
   /** Exit record of the region that has just been left. */
   EXIT: 0x124,
+  /** 16 bytes that are never written: the base of accesses to constant addresses. */
+  ZERO: 0x130,
   /** Arguments of the last slow path for the accelerator's use: none yet in generated code. */
   SCRATCH: 0x140,
 } as const;

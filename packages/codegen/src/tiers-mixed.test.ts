@@ -76,6 +76,7 @@ function build(steps: readonly Step[]): IrBlock {
   };
   /** Inside the page at 0, or in the page at the high end, whatever the value. */
   const address = (n: number): Value => {
+    if (n % 7 === 6) return n % 2 === 0 ? b.i64(16 * n) : b.i64Parts((HIGH_PAGE | 0) + 8 * n, -1);
     if (n % 3 === 0) return b.add(b.and(take(I64, n), b.i64(0x7ff)), b.i64(8 * (n % 16)));
     if (n % 3 === 1) return b.add(b.or(b.and(take(I64, n), b.i64(0x3ff)), b.i64Parts(HIGH_PAGE | 0, -1)), b.i64(n));
     return b.extU(b.add(b.and(take(I32, n), b.i32(0x7ff)), b.i32(n)));
