@@ -3,6 +3,7 @@
  * sockets, WebSockets, a MessagePort, two queues in memory.
  */
 import { BlockError } from '@emkit/storage';
+import type { MessageMemory } from './message-memory.ts';
 
 export interface ByteStream {
   /** The next bytes, at least one; undefined at the end. Called again only after it has settled. The bytes are the caller's from then on. */
@@ -30,10 +31,10 @@ export class StreamReader {
     return this.#at < this.#chunk.length ? false : this.#next().then((more) => !more);
   }
 
-  /** `length` bytes, at once if they are here already. `length` has been compared with a limit. Hot path. */
-  take(length: number): Uint8Array | Promise<Uint8Array> {
+  /** `length` bytes, at once if they are here already; else in a buffer of `memory`. `length` has been compared with a limit. Hot path. */
+  take(length: number, memory?: MessageMemory): Uint8Array | Promise<Uint8Array> {
     const end = this.#at + length;
-    if (end > this.#chunk.length) return this.#gather(length);
+    if (end > this.#chunk.length) return this.#gather(memory?.take(length) ?? new Uint8Array(length));
     const bytes = this.#chunk.subarray(this.#at, end);
     this.#at = end;
     return bytes;
@@ -51,10 +52,9 @@ export class StreamReader {
     for (let left = length; left > 0;) left -= (await this.some(left)).length;
   }
 
-  async #gather(length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
-    for (let done = 0; done < length;) {
-      const part = await this.some(length - done);
+  async #gather(bytes: Uint8Array): Promise<Uint8Array> {
+    for (let done = 0; done < bytes.length;) {
+      const part = await this.some(bytes.length - done);
       bytes.set(part, done);
       done += part.length;
     }

@@ -7,8 +7,9 @@
 import { BlockError, type Storage } from '@emkit/storage';
 import { MAX_EXTENTS, MAX_PAYLOAD } from './limits.ts';
 import type { MetaContext, MetaExtent } from './meta-context.ts';
+import type { MessageMemory } from './message-memory.ts';
 import * as nbd from './protocol.ts';
-import { dataChunk, doneChunk, holeChunk, simpleReply, statusChunk, type Cookie } from './reply.ts';
+import { dataChunk, doneChunk, holeChunk, simpleReply, statusChunk, type Cookie, type DataReply } from './reply.ts';
 import type { Sender } from './sender.ts';
 import type { Negotiated } from './server-handshake.ts';
 
@@ -32,13 +33,15 @@ export class Commands {
   readonly #negotiated: Negotiated;
   readonly #storage: Storage;
   readonly #sender: Sender;
+  readonly #memory: MessageMemory;
   readonly #isOpen: () => boolean;
 
   /** `isOpen`: the client is still there; long work asks now and then. */
-  constructor(negotiated: Negotiated, sender: Sender, isOpen: () => boolean) {
+  constructor(negotiated: Negotiated, sender: Sender, memory: MessageMemory, isOpen: () => boolean) {
     this.#negotiated = negotiated;
     this.#storage = negotiated.served.storage;
     this.#sender = sender;
+    this.#memory = memory;
     this.#isOpen = isOpen;
   }
 
@@ -64,16 +67,26 @@ export class Commands {
   }
 
   async #readSimple({ cookie, offset, length }: Request): Promise<void> {
-    const { message, data } = simpleReply(cookie, 0, length);
-    if (length > 0) await this.#storage.read(offset, data);
-    await this.#sender.send(message);
+    const reply = simpleReply(cookie, 0, length, this.#memory);
+    if (length > 0) await this.#fill(offset, reply);
+    await this.#sender.send(reply.message);
   }
 
   /** Hot path. */
   async #readPiece(cookie: Cookie, isLast: boolean, offset: number, length: number): Promise<void> {
-    const { message, data } = dataChunk(cookie, isLast, offset, length);
-    await this.#storage.read(offset, data);
-    await this.#sender.send(message);
+    const reply = dataChunk(cookie, isLast, offset, length, this.#memory);
+    await this.#fill(offset, reply);
+    await this.#sender.send(reply.message);
+  }
+
+  /** Hot path. */
+  async #fill(offset: number, { message, data }: DataReply): Promise<void> {
+    try {
+      await this.#storage.read(offset, data);
+    } catch (error) {
+      this.#memory.release(message);
+      throw error;
+    }
   }
 
   /** Holes as holes, the rest as data. After enough pieces, all that is left is data. */
@@ -121,7 +134,7 @@ export class Commands {
     await this.#perform(request);
     // "MUST NOT send its reply until all write operations have been persisted"
     if ((request.flags & nbd.NBD_CMD_FLAG_FUA) !== 0 && isWriting(request.type)) await this.#storage.flush?.();
-    await this.#sender.send(simpleReply(request.cookie, 0, 0).message);
+    await this.#sender.send(simpleReply(request.cookie, 0, 0, this.#memory).message);
   }
 
   #perform({ type, offset, length, payload, flags }: Request): Promise<void> | undefined {

@@ -14,6 +14,8 @@ export const MAX_OPTION_REPLIES = 16384;
 export const MAX_IN_FLIGHT = 64;
 /** Payload bytes of one connection at work, reads and writes together. One request of MAX_PAYLOAD always fits. */
 export const MAX_IN_FLIGHT_BYTES = 32 * 1024 * 1024;
+/** Bytes of buffers that a connection keeps for its next messages. */
+export const KEPT_BYTES = 2 * 1024 * 1024;
 /** Connections of one server, unless its owner says otherwise. */
 export const MAX_CONNECTIONS = 64;
 /** Descriptors of one context in one block status reply. */

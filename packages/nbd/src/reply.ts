@@ -1,6 +1,7 @@
 /** Replies of the transmission phase as bytes. NBD protocol, "Simple reply message", "Structured reply chunk message". */
 import { utf8 } from './host.ts';
 import { MAX_STRING } from './limits.ts';
+import type { MessageMemory } from './message-memory.ts';
 import {
   CHUNK_SIZE,
   NBD_REPLY_FLAG_DONE,
@@ -27,9 +28,9 @@ export interface DataReply {
 }
 
 /** Hot path. */
-export function simpleReply(cookie: Cookie, errno: number, length: number): DataReply {
-  const message = new Uint8Array(SIMPLE_REPLY_SIZE + length);
-  const view = new DataView(message.buffer);
+export function simpleReply(cookie: Cookie, errno: number, length: number, memory: MessageMemory): DataReply {
+  const message = memory.take(SIMPLE_REPLY_SIZE + length);
+  const view = new DataView(message.buffer, message.byteOffset);
   view.setUint32(0, NBD_SIMPLE_REPLY_MAGIC);
   view.setUint32(4, errno);
   view.setUint32(8, cookie.high);
@@ -38,9 +39,14 @@ export function simpleReply(cookie: Cookie, errno: number, length: number): Data
 }
 
 /** Hot path. */
-function chunk(cookie: Cookie, type: number, isLast: boolean, length: number): [Uint8Array, DataView] {
-  const message = new Uint8Array(CHUNK_SIZE + length);
-  const view = new DataView(message.buffer);
+function chunk(
+  cookie: Cookie,
+  type: number,
+  isLast: boolean,
+  length: number,
+  message: Uint8Array = new Uint8Array(CHUNK_SIZE + length),
+): [Uint8Array, DataView] {
+  const view = new DataView(message.buffer, message.byteOffset);
   view.setUint32(0, NBD_STRUCTURED_REPLY_MAGIC);
   view.setUint16(4, isLast ? NBD_REPLY_FLAG_DONE : 0);
   view.setUint16(6, type);
@@ -56,8 +62,15 @@ function putOffset(view: DataView, offset: number): void {
 }
 
 /** Hot path. */
-export function dataChunk(cookie: Cookie, isLast: boolean, offset: number, length: number): DataReply {
-  const [message, view] = chunk(cookie, NBD_REPLY_TYPE_OFFSET_DATA, isLast, 8 + length);
+export function dataChunk(
+  cookie: Cookie,
+  isLast: boolean,
+  offset: number,
+  length: number,
+  memory: MessageMemory,
+): DataReply {
+  const whole = memory.take(CHUNK_SIZE + 8 + length);
+  const [message, view] = chunk(cookie, NBD_REPLY_TYPE_OFFSET_DATA, isLast, 8 + length, whole);
   putOffset(view, offset);
   return { message, data: message.subarray(CHUNK_SIZE + 8) };
 }

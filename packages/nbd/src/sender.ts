@@ -5,6 +5,7 @@
 import { BlockError } from '@emkit/storage';
 import type { ByteStream } from './byte-stream.ts';
 import type { Timer } from './host.ts';
+import type { MessageMemory } from './message-memory.ts';
 
 /** Messages below this are copied together, up to the second number. */
 const SMALL = 16384;
@@ -20,16 +21,18 @@ export class Sender {
   readonly #stream: ByteStream;
   readonly #timer: Timer;
   readonly #stallMs: number;
+  readonly #memory: MessageMemory | undefined;
   readonly #queue: Item[] = [];
   #running = false;
   #error: unknown;
   #onFail: ((error: unknown) => void) | undefined;
 
-  /** A peer that takes nothing for `stallMs` is cut off. */
-  constructor(stream: ByteStream, timer: Timer, stallMs: number) {
+  /** A peer that takes nothing for `stallMs` is cut off. `memory` gets back what was sent, if it is its own. */
+  constructor(stream: ByteStream, timer: Timer, stallMs: number, memory?: MessageMemory) {
     this.#stream = stream;
     this.#timer = timer;
     this.#stallMs = stallMs;
+    this.#memory = memory;
   }
 
   /** Resolves when the stream has taken the bytes. They do not change until then. */
@@ -75,7 +78,10 @@ export class Sender {
         for (const item of items) item.failed?.(error);
         return this.fail(error);
       }
-      for (const item of items) item.done?.();
+      for (const item of items) {
+        this.#memory?.release(item.bytes);
+        item.done?.();
+      }
     }
     this.#running = false;
   }
@@ -107,6 +113,16 @@ export class Sender {
 }
 
 function joined(items: readonly Item[]): Uint8Array {
+  const { buffer, byteOffset } = (items[0] as Item).bytes;
+  let end = byteOffset;
+  for (const { bytes } of items) {
+    if (bytes.buffer !== buffer || bytes.byteOffset !== end) return copied(items);
+    end += bytes.length;
+  }
+  return new Uint8Array(buffer, byteOffset, end - byteOffset);
+}
+
+function copied(items: readonly Item[]): Uint8Array {
   const all = new Uint8Array(items.reduce((sum, { bytes }) => sum + bytes.length, 0));
   let at = 0;
   for (const { bytes } of items) {

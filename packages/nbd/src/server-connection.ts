@@ -9,6 +9,7 @@ import type { StreamReader } from './byte-stream.ts';
 import { Commands, isWriting, type Request } from './commands.ts';
 import { errnoOf, printable } from './errno.ts';
 import { MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, MAX_PAYLOAD } from './limits.ts';
+import type { MessageMemory } from './message-memory.ts';
 import { join64 } from './message.ts';
 import * as nbd from './protocol.ts';
 import { errorChunk, simpleReply, type Cookie } from './reply.ts';
@@ -37,6 +38,7 @@ export class ServerConnection {
   readonly #sender: Sender;
   readonly #negotiated: Negotiated;
   readonly #commands: Commands;
+  readonly #memory: MessageMemory;
   #inFlight = 0;
   #bytes = 0;
   #wake: (() => void) | undefined;
@@ -45,11 +47,12 @@ export class ServerConnection {
   /** Why nothing can be sent any more. */
   #failure: unknown;
 
-  constructor(reader: StreamReader, sender: Sender, negotiated: Negotiated) {
+  constructor(reader: StreamReader, sender: Sender, negotiated: Negotiated, memory: MessageMemory) {
     this.#reader = reader;
     this.#sender = sender;
     this.#negotiated = negotiated;
-    this.#commands = new Commands(negotiated, sender, () => this.#open);
+    this.#memory = memory;
+    this.#commands = new Commands(negotiated, sender, memory, () => this.#open);
   }
 
   /** Until the client leaves. Throws when it must be cut off. Either way `settled` comes after it. */
@@ -109,11 +112,11 @@ export class ServerConnection {
     }
     let payload: Uint8Array | undefined;
     if (type === nbd.NBD_CMD_WRITE) {
-      const body = reader.take(length);
+      const body = reader.take(length, this.#memory);
       payload = body instanceof Uint8Array ? body : await body;
     }
     const request: Request = { cookie, flags, type, offset, length, payload };
-    this.#start(cookie, payloadBytes, () => this.#commands.run(request));
+    this.#start(cookie, payloadBytes, () => this.#commands.run(request), payload);
     return true;
   }
 
@@ -145,13 +148,18 @@ export class ServerConnection {
     return undefined;
   }
 
-  #start(cookie: Cookie, bytes: number, work: () => Promise<void>): void {
+  #start(cookie: Cookie, bytes: number, work: () => Promise<void>, payload?: Uint8Array): void {
     this.#inFlight++;
     this.#bytes += bytes;
-    void this.#finish(cookie, bytes, work);
+    void this.#finish(cookie, bytes, work, payload);
   }
 
-  async #finish(cookie: Cookie, bytes: number, work: () => Promise<void>): Promise<void> {
+  async #finish(
+    cookie: Cookie,
+    bytes: number,
+    work: () => Promise<void>,
+    payload: Uint8Array | undefined,
+  ): Promise<void> {
     try {
       await work();
     } catch (error) {
@@ -162,6 +170,7 @@ export class ServerConnection {
         this.#open = false;
       });
     }
+    if (payload !== undefined) this.#memory.release(payload);
     this.#inFlight--;
     this.#bytes -= bytes;
     const wake = this.#wake;
@@ -171,7 +180,9 @@ export class ServerConnection {
 
   #refuse(cookie: Cookie, { errno, text }: Refusal): Promise<void> {
     return this.#sender.send(
-      this.#negotiated.structured ? errorChunk(cookie, errno, text) : simpleReply(cookie, errno, 0).message,
+      this.#negotiated.structured
+        ? errorChunk(cookie, errno, text)
+        : simpleReply(cookie, errno, 0, this.#memory).message,
     );
   }
 

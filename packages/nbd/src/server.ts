@@ -10,6 +10,7 @@ import { printable } from './errno.ts';
 import { servedExport, type NbdExport, type ServedExport } from './export.ts';
 import { hostTimer, type Timer } from './host.ts';
 import { DRAIN_MS, HANDSHAKE_MS, MAX_CONNECTIONS, STALL_MS } from './limits.ts';
+import { MessageMemory } from './message-memory.ts';
 import { Sender } from './sender.ts';
 import { ServerConnection } from './server-connection.ts';
 import { ServerHandshake, type ExportSource, type Negotiated } from './server-handshake.ts';
@@ -80,14 +81,20 @@ export class NbdServer {
       const error = new BlockError('refused', 'too many connections, or the server is shutting down');
       return Promise.resolve({ export: undefined, error });
     }
-    const sender = new Sender(stream, this.#timer, this.#options.stallMs ?? STALL_MS);
+    const memory = new MessageMemory();
+    const sender = new Sender(stream, this.#timer, this.#options.stallMs ?? STALL_MS, memory);
     this.#streams.set(stream, sender);
-    const end = this.#serve(stream, sender, options);
+    const end = this.#serve(stream, sender, memory, options);
     this.#ends.add(end);
     return end.finally(() => this.#ends.delete(end));
   }
 
-  async #serve(stream: ByteStream, sender: Sender, options: ServeOptions): Promise<NbdConnectionResult> {
+  async #serve(
+    stream: ByteStream,
+    sender: Sender,
+    memory: MessageMemory,
+    options: ServeOptions,
+  ): Promise<NbdConnectionResult> {
     const reader = new StreamReader(stream);
     const handshake = new ServerHandshake(reader, sender, this.#source());
     let used: string | undefined;
@@ -97,7 +104,7 @@ export class NbdServer {
       if (negotiated !== undefined) {
         used = negotiated.served.name;
         options.onNegotiated?.(used);
-        await this.#transmit(stream, sender, new ServerConnection(reader, sender, negotiated));
+        await this.#transmit(stream, sender, new ServerConnection(reader, sender, negotiated, memory));
       }
     } catch (caught) {
       const text = caught instanceof Error ? printable(caught.message) : String(caught);
