@@ -175,8 +175,8 @@ export class GuestAccess {
   }
 
   #copy(from: number, to: number, size: number): void {
-    if (size === 4 && ((from | to) & 3) === 0) this.#i32[to >> 2] = this.#i32[from >> 2];
-    else if (size === 2 && ((from | to) & 1) === 0) this.#u16[to >> 1] = this.#u16[from >> 1];
+    if (size === 4 && ((from | to) & 3) === 0) this.#i32[to >>> 2] = this.#i32[from >>> 2];
+    else if (size === 2 && ((from | to) & 1) === 0) this.#u16[to >>> 1] = this.#u16[from >>> 1];
     else for (let n = 0; n < size; n++) this.#u8[to + n] = this.#u8[from + n];
   }
 
@@ -235,7 +235,7 @@ export class GuestAccess {
     if ((lin & 4095) <= 4092) {
       const host = this.#mmu.access(lin, READ, user);
       if (host >= 0) {
-        if ((host & 3) === 0) return this.#i32[host >> 2] >>> 0;
+        if ((host & 3) === 0) return this.#i32[host >>> 2] >>> 0;
         return (
           (this.#u8[host] | (this.#u8[host + 1] << 8) | (this.#u8[host + 2] << 16) | (this.#u8[host + 3] << 24)) >>> 0
         );
@@ -256,7 +256,7 @@ export class GuestAccess {
     if ((lin & 4095) <= 4092) {
       const host = this.#mmu.access(lin, WRITE, user);
       if (host >= 0 && (host & 3) === 0) {
-        this.#i32[host >> 2] = v;
+        this.#i32[host >>> 2] = v;
         return;
       }
     }

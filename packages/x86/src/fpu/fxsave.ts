@@ -32,7 +32,7 @@ export function areaIndex(cpu: X86Cpu, linear: number, bytes: number, access: nu
   probe(cpu, linear, bytes, access, stack);
   if ((linear & 0xfff) > 0x1000 - bytes) return -1;
   const p = cpu.host.pointer(linear, access, cpu.user);
-  return p < 0 || (p & 3) !== 0 ? -1 : p >> 2;
+  return p < 0 || (p & 3) !== 0 ? -1 : p >>> 2;
 }
 
 // --- x87 part: dwords 0-5 and 8-39 ------------------------------------------------------------------------------------

@@ -28,11 +28,11 @@ export class StateArea {
     this.#linear = linear;
     this.#split = (0x1000 - (linear & 0xfff)) >> 2;
     const p = cpu.host.pointer(linear, access, cpu.user);
-    this.#first = p < 0 || (p & 3) !== 0 ? -1 : p >> 2;
+    this.#first = p < 0 || (p & 3) !== 0 ? -1 : p >>> 2;
     this.#second = -1;
     if (bytes <= 4 * this.#split) return;
     const q = cpu.host.pointer(linearAt(cpu, linear, 4 * this.#split), access, cpu.user);
-    this.#second = q < 0 || (q & 3) !== 0 ? -1 : q >> 2;
+    this.#second = q < 0 || (q & 3) !== 0 ? -1 : q >>> 2;
   }
   /** Index of word n in `cpu.u32`, or -1. */
   #index(n: number): number {
