@@ -280,6 +280,11 @@ export class FileStorage implements Storage {
   async #reserve(offset: number, length: number): Promise<void> {
     checkAligned(offset, length, 1);
     if (length === 0) return;
+    if (this.isDevice) {
+      // all of a device is there already, and no more
+      if (offset + length > this.size) throw new BlockError('no-space', 'Cannot grow device files');
+      return;
+    }
     const fallocate = this.#calls?.fallocate;
     if (fallocate === undefined) {
       // what is there already keeps its bytes
