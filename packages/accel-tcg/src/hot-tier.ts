@@ -145,8 +145,8 @@ export class HotTier {
     const pages = new Map<number, number>();
     for (const { tb } of plan.nodes) {
       const page = pageOf(tb);
-      pages.set(page, tb.host & ~4095);
-      if (tb.secondPage >= 0) pages.set(this.#o.mmu.nextPage(page), tb.secondPage & ~4095);
+      pages.set(page, tb.host - (tb.host & 4095));
+      if (tb.secondPage >= 0) pages.set(this.#o.mmu.nextPage(page), tb.secondPage - (tb.secondPage & 4095));
     }
     pages.delete(pageOf(head));
     const region: Region = {

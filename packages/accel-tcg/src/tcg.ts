@@ -424,7 +424,7 @@ export class Tcg {
   /** RAM was written behind the CPU's back (DMA, loaders): host offset and bytes. */
   ramWritten(host: number, length: number): void {
     for (let at = host; at < host + length;) {
-      const end = Math.min((at & ~4095) + 4096, host + length);
+      const end = Math.min(at - (at & 4095) + 4096, host + length);
       if (this.codeMap.codePages[at >>> 12] !== 0) this.#codeWrite(at, end - at, false);
       at = end;
     }
