@@ -15,8 +15,10 @@ import {
   OP_E,
   OP_FIXED,
   OP_G,
+  OP_H,
   OP_I,
   OP_J,
+  OP_L,
   OP_M,
   OP_N,
   OP_O,
@@ -34,7 +36,12 @@ import {
   OP_X,
   OP_Y,
   OP_Z,
+  SZ_D,
+  SZ_L,
+  SZ_Q,
+  SZ_QQ,
   SZ_V,
+  SZ_X,
   SZ_Y,
   SZ_Z,
 } from '../decode/row.ts';
@@ -75,6 +82,10 @@ export function operandSize(o: Operand, i: Insn): number {
   return o.size === SZ_Y ? Math.max(i.size, 2) : o.size;
 }
 
+/** XMM or YMM register, as an operand of this size. */
+const vectorName = (n: number, size: number, i: Insn): string =>
+  `%${size === SZ_QQ || (size === SZ_L && i.vexL === 1) ? 'y' : 'x'}mm${n}`;
+
 /** Instructions whose string operands show no segment override of their own destination. */
 function memory(i: Insn): string {
   const prefix = i.override >= 0 ? `%${SEGMENTS[i.override]}:` : '';
@@ -94,12 +105,15 @@ function memory(i: Insn): string {
   if (i.asize === 1) return `${prefix}${shown}(${base}${i.index >= 0 ? `,%${names[i.index]}` : ''})`;
   const index =
     i.index >= 0
-      ? `,%${names[i.index]},${1 << i.scale}`
+      ? `,${i.row.vsib ? vectorName(i.index, indexSize(i), i) : `%${names[i.index]}`},${1 << i.scale}`
       : eiz
         ? `,%${i.asize === 3 ? 'riz' : 'eiz'},${1 << i.scale}`
         : '';
   return `${prefix}${shown}(${base}${index})`;
 }
+
+/** Of gathers: dwords as indices of quadwords are half a vector. */
+const indexSize = (i: Insn): number => (i.row.operands[1].size === SZ_Q && i.row.arg >> 4 === SZ_D ? SZ_X : SZ_L);
 
 function immediate(v: number, size: number, high = v >> 31): string {
   if (size === 3) return `$${hex64(v, high)}`;
@@ -159,11 +173,15 @@ function operandText(o: Operand, n: number, i: Insn, next: number): string {
     case OP_Q:
       return i.mod === 3 ? `%mm${i.rm}` : memory(i);
     case OP_V:
-      return `%xmm${i.reg}`;
+      return vectorName(i.reg, o.size, i);
     case OP_U:
-      return `%xmm${i.rm}`;
+      return vectorName(i.rm, o.size, i);
     case OP_W:
-      return i.mod === 3 ? `%xmm${i.rm}` : memory(i);
+      return i.mod === 3 ? vectorName(i.rm, o.size, i) : memory(i);
+    case OP_H:
+      return vectorName(i.vexV, o.size, i);
+    case OP_L:
+      return vectorName((i.imm >> 4) & (i.is64 ? 15 : 7), o.size, i);
     case OP_X:
       return `%${SEGMENTS[i.segment]}:(%${BY_SIZE[i.asize]![6]})`;
     case OP_Y:
@@ -179,6 +197,7 @@ function operandText(o: Operand, n: number, i: Insn, next: number): string {
 
 /** Operands that AT&T keeps in the manual's order. */
 const KEEPS_ORDER = /^(ENTER|BOUND)$/;
+const IMPLIED_XMM0 = /^(PBLENDVB|BLENDVP[SD]|SHA256RNDS2)$/;
 const NO_COUNT = /^(RO[LR]|RC[LR]|S[AH][LR])$/;
 
 function format(i: Insn, bytes: Uint8Array, eip: number, bits: number): string {
@@ -194,6 +213,7 @@ function format(i: Insn, bytes: Uint8Array, eip: number, bits: number): string {
   if (row.mnemonic === 'MONITOR') operands = ['%edx', '%ecx', `%${BY_SIZE[i.asize]![0]}`];
   if (row.mnemonic === 'MWAIT') operands = ['%ecx', '%eax'];
   if (hasPredicate(i)) operands.pop();
+  if (IMPLIED_XMM0.test(row.mnemonic)) operands.push('%xmm0');
   const mnemonic = attMnemonic(i, bits) + (row.fn === 'jcc' ? branchHint(i, bytes) : '');
   if (!KEEPS_ORDER.test(row.mnemonic)) operands.reverse();
   const prefix = prefixWords(i, bytes);

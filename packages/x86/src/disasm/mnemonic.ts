@@ -8,6 +8,7 @@ import {
   OP_E,
   OP_FIXED,
   OP_G,
+  OP_H,
   OP_M,
   OP_N,
   OP_P,
@@ -42,6 +43,9 @@ const BY_SIZE: Readonly<Record<string, readonly [string, string, string]>> = {
 /** By mnemonic: another name with REX.W. */
 const WIDE: Readonly<Record<string, string>> = {
   MOVD: 'movq',
+  VMOVD: 'vmovq',
+  VPEXTRD: 'vpextrq',
+  VPINSRD: 'vpinsrq',
   PEXTRD: 'pextrq',
   PINSRD: 'pinsrq',
   MOVSXD: 'movslq',
@@ -55,7 +59,7 @@ const MODE_SIZED =
 const FAR_SIZED = /^(ret_far|iret|call_far_mem|jmp_far_mem)$/;
 /** Memory operands of these show no suffix: their size is in the name, or there is none. */
 const NO_SUFFIX =
-  /^(LEA|BOUND|L[DEFGS]S|CMPXCHG8B|CMPXCHG16B|INVLPG|CLFLUSH|CLFLUSHOPT|CLWB|X(SAVE|RSTOR).*|PREFETCH.*|SET.*|LLDT|LTR|VERR|VERW|LMSW|SLDT|STR|SMSW|LAR|LSL|ARPL|ENTER|FX.*|LDMXCSR|STMXCSR|XLAT|MOVNTI|MOVBE|FLDCW|FNSTCW|FNSTSW|FLDENV|FNSTENV|FRSTOR|FNSAVE)$/;
+  /^(LEA|BOUND|L[DEFGS]S|CMPXCHG8B|CMPXCHG16B|INVLPG|CLFLUSH|CLFLUSHOPT|CLWB|X(SAVE|RSTOR).*|PREFETCH.*|SET.*|LLDT|LTR|VERR|VERW|LMSW|SLDT|STR|SMSW|LAR|LSL|ARPL|ENTER|FX.*|V?LDMXCSR|V?STMXCSR|XLAT|MOVNTI|MOVBE|FLDCW|FNSTCW|FNSTSW|FLDENV|FNSTENV|FRSTOR|FNSAVE)$/;
 /** x87 memory forms: suffix by the operand's kind. */
 const X87_SUFFIX: Readonly<Record<string, string>> = { Mfs: 's', Mfd: 'l', Mft: 't', Miw: 's', Mid: 'l', Miq: 'll' };
 /** AT&T assemblers have FSUB and FSUBR, FDIV and FDIVR exchanged where ST(i) is the destination. */
@@ -71,15 +75,19 @@ const X87_SWAP: Readonly<Record<string, string>> = {
 };
 
 /** Comparisons of CMPPS and its kin, and the halves that PCLMULQDQ takes: names instead of the immediate. */
-const PREDICATES = ['eq', 'lt', 'le', 'unord', 'neq', 'nlt', 'nle', 'ord'];
+const PREDICATES =
+  'eq lt le unord neq nlt nle ord eq_uq nge ngt false neq_oq ge gt true eq_os lt_oq le_oq unord_s neq_us nlt_uq nle_uq ord_s eq_us nge_uq ngt_uq false_os neq_os ge_oq gt_oq true_us'.split(
+    ' ',
+  );
 const HALVES: Readonly<Record<number, string>> = { 0: 'lqlq', 1: 'hqlq', 16: 'lqhq', 17: 'hqhq' };
-const COMPARE = /^cmp([ps][sd])$/;
+const COMPARE = /^(v?)cmp([ps][sd])$/;
+const CARRYLESS = /^V?PCLMULQDQ$/;
 
 /** Is the last operand, an immediate, part of the mnemonic? */
 export function hasPredicate(i: Insn): boolean {
   const { row } = i;
-  if (row.mnemonic === 'PCLMULQDQ') return HALVES[i.imm] !== undefined;
-  return row.imm1 === IMM_B && COMPARE.test(row.att) && i.imm < PREDICATES.length;
+  if (CARRYLESS.test(row.mnemonic)) return HALVES[i.imm] !== undefined;
+  return row.imm1 === IMM_B && COMPARE.test(row.att) && i.imm < (i.vexL < 0 ? 8 : PREDICATES.length);
 }
 
 function integerSuffix(i: Insn): string {
@@ -97,6 +105,7 @@ function integerSuffix(i: Insn): string {
       case OP_R:
       case OP_S:
       case OP_SEG:
+      case OP_H:
       case OP_V:
       case OP_U:
       case OP_W:
@@ -136,10 +145,12 @@ export function attMnemonic(i: Insn, bits: number): string {
   if (i.size === 3 && row.fn === 'mov' && row.imm1 === IMM_V) return 'movabs';
   if (row.imm1 === IMM_MOFFS && i.asize === 3) return 'movabs';
   if (hasPredicate(i))
-    return row.mnemonic === 'PCLMULQDQ'
-      ? `pclmul${HALVES[i.imm]}dq`
-      : name.replace(COMPARE, `cmp${PREDICATES[i.imm]}$1`);
-  if (/^CVTSI2S[SD]$/.test(row.mnemonic)) return i.mod === 3 ? name : name + SUFFIX[Math.max(i.size, 2)];
+    return CARRYLESS.test(row.mnemonic)
+      ? name.replace('qdq', `${HALVES[i.imm]}dq`)
+      : name.replace(COMPARE, `$1cmp${PREDICATES[i.imm]}$2`);
+  // 128 or 256 bits of memory into one register
+  if (/^VCVTT?PD2(PS|DQ)$/.test(row.mnemonic) && i.mod !== 3) return name + (i.vexL === 1 ? 'y' : 'x');
+  if (/^V?CVTSI2S[SD]$/.test(row.mnemonic)) return i.mod === 3 ? name : name + SUFFIX[Math.max(i.size, 2)];
   if (/^SYS(RET|EXIT)$/.test(row.mnemonic)) return bits === 64 ? name + SUFFIX[Math.max(i.size, 2)] : name;
   if (name.startsWith('f') && row.operands[0] !== undefined) {
     const kind = X87_SUFFIX[row.operands[0].text];
