@@ -70,7 +70,7 @@ const narrowing =
   };
 
 // --- half precision ---------------------------------------------------------------------------------------------------------
-/** To memory: #PF comes before #XM and neither leaves anything behind, so the store is made certain first. */
+/** To memory: #XM comes before #PF, and a store that faults leaves its flags in MXCSR (recorded hardware). */
 const vcvtps2ph: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const { b } = t;
@@ -79,7 +79,6 @@ const vcvtps2ph: Handler = (t, i) => {
   const flags: Value[] = [];
   const size = wide ? 4 : 3;
   const address = t.isMem ? t.memory(1 << size, ACCESS_WRITE) : -1;
-  if (address >= 0) t.load(size, address, true);
   const low = halvesFromFloats(t, v.lo, i.imm, flags);
   const high = wide ? halvesFromFloats(t, v.hi, i.imm, flags) : -1;
   const vector = wide ? b.emit(REPLACE64, zeroExtend64(t, low), high, -1, 1) : zeroExtend64(t, low);
