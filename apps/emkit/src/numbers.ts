@@ -32,12 +32,20 @@ export interface AddressRange {
   readonly end: number;
 }
 
+/** An address of up to 64 bits; from 2^63 up as a negative number, as the processor's linear addresses are kept: exact if canonical. */
+function parseAddress(text: string): number | undefined {
+  const digits = /^0x([0-9a-fA-F]{14,16})$/.exec(text)?.[1];
+  if (digits === undefined) return parseInteger(text);
+  const number = (parseInt(digits.slice(0, -8), 16) | 0) * 2 ** 32 + parseInt(digits.slice(-8), 16);
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
 /** `START..END`, `START+LENGTH` or `START-LENGTH` (the last ends at START). */
 export function parseRanges(typed: string, text: string): readonly AddressRange[] {
   return text.split(',').map((part) => {
     const m = /^([^.+-]+)(\.\.|\+|-)(.+)$/.exec(part);
-    const a = m === null ? undefined : parseInteger(m[1]!);
-    const b = m === null ? undefined : parseInteger(m[3]!);
+    const a = m === null ? undefined : parseAddress(m[1]!);
+    const b = m === null ? undefined : parseAddress(m[3]!);
     if (m === null || a === undefined || b === undefined)
       throw new OptionError(
         `${typed}: Bad range specifier`,
@@ -45,7 +53,7 @@ export function parseRanges(typed: string, text: string): readonly AddressRange[
       );
     const range =
       m[2] === '..' ? { start: a, end: b } : m[2] === '+' ? { start: a, end: a + b - 1 } : { start: a - b + 1, end: a };
-    if (range.end < range.start || range.start < 0)
+    if (range.end < range.start || (a >= 0 && range.start < 0))
       throw new OptionError(
         `${typed}: Invalid range`,
         'the end is below the start; START..END, START+LENGTH or START-LENGTH',

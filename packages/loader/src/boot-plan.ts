@@ -24,6 +24,8 @@ export interface BootPlan {
   readonly protocol: BootProtocol;
   readonly entry: EntryState;
   readonly segments: readonly Segment[];
+  /** The kernel's code is 64-bit: a processor without long mode cannot run it. */
+  readonly needsLongMode?: boolean;
   /** Things worth a line to the user that do not stop the boot. */
   readonly warnings: readonly string[];
 }

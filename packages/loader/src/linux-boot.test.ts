@@ -25,6 +25,17 @@ describe('Linux, 32-bit boot protocol', () => {
     expect(memory[MIB]).toBe(0xcc);
   });
 
+  it('knows an amd64 kernel by its xloadflags, from protocol 2.12 on', () => {
+    const image = bzImage();
+    const needs = (version: number, flags: number): boolean | undefined => {
+      const v = new DataView(image.buffer);
+      v.setUint16(0x206, version, true);
+      v.setUint16(0x236, flags, true);
+      return planBoot(request(image)).needsLongMode;
+    };
+    expect([needs(0x20c, 1), needs(0x20f, 0x7f), needs(0x20b, 1), needs(0x20f, 2)]).toEqual([true, true, false, false]);
+  });
+
   it('fills boot_params: header, loader type, heap flag, command line, e820, memory sizes, RSDP', () => {
     const memory = new Uint8Array(64 * MIB);
     loadKernel(request(bzImage(), 64 * MIB, { commandLine: 'quiet', acpiRsdp: 0xf0000 }), createGuestRam(memory));

@@ -171,7 +171,7 @@ export function planLinux(request: BootRequest): BootPlan {
     { base: GDT_ADDRESS, limit: gdt.length - 1 },
     BOOT_CS,
   );
-  return { protocol: 'linux', entry, segments, warnings: [] };
+  return { protocol: 'linux', entry, segments, warnings: [], needsLongMode: placed.header.kernel64 };
 }
 
 /** 16-bit boot protocol: setup code at 0x10000 with the header filled in, entered at its segment + 0x20. Needs BIOS services. */

@@ -9,6 +9,8 @@ import { LoadError } from './load-error.ts';
 export const SETUP_HEADER = 0x1f1;
 export const LOADED_HIGH = 0x01;
 export const CAN_USE_HEAP = 0x80;
+/** boot.rst "xloadflags". */
+const XLF_KERNEL_64 = 1 << 0;
 
 export interface LinuxHeader {
   /** 0x020f = 2.15. */
@@ -26,6 +28,8 @@ export interface LinuxHeader {
   readonly cmdlineSize: number;
   readonly prefAddress: number;
   readonly initSize: number;
+  /** XLF_KERNEL_64: it has a 64-bit entry, so it is an amd64 kernel. */
+  readonly kernel64: boolean;
   /** Text that `file` shows, or undefined. Comes from the image: data, not to be trusted. */
   readonly kernelVersion: string | undefined;
 }
@@ -89,6 +93,7 @@ export function parseLinuxHeader(image: Uint8Array): LinuxHeader {
     cmdlineSize: version >= 0x206 ? v.getUint32(0x238, true) : 255,
     prefAddress,
     initSize: version >= 0x20a ? v.getUint32(0x260, true) : 0,
+    kernel64: version >= 0x20c && (v.getUint16(0x236, true) & XLF_KERNEL_64) !== 0,
     kernelVersion: readVersion(image, v.getUint16(0x20e, true), setupSize),
   };
 }

@@ -7,7 +7,7 @@ import { PIRQRC } from '@emkit/i440fx';
 import type { I440fxPciHost, Piix3 } from '@emkit/i440fx';
 import { createGuestRam, LoadError, loadKernel } from '@emkit/loader';
 import type { EntryState } from '@emkit/loader';
-import { CS, DS, EAX, EBP, EBX, ECX, EDI, EDX, ENV, ES, ESI, ESP, FS, GS, SS } from '@emkit/x86';
+import { CS, DS, EAX, EBP, EBX, ECX, EDI, EDX, ENV, ES, ESI, ESP, F_LM, FS, GS, SS } from '@emkit/x86';
 import type { X86Cpu } from '@emkit/x86';
 import { setMemoryTypes } from './memory-types.ts';
 import { PcError } from './options.ts';
@@ -58,6 +58,10 @@ export function directBoot(c: BootContext): void {
     if (plan.protocol === 'linux' && (c.cpu.features.edx1 & F_CMOV) === 0)
       options.warn?.(
         `-cpu ${c.cpu.model.name}: a kernel built for i686 (Debian's, most others) stops on it without a word`,
+      );
+    if (plan.needsLongMode === true && (c.cpu.features.edxExt & F_LM) === 0)
+      options.warn?.(
+        `-cpu ${c.cpu.model.name}: this kernel is for 64-bit processors and stops on it without a word; --arch x86_64, or -cpu qemu64`,
       );
     enter(c.cpu, plan.entry);
   } catch (error) {

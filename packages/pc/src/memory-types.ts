@@ -2,7 +2,7 @@
  * Memory types as PC firmware leaves them in the MTRRs: RAM write-back, the PCI hole and video memory uncached, the
  * shadowed BIOS area write-protected. Without them Linux says that MTRRs and PAT are off. SDM Vol. 3A §11.11.
  */
-import { ENV } from '@emkit/x86';
+import { ENV, F_LM } from '@emkit/x86';
 import type { X86Cpu } from '@emkit/x86';
 
 /** CPUID.1:EDX. */
@@ -18,8 +18,9 @@ const DEFAULT_TYPE = 27;
 const ENABLE = 1 << 11;
 const FIXED_ENABLE = 1 << 10;
 const PCI_HOLE = 0xc0000000;
-/** 36 address bits. */
+/** Upper half of a mask: 36 address bits, with long mode 40. */
 const MASK_HIGH = 0xf;
+const MASK_HIGH_LM = 0xff;
 
 export function setMemoryTypes(cpu: X86Cpu): void {
   if ((cpu.features.edx1 & F_MTRR) === 0) return;
@@ -29,7 +30,7 @@ export function setMemoryTypes(cpu: X86Cpu): void {
   };
   const all = (slot: number, type: number): void => put(slot, type * 0x01010101, type * 0x01010101);
   put(0, PCI_HOLE | UC, 0);
-  put(1, PCI_HOLE | ENABLE, MASK_HIGH); // 3 GiB to 4 GiB
+  put(1, PCI_HOLE | ENABLE, (cpu.features.edxExt & F_LM) !== 0 ? MASK_HIGH_LM : MASK_HIGH); // 3 GiB to 4 GiB
   all(FIXED_64K, WB);
   all(FIXED_16K, WB); // 512-640 KiB
   all(FIXED_16K + 1, UC); // video memory
