@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CR4_OSFXSR, CR4_OSXMMEXCPT } from '../system/cr-bits.ts';
+import { CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_OSXSAVE } from '../system/cr-bits.ts';
 import { EAX, EBX, ECX, EDI, HF_SSE_FAST } from '../state.ts';
 import { CODE, DATA, DATA_END, FpuBench, TIERS } from '../../test/fpu-bench.ts';
 
@@ -166,7 +166,10 @@ describe.each(TIERS)('MMX and SSE, %s tier', (tier) => {
     expect(m.xmm(1)).toBe('1d4d84c85c3440c0929633d5d36f0451');
   });
 
-  it('VEX-coded forms are undefined', () => {
+  it('VEX-coded forms are undefined without CR4.OSXSAVE', () => {
+    m.reset();
+    m.cpu.setCrRaw(4, m.cpu.cr(4) & ~CR4_OSXSAVE);
+    m.cpu.updateHflags();
     expect(m.run('C5F877').vector).toBe(6);
   });
 
