@@ -3,6 +3,7 @@
  * or oversized files, and what the log says against the list of differences that docs/dmesg-diff.md explains.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,14 +15,23 @@ import { startSession, type Session } from './session.ts';
 const FETCH = fileURLToPath(new URL('../../fetch-kernel/fetch-kernel.mjs', import.meta.url));
 const BOOT_MS = 180_000;
 const folder = mkdtempSync(join(tmpdir(), 'emkit-debian-'));
-let files: { kernel: string; initrd: string; initramfs: string };
+interface Files {
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly initramfs: string;
+}
+let files: Files;
+let files64: Files;
 let session: Session | undefined;
 
 beforeAll(() => {
   ensureBundle({ show() {}, done() {} });
-  files = JSON.parse(
-    execFileSync(process.execPath, [FETCH, '--full'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
-  );
+  const fetch = (...args: string[]): Files =>
+    JSON.parse(
+      execFileSync(process.execPath, [FETCH, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+    );
+  files = fetch('--full');
+  files64 = fetch('--arch', 'x86_64');
 });
 afterEach(() => session?.kill());
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -83,6 +93,37 @@ describe.each(['qemu32', 'pentium3', 'max'])('-cpu %s', (cpu) => {
     expect(await s.run('echo one two three four five six seven', 20_000)).toBe('one two three four five six seven');
     s.type('poweroff\r');
     expect(await s.exit).toBe(0);
+  });
+});
+
+describe('--arch x86_64', () => {
+  it("boots Debian's amd64 kernel to a shell that forks, counts and powers off", async () => {
+    const s = emkit(
+      '--arch',
+      'x86_64',
+      '-m',
+      '256',
+      '-kernel',
+      files64.kernel,
+      '-initrd',
+      files64.initramfs,
+      '-append',
+      'console=ttyS0',
+    );
+    await s.expect('/ # ', BOOT_MS);
+    expect(await s.run('uname -m')).toBe('x86_64');
+    // every process writes to a new stack first, and pipes switch between them
+    expect(await s.run('for i in 1 2 3 4 5 6 7 8 9; do ls /bin | wc -l; done | uniq | wc -l')).toBe('1');
+    expect(await s.run('echo $((1 << 40)) | sha256sum')).toContain(
+      createHash('sha256').update('1099511627776\n').digest('hex'),
+    );
+    expect(await s.run('dmesg')).not.toMatch(/WARNING:|Oops|BUG:|Call Trace|incorrect mask|unchecked MSR/);
+    s.type('poweroff\r');
+    expect(await s.exit).toBe(0);
+  });
+  it('warns where the processor cannot run that kernel', async () => {
+    const s = emkit('-m', '64', '-kernel', files64.kernel, '-append', 'console=ttyS0');
+    await expect.poll(() => s.errors, { timeout: 30_000 }).toContain('this kernel is for 64-bit processors');
   });
 });
 
