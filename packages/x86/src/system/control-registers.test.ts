@@ -77,7 +77,7 @@ describe('CR3 and CR4', () => {
     const max = protectedBench();
     movToCr(max.cpu, 4, 0x600);
     expect(max.cpu.hflags & HF_OSFXSR).toBe(HF_OSFXSR);
-    expect(max.try(() => movToCr(max.cpu, 4, 0x800))).toEqual(GP0);
+    expect(max.try(() => movToCr(max.cpu, 4, 0x1000))).toEqual(GP0);
   });
   it('registers that do not exist are #UD', () => {
     const b = protectedBench('486,-vme,-pse');
