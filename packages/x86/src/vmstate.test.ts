@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Bench, protectedBench, toUser } from '../test/fake-host.ts';
+import { LONG_MODEL, UCODE32, longBench } from '../test/long-bench.ts';
+import type { LongBench } from '../test/long-bench.ts';
 import { movToDr } from './system/debug-registers.ts';
-import { CS, ENV } from './state.ts';
+import { CS, ENV, GS } from './state.ts';
 import { VmStateError, X86_VMSTATE, loadX86State, saveX86State, x86StateBytes } from './vmstate.ts';
 
 /** Offset of a field in a saved state. */
@@ -63,17 +65,68 @@ describe('saved state', () => {
     const b = new Bench();
     const good = saveX86State(b.cpu);
     const other = good.slice();
-    other[0] = 2;
-    expect(() => loadX86State(b.cpu, other)).toThrow('x86-cpu: version 2, expected 1');
+    for (const version of [0, 3]) {
+      other[0] = version;
+      expect(() => loadX86State(b.cpu, other)).toThrow(`x86-cpu: version ${version}, expected 2`);
+    }
+    other[0] = 1;
+    expect(() => loadX86State(b.cpu, other)).toThrow(VmStateError);
     for (const n of [0, 3, 4, good.length - 1])
       expect(() => loadX86State(b.cpu, good.subarray(0, n))).toThrow(VmStateError);
     expect(() => loadX86State(b.cpu, new Uint8Array(good.length + 1))).toThrow(VmStateError);
+  });
+  it('reads version 1, whose state has no long mode', () => {
+    const b = protectedBench();
+    b.cpu.eip = 0x1234;
+    const old = saveX86State(b.cpu).slice(0, x86StateBytes(1));
+    old[0] = 1;
+    const c = longBench();
+    c.cpu.setEnv32(ENV.XCR0, 7);
+    loadX86State(c.cpu, old);
+    expect([c.cpu.eip, c.cpu.longMode, c.cpu.env32(ENV.XCR0), c.cpu.hflags]).toEqual([0x1234, false, 1, b.cpu.hflags]);
+    b.cpu.setEnv32(ENV.CS_BASE, b.cpu.segBase(CS));
+    expect(saveX86State(c.cpu)).toEqual(saveX86State(b.cpu));
+  });
+  it('long mode comes back whole', () => {
+    const b = longBench();
+    b.cpu.rip = -0x123456789abc;
+    b.cpu.setReg64(15, 0x89abcdef, 0x01234567);
+    b.cpu.setSegBase(GS, 0x1000, 0xffff8880);
+    b.cpu.setEnv32(ENV.XCR0, 7);
+    b.cpu.setEnv32(ENV.PKRU, 0x55555554);
+    const saved = saveX86State(b.cpu);
+    const c = new Bench(LONG_MODEL);
+    loadX86State(c.cpu, saved);
+    expect(saveX86State(c.cpu)).toEqual(saved);
+    expect([c.cpu.rip, c.cpu.hflags, c.cpu.segBase(GS)]).toEqual([-0x123456789abc, b.cpu.hflags, -0x777ffffff000]);
+    b.toUser(UCODE32);
+    loadX86State(c.cpu, saveX86State(b.cpu));
+    expect([c.cpu.rip, c.cpu.code64, c.cpu.longMode, c.cpu.env32(ENV.CS_BASE)]).toEqual([0x5000, false, true, 0]);
+  });
+  it.each([
+    ['LMA without LME', (b: LongBench) => b.cpu.setEnv32(ENV.MSR_EFER, 0xc01)],
+    ['LMA without PG', (b: LongBench) => b.cpu.setCrRaw(0, 0x11)],
+    ['LME and PG without LMA', (b: LongBench) => b.cpu.setEnv32(ENV.MSR_EFER, 0x901)],
+    ['long mode without PAE', (b: LongBench) => b.cpu.setCrRaw(4, 0)],
+    ['unknown bits of EFER', (b: LongBench) => b.cpu.setEnv32(ENV.MSR_EFER, 0xd03)],
+    ['unknown bits of XCR0', (b: LongBench) => b.cpu.setEnv32(ENV.XCR0 + 4, 1)],
+    ['RIP not canonical', (b: LongBench) => b.cpu.setEnv32(ENV.CS_BASE, 0x8000)],
+    ['base of GS not canonical', (b: LongBench) => b.cpu.setSegBase(GS, 0, 0x8000)],
+    ['IDT base not canonical', (b: LongBench) => b.cpu.setEnv64(ENV.IDT_BASE, 0, 0x7fff8000)],
+  ])('refuses %s', (_, spoil) => {
+    const b = longBench();
+    spoil(b);
+    const bad = saveX86State(b.cpu);
+    const c = longBench();
+    const before = saveX86State(c.cpu);
+    expect(() => loadX86State(c.cpu, bad)).toThrow(VmStateError);
+    expect(saveX86State(c.cpu)).toEqual(before);
   });
   it('random bytes are loaded or refused, never anything else', () => {
     const size = x86StateBytes();
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(size - 1), fc.nat(255)), { maxLength: 8 }), (edits) => {
-        const b = protectedBench();
+        const b = edits.length % 2 === 0 ? protectedBench() : longBench();
         const data = saveX86State(b.cpu);
         for (const [at, v] of edits) data[at] = v;
         try {

@@ -2,9 +2,13 @@
  * What of a processor is saved, as data: name, byte offset in env, kind and count of each field; and save and load over
  * env. A saved state is accepted whole or not at all: length, version and each field's constraint are checked before
  * the first byte changes. Derived state (watchpoints, block flags, TLB) is rebuilt after a load.
+ * Version 1 is that before long mode: without the fields that say `since`, which are then as after reset.
  */
 import type { X86Cpu } from './cpu.ts';
-import { CS, ENV, HF_CPL, HF_INHIBIT_IRQ, HF_TOP, SEG_STRIDE, XMM_STRIDE } from './state.ts';
+import { CS, ENV, HF_CPL, HF_INHIBIT_IRQ, HF_TOP, SEG_BASE, SEG_FLAGS, SEG_STRIDE, XMM_STRIDE } from './state.ts';
+import { canonicalHigh } from './system/address.ts';
+import { CR0_PG, CR4_PAE, EFER_LMA, EFER_LME, XCR0_X87 } from './system/cr-bits.ts';
+import { DESC_L } from './system/descriptor-bits.ts';
 
 export type VmFieldKind = 'u8' | 'u32' | 'u64' | 'bytes';
 export interface VmField {
@@ -14,6 +18,8 @@ export interface VmField {
   readonly kind: VmFieldKind;
   /** Elements (bytes for kind `bytes`). */
   readonly count: number;
+  /** First version that has it. @default 1 */
+  readonly since?: number;
 }
 export interface VmDescription {
   readonly name: string;
@@ -32,7 +38,7 @@ const bytes = (name: string, offset: number, count: number): VmField => ({ name,
 
 export const X86_VMSTATE: VmDescription = {
   name: 'x86-cpu',
-  version: 1,
+  version: 2,
   fields: [
     u64('gpr', ENV.GPR, 16),
     u64('eip', ENV.EIP),
@@ -82,6 +88,12 @@ export const X86_VMSTATE: VmDescription = {
     u32('fds', ENV.FDS),
     u32('mxcsr', ENV.MXCSR),
     bytes('vectors', ENV.XMM, 32 * XMM_STRIDE),
+    // in 64-bit code the high half of RIP, else the base of CS
+    { ...u32('code_window', ENV.CS_BASE), since: 2 },
+    { ...u64('xcr0', ENV.XCR0), since: 2 },
+    { ...u32('pkru', ENV.PKRU), since: 2 },
+    { ...u64('tsc_adjust', ENV.MSR_TSC_ADJUST), since: 2 },
+    { ...u64('xss', ENV.MSR_XSS), since: 2 },
   ],
 };
 
@@ -89,8 +101,11 @@ const WIDTH: Readonly<Record<VmFieldKind, number>> = { u8: 1, u32: 4, u64: 8, by
 const fieldBytes = (f: VmField): number => WIDTH[f.kind] * f.count;
 const HEADER_BYTES = 4;
 
+const fieldsOf = (version: number): readonly VmField[] => X86_VMSTATE.fields.filter((f) => (f.since ?? 1) <= version);
+
 /** Bytes of a saved state: a version dword and the fields in table order. */
-export const x86StateBytes = (): number => X86_VMSTATE.fields.reduce((n, f) => n + fieldBytes(f), HEADER_BYTES);
+export const x86StateBytes = (version = X86_VMSTATE.version): number =>
+  fieldsOf(version).reduce((n, f) => n + fieldBytes(f), HEADER_BYTES);
 
 export function saveX86State(cpu: X86Cpu): Uint8Array {
   const out = new Uint8Array(x86StateBytes());
@@ -131,26 +146,61 @@ function check(name: string, v: number): void {
   if (name === 'a20_mask' && !A20_VALUES.includes(v)) fail('is no A20 mask');
 }
 
+/** Bits of EFER that exist. SCE, LME, LMA, NXE. */
+const EFER_BITS = 0xd01;
+/** State components that XCR0 can enable here. */
+const XCR0_BITS = 0x207;
+
+/** What several fields say together: mode bits that agree, addresses that the processor would have refused. */
+function checkMode(get: (envOffset: number) => number): void {
+  const fail = (why: string): never => {
+    throw new VmStateError(`x86-cpu: ${why}`);
+  };
+  const efer = get(ENV.MSR_EFER);
+  if ((efer & ~EFER_BITS) !== 0 || get(ENV.MSR_EFER + 4) !== 0) fail('EFER has bits that no processor sets');
+  if ((get(ENV.XCR0) & ~XCR0_BITS) !== 0 || get(ENV.XCR0 + 4) !== 0) fail('XCR0 has bits that no processor sets');
+  const active = (get(ENV.CR) & CR0_PG) !== 0 && (efer & EFER_LME) !== 0;
+  if (active !== ((efer & EFER_LMA) !== 0)) fail('EFER.LMA does not agree with EFER.LME and CR0.PG');
+  if (!active) return;
+  if ((get(ENV.CR + 32) & CR4_PAE) === 0) fail('long mode without CR4.PAE');
+  const code64 = (get(ENV.SEG + CS * SEG_STRIDE + SEG_FLAGS) & DESC_L) !== 0;
+  if (code64 && !canonicalHigh(get(ENV.CS_BASE) | 0)) fail('RIP is not canonical');
+  const bases = [ENV.GDT_BASE, ENV.IDT_BASE, ENV.LDTR + SEG_BASE, ENV.TR + SEG_BASE];
+  for (let seg = 0; seg < 6; seg++) bases.push(ENV.SEG + seg * SEG_STRIDE + SEG_BASE);
+  for (const at of bases) if (!canonicalHigh(get(at + 4) | 0)) fail('the base of a segment or table is not canonical');
+}
+
 /** Replaces the state of `cpu`. Throws VmStateError with nothing changed if `data` is not acceptable. */
 export function loadX86State(cpu: X86Cpu, data: Uint8Array): void {
-  const size = x86StateBytes();
-  if (data.length !== size) throw new VmStateError(`x86-cpu: ${data.length} bytes, expected ${size}`);
   const copy = data.slice();
   const view = new DataView(copy.buffer);
+  if (data.length < HEADER_BYTES) throw new VmStateError(`x86-cpu: ${data.length} bytes, expected more`);
   const version = view.getUint32(0, true);
-  if (version !== X86_VMSTATE.version)
+  if (version < 1 || version > X86_VMSTATE.version)
     throw new VmStateError(`x86-cpu: version ${version}, expected ${X86_VMSTATE.version}`);
+  const size = x86StateBytes(version);
+  if (data.length !== size) throw new VmStateError(`x86-cpu: ${data.length} bytes, expected ${size}`);
+  const fields = fieldsOf(version);
   let at = HEADER_BYTES;
-  for (const f of X86_VMSTATE.fields) {
+  const places = new Map<number, number>();
+  for (const f of fields) {
     if (f.kind === 'u32') for (let i = 0; i < f.count; i++) check(f.name, view.getUint32(at + 4 * i, true));
+    for (let i = 0; i + 4 <= fieldBytes(f); i += 4) places.set(f.offset + i, at + i);
     at += fieldBytes(f);
   }
+  checkMode((offset) => {
+    const place = places.get(offset);
+    return place === undefined ? 0 : view.getUint32(place, true);
+  });
+  for (const f of X86_VMSTATE.fields) cpu.e8.fill(0, f.offset, f.offset + fieldBytes(f));
   at = HEADER_BYTES;
-  for (const f of X86_VMSTATE.fields) {
+  for (const f of fields) {
     cpu.e8.set(copy.subarray(at, at + fieldBytes(f)), f.offset);
     at += fieldBytes(f);
   }
+  if (version < 2) cpu.setEnv32(ENV.XCR0, XCR0_X87);
   cpu.hflags &= HFLAGS_STATE;
-  cpu.setEnv32(ENV.CS_BASE, cpu.segBase(CS));
+  const window = cpu.env32(ENV.CS_BASE);
   cpu.afterLoad();
+  cpu.setEnv32(ENV.CS_BASE, cpu.code64 ? window : cpu.segBase(CS));
 }
