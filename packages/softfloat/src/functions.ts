@@ -162,6 +162,15 @@ const SSE: readonly SoftFloatFunction[] = FLOATS.flatMap((t) => [
   ],
 );
 
+/** Not floating point either. */
+const FLAGS: readonly SoftFloatFunction[] = [
+  row(
+    'x86_flags',
+    'op resultLow resultHigh operandLow operandHigh carryIn',
+    "CF PF AF ZF SF OF as EFLAGS bits, out of the x86 package's lazy flags (its flags.ts)",
+  ),
+];
+
 /** Not floating point: vector instructions too long for a few operations. 16-byte operands; return 0 unless said otherwise. */
 const VECTOR: readonly SoftFloatFunction[] = [
   row('aes_enc', 'dst a b', 'AESENC: a is the state, b the round key'),
@@ -191,5 +200,6 @@ export const SOFTFLOAT_FUNCTIONS: readonly SoftFloatFunction[] = [
   ...X87_CONVERT,
   ...X87_TRANSCENDENTAL,
   ...SSE,
+  ...FLAGS,
   ...VECTOR,
 ];

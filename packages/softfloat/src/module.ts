@@ -21,6 +21,7 @@ import { defineX87Compare } from './x87-compare.ts';
 import { defineX87Convert } from './x87-convert.ts';
 import { defineX87Integer } from './x87-integer.ts';
 import { defineX87Misc } from './x87-misc.ts';
+import { defineX86Flags } from './x86-flags.ts';
 
 export interface SoftFloatOptions {
   /** Minimum size of the imported memory in 64 KiB pages. @default 1 */
@@ -53,5 +54,6 @@ export function buildSoftFloatModule(options: SoftFloatOptions = {}): Uint8Array
   defineClmul(lib);
   defineSha(lib);
   defineStringCompare(lib);
+  defineX86Flags(lib);
   return lib.module.finish();
 }

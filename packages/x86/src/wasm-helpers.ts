@@ -27,6 +27,7 @@ export const WASM_HELPERS: readonly string[] = [
     sse_cvt_i64_f32 sse_cvt_i64_f64 sse_cvt_f32_i64 sse_cvt_f64_i64 sse_cvtt_f32_i64 sse_cvtt_f64_i64
     sse_rcp_f32 sse_rsqrt_f32 sse_fma_f32 sse_fma_f64 sse_cvt_f16_f32 sse_cvt_f32_f16
     aes_imc aes_enc aes_enclast aes_dec aes_declast aes_keygen clmul pcmpstr
+    x86_flags
     sha1_rnds4 sha1_nexte sha1_msg1 sha1_msg2 sha256_rnds2 sha256_msg1 sha256_msg2`),
 ];
 

@@ -1,5 +1,6 @@
 /** An `IrMachine` in flat 32-bit or real mode, with a few pages: what the translator's tests run code on. */
 import { CS, DS, ENV, ES, FS, GS, SS } from '../src/index.ts';
+import type { CpuFeatures } from '../src/index.ts';
 import { IrMachine } from './ir-machine.ts';
 import type { MachineStop } from './ir-machine.ts';
 
@@ -47,8 +48,8 @@ export function realMachine(): IrMachine {
 export const HIGH = -(2 ** 31);
 
 /** 64-bit code at the given CPL; pages 0-F000 mapped, and again from HIGH on; faults end the run. */
-export function longMachine(cpl = 0): IrMachine {
-  const m = new IrMachine(2 * PAGES + 8);
+export function longMachine(cpl = 0, features?: CpuFeatures): IrMachine {
+  const m = new IrMachine(2 * PAGES + 8, features);
   for (let n = 0; n < PAGES; n++) {
     m.map(n * 4096);
     m.map(HIGH + n * 4096);

@@ -4,7 +4,7 @@
  */
 import { opId } from '@emkit/ir';
 import type { IrBlock } from '@emkit/ir';
-import { ENV } from '../src/index.ts';
+import { ENV, WASM_HELPERS, evaluateFlags } from '../src/index.ts';
 import type { IrMachine } from './ir-machine.ts';
 
 export type Op = (m: IrMachine, block: IrBlock, i: number) => void;
@@ -231,6 +231,13 @@ for (let n = 0; n <= 4; n++) {
     m.values[i] = m.helper(k.imm[i], arg(0), arg(1), arg(2), arg(3));
   });
 }
+/** Of the wasm helpers the one that is for integer code: the script's form of it. */
+def('callw6', (m, k, i) => {
+  const name = WASM_HELPERS[k.imm[i]];
+  if (name !== 'x86_flags') throw new Error(`test machine has no ${name}`);
+  const [op, dst, dstHigh, src, srcHigh, carry] = [0, 1, 2, 3, 4, 5].map((n) => m.i(k, i, n));
+  m.values[i] = evaluateFlags(op!, dst!, src!, carry!, dstHigh, srcHigh);
+});
 
 // --- structure ----------------------------------------------------------------------------------------------------
 def('nop', () => undefined);

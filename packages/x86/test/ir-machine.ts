@@ -20,7 +20,7 @@ import {
   bindHelpers,
 } from '../src/index.ts';
 import type { TranslateRequest, TranslateResult } from '@emkit/ir';
-import type { CpuModel, Helper, X86Host } from '../src/index.ts';
+import type { CpuFeatures, CpuModel, Helper, X86Host } from '../src/index.ts';
 import { EVAL } from './ir-eval.ts';
 
 const PAGE = 4096;
@@ -74,7 +74,7 @@ export class IrMachine implements X86Host {
   readonly #builder32 = new IrBuilder(GLOBALS_32);
   readonly #builder64 = new IrBuilder(GLOBALS_64);
   globals: readonly GlobalDef[] = GLOBALS_32;
-  readonly #translator = new BlockTranslator(ALL_FEATURES);
+  readonly #translator: BlockTranslator;
   readonly #result: TranslateResult = {
     bytes: 0,
     insns: 0,
@@ -85,7 +85,9 @@ export class IrMachine implements X86Host {
     fault: false,
   };
 
-  constructor(pages: number) {
+  /** `features`: what code is translated for; helpers have everything. */
+  constructor(pages: number, features: CpuFeatures = ALL_FEATURES) {
+    this.#translator = new BlockTranslator(features);
     this.memory = new ArrayBuffer(ENV_BYTES + pages * PAGE);
     this.view = new DataView(this.memory);
     this.u8 = new Uint8Array(this.memory);

@@ -21,12 +21,13 @@ import {
 import { loadCode64 } from './long-code.ts';
 
 const FLAT = DESC_G | DESC_P | DESC_S | DESC_RW | DESC_A;
-const STACK = FLAT | DESC_B;
+/** Attributes of the segments that SYSCALL and SYSRET load, without DPL. */
+export const SYSCALL_STACK = FLAT | DESC_B;
 const CODE32 = FLAT | DESC_CODE | DESC_B;
-const CODE64 = FLAT | DESC_CODE | DESC_L;
+export const SYSCALL_CODE64 = FLAT | DESC_CODE | DESC_L;
 const R11 = 11;
 /** RFLAGS that SYSRET loads. */
-const SYSRET_FLAGS = 0x3c7fd7;
+export const SYSRET_FLAGS = 0x3c7fd7;
 
 /** To 64-bit code at `cpl` with flat segments: CS and SS as given. */
 export function loadFlat64(
@@ -38,14 +39,14 @@ export function loadFlat64(
   ripHigh: number,
 ): void {
   const dpl = cpl << DESC_DPL_SHIFT;
-  cpu.setSeg(SS, stack, 0, 0xffffffff, STACK | dpl);
-  loadCode64(cpu, code, 0xffffffff, CODE64 | dpl, cpl, ripLow, ripHigh);
+  cpu.setSeg(SS, stack, 0, 0xffffffff, SYSCALL_STACK | dpl);
+  loadCode64(cpu, code, 0xffffffff, SYSCALL_CODE64 | dpl, cpl, ripLow, ripHigh);
 }
 
 /** To 32-bit compatibility code at CPL 3 with flat segments. */
 export function loadFlat32(cpu: X86Cpu, code: number, stack: number, eip: number): void {
   const dpl = 3 << DESC_DPL_SHIFT;
-  cpu.setSeg(SS, stack, 0, 0xffffffff, STACK | dpl);
+  cpu.setSeg(SS, stack, 0, 0xffffffff, SYSCALL_STACK | dpl);
   cpu.setSeg(CS, code, 0, 0xffffffff, CODE32 | dpl);
   cpu.cpl = 3;
   cpu.eip = eip;

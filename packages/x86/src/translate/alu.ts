@@ -210,7 +210,7 @@ const cmc: Handler = (t) => t.setCarryOverflow(t.b.eqz(t.carry()), -1);
 const cld: Handler = (t) => t.b.set(G.EFLAGS, t.b.and(t.b.get(G.EFLAGS), t.b.i32(~FLAG_DF)));
 const std: Handler = (t) => t.b.set(G.EFLAGS, t.b.or(t.b.get(G.EFLAGS), t.b.i32(FLAG_DF)));
 const AH_FLAGS = FLAGS_ARITH & 0xff;
-const lahf: Handler = (t) => t.setHighByte(EAX, t.b.or(t.b.and(t.allFlags(), t.b.i32(AH_FLAGS)), t.b.i32(2)));
+const lahf: Handler = (t) => t.setHighByte(EAX, t.b.or(t.b.and(t.flagsImage(), t.b.i32(AH_FLAGS)), t.b.i32(2)));
 const sahf: Handler = (t) => {
   const { b } = t;
   t.setEflags(b.or(b.and(t.allFlags(), b.i32(FLAG_OF)), b.and(t.highByte(EAX), b.i32(AH_FLAGS))));

@@ -2,7 +2,6 @@
  * All handlers, as a dense array by row id: what the decoder found is one index away from its translation.
  */
 import { OPCODES } from '../decode/table.ts';
-import { EXPECTED_HANDLERS } from '../decode/expected-handlers.ts';
 import { FPU_HANDLERS } from '../fpu/handlers.ts';
 import { ALU_HANDLERS } from './alu.ts';
 import { BMI_HANDLERS } from './bmi.ts';
@@ -42,7 +41,7 @@ function merge(): Map<string, Handler> {
 function bind(): Handler[] {
   const all = merge();
   return OPCODES.rows.map((row) => {
-    const handler = all.get(row.fn) ?? (EXPECTED_HANDLERS.has(row.fn) ? SYSTEM_HANDLERS['ud'] : undefined);
+    const handler = all.get(row.fn);
     if (handler === undefined) throw new Error(`opcode row '${row.text}': no handler '${row.fn}'`);
     return handler;
   });

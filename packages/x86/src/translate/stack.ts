@@ -83,7 +83,7 @@ const pushf: Handler = (t, i) => {
     return;
   }
   const rest = b.and(b.get(G.EFLAGS), b.i32(~(FLAG_RF | FLAG_VM)));
-  t.push(i.size, t.sized(i.size, b.or(b.or(t.allFlags(), rest), b.i32(2))));
+  t.push(i.size, t.sized(i.size, b.or(b.or(t.flagsImage(), rest), b.i32(2))));
 };
 const popf: Handler = (t, i) => {
   const { b } = t;

@@ -4,16 +4,26 @@
  * SDM Vol. 2A/2B, pages by mnemonic.
  */
 import type { Value } from '@emkit/ir';
+import { FEATURE } from '../decode/features.ts';
 import { CC_EFLAGS } from '../flags.ts';
 import { ENV, FLAG_AC, G, GS, SEG_BASE, SEG_STRIDE } from '../state.ts';
+import { inlineSyscall, inlineSysret } from './fast-syscall.ts';
 import { ACCESS_READ } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 
 /** Result of operand size: the helper returned its low half and left the high half in SCRATCH. */
 const result = (t: Translator, size: number, v: Value): Value => (size === 3 ? t.pair(v, t.envLoad(ENV.SCRATCH)) : v);
 
-const syscall: Handler = (t) => t.finishWith('syscall', [t.b.i32(t.next)]);
-const sysret: Handler = (t, i) => t.finishWith('sysret', [t.b.i32(1 << i.size)], 1);
+/** SYSCALL and SYSRET may be done without the helper. */
+const quick = (t: Translator): boolean => t.is64 && !t.special && !t.has(FEATURE.smap!);
+const syscall: Handler = (t) => {
+  if (quick(t)) inlineSyscall(t);
+  else t.finishWith('syscall', [t.b.i32(t.next)], 1);
+};
+const sysret: Handler = (t, i) => {
+  if (i.size === 3 && t.cpl === 0 && quick(t)) inlineSysret(t);
+  else t.finishWith('sysret', [t.b.i32(1 << i.size)], 1);
+};
 
 /** In the way of every system call: without a helper. */
 const swapgs: Handler = (t) => {

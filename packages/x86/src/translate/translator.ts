@@ -237,6 +237,19 @@ export class Translator extends MachineState {
   callw(name: string, ...args: Value[]): Value {
     return this.b.callw(wasmHelperIndex(name), ...args);
   }
+  /** As `allFlags`, where the result is certain to be wanted: an operation that is not known is left to a wasm helper. */
+  flagsImage(): Value {
+    if (this.ccOp >= 0) return this.allFlags();
+    const { b } = this;
+    const [op, dst, src, carry] = [G.CC_OP, G.CC_DST, G.CC_SRC, G.CC_SRC2].map((g) => b.get(g)) as [
+      Value,
+      Value,
+      Value,
+      Value,
+    ];
+    const half = (v: Value): Value => (this.is64 ? this.high(v) : b.i32(0));
+    return this.callw('x86_flags', op, this.low(dst), half(dst), this.low(src), half(src), this.low(carry));
+  }
   raiseIf(cond: Value, vector: number, error = -1): void {
     this.b.raiseIf(cond, vector, error);
   }
