@@ -1,6 +1,6 @@
 /** Whole blocks of 32- and 64-bit ops in both tiers: values that share slots, sets in place, folded addresses. */
 import { I32, I64, IrBuilder, JUMP_PLAIN, MEM_RMW, MEM_STACK, OPS } from '@emkit/ir';
-import type { GlobalDef, IrBlock, Value } from '@emkit/ir';
+import type { GlobalDef, IrBlock, IrType, Value } from '@emkit/ir';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EXIT_KIND, GUEST_PAGE, HIGH_PAGE, TierRunner } from './tiers.test-support.ts';
@@ -67,7 +67,7 @@ function build(steps: readonly Step[]): IrBlock {
     pc += 4;
   };
   begin();
-  const take = (type: number, n: number): Value => {
+  const take = (type: IrType, n: number): Value => {
     const of = values.filter((v) => b.typeOf(v) === type);
     const globals = type === I32 ? narrow : wide;
     if (of.length === 0 || n % 4 === 0) return b.get(globals[n % globals.length]);
