@@ -43,6 +43,12 @@ export const LAYERS: readonly Layer[] = [
     command: `npm run -s conformance -- native-vectors ${VECTORS}/native-vectors --tier both --mode compat --every 10`,
     limit: 300,
   },
+  {
+    name: 'host-vectors',
+    command:
+      "npm run -s conformance -- host-vectors --tier both --count 1000 --filter 'h??-aes,h??-sha,h??-bmi,h??-adx,h??-sse'",
+    limit: 300,
+  },
   { name: '80286', command: `npm run -s conformance -- 80286 ${VECTORS}/80286 --tier both`, limit: 600 },
   { name: 'test386', command: `npm run -s conformance -- test386 ${VECTORS}/test386 --tier both`, limit: 300 },
   { name: 'disk-images', command: `npm run -s conformance -- disk-images ${VECTORS}/disk-images`, limit: 300 },

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { irRealRig, irUserRig } from './ir-rig.ts';
 import { Causes } from './causes.ts';
+import { formsIn, writeCoverage } from './coverage.ts';
 import { buildHostGenerator, HOST_GROUPS, recordOnHost } from './host-vectors.ts';
 import { failureText, runVectorFile } from './native-vectors.ts';
 import type { FileResult } from './native-vectors.ts';
@@ -157,8 +158,30 @@ async function diskImages(o: Options): Promise<void> {
   process.exitCode = failed > 0 ? 1 : 0;
 }
 
+function coverage(o: Options): void {
+  const generator = buildHostGenerator();
+  const host: Uint8Array[] = [];
+  if ('missing' in generator) process.stdout.write(`without host-vectors: ${generator.missing}\n`);
+  else {
+    for (const width of [32, 64] as const) {
+      for (const group of HOST_GROUPS) {
+        const data = recordOnHost(generator.program, width, group, o.seed, 4 * o.count);
+        if (typeof data === 'string') process.stdout.write(`not run: h${width}-${group} (${data})\n`);
+        else host.push(data);
+      }
+    }
+  }
+  const recorded = (width: number): Uint8Array[] =>
+    files(o, 'data', '.nv.gz')
+      .filter((f) => f.startsWith(`m${width}-`))
+      .map((f) => load(dataFolder(o, 'data'), f));
+  const forms = (list: readonly Uint8Array[]): Set<number> => new Set(list.flatMap((file) => [...formsIn(file)]));
+  writeCoverage({ recorded32: forms(recorded(32)), recorded64: forms(recorded(64)), host: forms(host) });
+}
+
 async function main(): Promise<void> {
   const o = parseOptions(process.argv.slice(2));
+  if (o.suite === 'coverage') return coverage(o);
   if (o.suite === 'disk-images') return diskImages(o);
   let passed = 0;
   let failed = 0;

@@ -2,9 +2,10 @@
 import type { Tier, UserMode } from './rig.ts';
 
 const USAGE =
-  'usage: npm run conformance -- native-vectors|80286|test386|disk-images DIR [--tier cold|hot|both] [--filter GLOB] [--verbose N]\n' +
+  'usage: npm run conformance -- native-vectors|80286|test386|disk-images DIR [--tier cold|hot|both] [--filter GLOB,GLOB] [--verbose N]\n' +
   '       native-vectors also: --mode 32,64,compat (default 32,64), --causes N (the N most frequent kinds of failure), --every N (each Nth vector)\n' +
-  '       npm run conformance -- host-vectors [--seed N] [--count N] [the same options]: instructions run on this CPU first';
+  '       npm run conformance -- host-vectors [--seed N] [--count N] [the same options]: instructions run on this CPU first\n' +
+  '       npm run conformance -- coverage native-vectors-DIR: the table of instruction forms in docs/conformance.md';
 
 const MODES: readonly UserMode[] = ['32', '64', 'compat'];
 
@@ -52,7 +53,7 @@ export function parseOptions(args: readonly string[]): Options {
   }
   const [suite, dir = ''] = plain;
   if (suite === undefined || (dir === '' && suite !== 'host-vectors')) fail('SUITE and DIR are needed');
-  if (!['host-vectors', 'native-vectors', '80286', 'test386', 'disk-images'].includes(suite))
+  if (!['coverage', 'host-vectors', 'native-vectors', '80286', 'test386', 'disk-images'].includes(suite))
     fail(`unknown suite '${suite}'`);
   if (!['cold', 'hot', 'both', 'ir'].includes(tier)) fail(`unknown tier '${tier}'`);
   const modes = mode.split(',').map((m) => MODES.find((known) => known === m) ?? fail(`unknown mode '${m}'`));
@@ -60,6 +61,7 @@ export function parseOptions(args: readonly string[]): Options {
   const glob = filter
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replace(/\*/g, '.*')
-    .replace(/\?/g, '.');
+    .replace(/\?/g, '.')
+    .replace(/,/g, '|');
   return { suite, dir, tiers, filter: new RegExp(`^(${glob})(\\..*)?$`), verbose, causes, every, seed, count, modes };
 }
