@@ -122,7 +122,7 @@ describe('--arch x86_64', () => {
     expect(await s.exit).toBe(0);
   });
   it('warns where the processor cannot run that kernel', async () => {
-    const s = emkit('-m', '64', '-kernel', files64.kernel, '-append', 'console=ttyS0');
+    const s = emkit('-m', '256', '-kernel', files64.kernel, '-append', 'console=ttyS0');
     await expect.poll(() => s.errors, { timeout: 30_000 }).toContain('this kernel is for 64-bit processors');
   });
 });
