@@ -182,7 +182,7 @@ describe('bounds', () => {
       ...Array.from({ length: 62 }, (_, k) => insn(TOY.LD, k % 3, (k + 1) % 3, n + k)).flat(),
       ...insn(TOY.HALT),
     ];
-    for (let n = 0; n < 20_000; n++) {
+    for (let n = 0; n < 40_000; n++) {
       const at = 0x10000 + (n % 512) * 256;
       ram.set(block(n), at);
       tcg.ramWritten(tcg.ramBase + at, 256);
@@ -190,7 +190,7 @@ describe('bounds', () => {
       tcg.pc = at;
       tcg.run(1000);
     }
-    expect(tcg.blocks.stats.translated).toBeGreaterThanOrEqual(20_000);
+    expect(tcg.blocks.stats.translated).toBeGreaterThanOrEqual(40_000);
     expect(tcg.blocks.stats.flushes).toBeGreaterThan(0); // code space came round
     expect(tcg.codeMap.count).toBeLessThanOrEqual(512);
     expect(tcg.hot.live).toBeLessThanOrEqual(MAX_REGIONS);

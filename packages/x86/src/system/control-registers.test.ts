@@ -91,7 +91,7 @@ describe('CR3 and CR4', () => {
     movToCr(b.cpu, 2, -1);
     expect(movFromCr(b.cpu, 2)).toBe(-1);
     b.host.flushes = [];
-    invlpg(b.cpu, 0xfffff123 | 0);
+    invlpg(b.cpu, 0xfffff123 | 0, 0);
     expect(b.host.flushes).toEqual(['page fffff123']);
   });
   it('alignment checks need AM, AC and CPL 3', () => {

@@ -227,10 +227,10 @@ describe('SYSENTER and SYSEXIT', () => {
     ]);
     cpu.setReg(1, 0x3333);
     cpu.setReg(2, 0x4444);
-    sysexit(cpu);
+    sysexit(cpu, 4);
     expect([cpu.cpl, cpu.segSelector(CS), cpu.segSelector(SS), cpu.reg(ESP), cpu.eip, cpu.segFlags(CS)]).toEqual([
       3, 0x73, 0x7b, 0x3333, 0x4444, 0xc0fb00,
     ]);
-    expect(b.try(() => sysexit(cpu))).toEqual({ vector: 13, error: 0 });
+    expect(b.try(() => sysexit(cpu, 4))).toEqual({ vector: 13, error: 0 });
   });
 });
