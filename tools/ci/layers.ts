@@ -45,8 +45,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: 'host-vectors',
-    command:
-      "npm run -s conformance -- host-vectors --tier both --count 1000 --filter 'h??-aes,h??-sha,h??-bmi,h??-adx,h??-sse'",
+    command: 'npm run -s conformance -- host-vectors --tier both --count 1000',
     limit: 300,
   },
   { name: '80286', command: `npm run -s conformance -- 80286 ${VECTORS}/80286 --tier both`, limit: 600 },

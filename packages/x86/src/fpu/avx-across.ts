@@ -69,7 +69,7 @@ const extract128: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const v = ymm(t, i.reg);
   const half = (i.imm & 1) === 0 ? v.lo : v.hi;
-  if (t.isMem) t.b.store('st128', storeAddress(t, 16), half);
+  if (t.isMem) t.store(4, storeAddress(t, 16), half);
   else setResult(t, half, -1, i.rm);
 };
 const perm2x128: Handler = (t, i) => {

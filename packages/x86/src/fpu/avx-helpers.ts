@@ -76,6 +76,11 @@ const gather: Factory = (cpu) => (low, high, bits) => {
   const count = bytes / Math.max(size, indexSize);
   const base = ENV.SEG + segment * SEG_STRIDE + SEG_BASE;
   const based = segment >= FS || (cpu.hflags & HF_CS64) === 0;
+  // as processors leave it when an element faults: each element of the mask's register all ones or zero, and zero behind them
+  for (let at = mask; at < mask + bytes; at += size) {
+    cpu.e8.fill(cpu.e8[at + size - 1]! >= 0x80 ? 0xff : 0, at, at + size);
+  }
+  cpu.e8.fill(0, mask + bytes, mask + 32);
   for (let n = 0; n < count; n++) {
     const at = n * size;
     if (cpu.e8[mask + at + size - 1]! >= 0x80) {

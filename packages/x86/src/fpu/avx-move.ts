@@ -72,8 +72,8 @@ const store =
     }
     const address = storeAddress(t, bytesOfVector(t));
     if (aligned) demandAlignment(t, address, bytesOfVector(t));
-    t.b.store('st128', address, v.lo);
-    if (isYmm(t)) t.b.store('st128', t.memoryAt(16), v.hi);
+    t.store(4, address, v.lo);
+    if (isYmm(t)) t.store(4, t.memoryAt(16), v.hi);
   };
 
 // --- scalars and halves -------------------------------------------------------------------------------------------------------
@@ -85,26 +85,26 @@ const movdLoad: Handler = (t, i) => {
 const movdStore: Handler = (t, i) => {
   if (sseReady(t)) t.write(0, i.size === 3 ? low64(t, t.xmm(i.reg)) : low32(t, t.xmm(i.reg)));
 };
-const load64 = (t: Translator): Value => t.b.load('ld64', t.memory(8, ACCESS_READ));
+const load64 = (t: Translator): Value => t.load(3, t.memory(8, ACCESS_READ));
 const movqLoad: Handler = (t, i) => {
   if (sseReady(t)) setResult(t, zeroExtend64(t, t.isMem ? load64(t) : low64(t, t.xmm(i.rm))));
 };
 const movqStore: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const v = low64(t, t.xmm(i.reg));
-  if (t.isMem) t.b.store('st64', storeAddress(t, 8), v);
+  if (t.isMem) t.store(3, storeAddress(t, 8), v);
   else setResult(t, zeroExtend64(t, v), -1, i.rm);
 };
 /** VMOVSS and VMOVSD with memory: zeros above. */
 const loadLow: Handler = (t, i) => {
   if (!sseReady(t)) return;
-  if (i.row.operands[1]!.size === SZ_D) setResult(t, zeroExtend32(t, t.b.load('ld32', t.memory(4, ACCESS_READ))));
+  if (i.row.operands[1]!.size === SZ_D) setResult(t, zeroExtend32(t, t.load(2, t.memory(4, ACCESS_READ))));
   else setResult(t, zeroExtend64(t, load64(t)));
 };
 const storeLow: Handler = (t, i) => {
   if (!sseReady(t)) return;
-  if (i.row.operands[0]!.size === SZ_D) t.b.store('st32', storeAddress(t, 4), low32(t, t.xmm(i.reg)));
-  else t.b.store('st64', storeAddress(t, 8), low64(t, t.xmm(i.reg)));
+  if (i.row.operands[0]!.size === SZ_D) t.store(2, storeAddress(t, 4), low32(t, t.xmm(i.reg)));
+  else t.store(3, storeAddress(t, 8), low64(t, t.xmm(i.reg)));
 };
 /** Between registers: the low lane of one, the rest of vvvv. Opcode 11 has destination and source the other way round. */
 const moveLow =

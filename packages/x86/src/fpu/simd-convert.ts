@@ -69,7 +69,7 @@ const fromMmx =
   (t, i) => {
     const usesMmx = type === 'f32' || !t.isMem;
     if (usesMmx ? !sseMmxReady(t) : !sseReady(t)) return;
-    const s = t.isMem ? t.b.emit(SPLAT64, t.b.load('ld64', t.memory(8, ACCESS_READ))) : mm(t, i.rm);
+    const s = t.isMem ? t.b.emit(SPLAT64, t.load(3, t.memory(8, ACCESS_READ))) : mm(t, i.rm);
     if (type === 'f64') {
       if (usesMmx) enterMmx(t);
       t.setXmm(i.reg, doublesFromInt32(t, s));

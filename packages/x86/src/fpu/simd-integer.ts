@@ -115,9 +115,7 @@ const insertps: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const { b } = t;
   const { imm } = i;
-  const element = t.isMem
-    ? b.load('ld32', t.memory(4, ACCESS_READ))
-    : b.emit(DWORD_LANE, t.xmm(i.rm), -1, -1, imm >> 6);
+  const element = t.isMem ? t.load(2, t.memory(4, ACCESS_READ)) : b.emit(DWORD_LANE, t.xmm(i.rm), -1, -1, imm >> 6);
   let v = b.emit(REPLACE_DWORD, t.xmm(i.reg), element, -1, (imm >> 4) & 3);
   if ((imm & 15) !== 0)
     v = b.shuffle(v, zero(t), byteLanes(4, ...[0, 1, 2, 3].map((n) => (((imm >> n) & 1) !== 0 ? 4 : n))));

@@ -34,25 +34,25 @@ const REPLACE64 = opId('i64x2_replace_lane');
 const LANE64 = opId('i64x2_extract_lane');
 const SPLAT64 = opId('i64x2_splat');
 
-const load64 = (t: Translator): Value => t.b.load('ld64', t.memory(8, ACCESS_READ));
+const load64 = (t: Translator): Value => t.load(3, t.memory(8, ACCESS_READ));
 const high64 = (t: Translator, v: Value): Value => t.b.emit(LANE64, v, -1, -1, 1);
 
 // --- whole registers ----------------------------------------------------------------------------------------------
 const loadAligned: Handler = (t, i) => {
   if (!sseReady(t)) return;
-  t.setXmm(i.reg, t.isMem ? t.b.load('ld128', alignedAddress(t, ACCESS_READ)) : t.xmm(i.rm));
+  t.setXmm(i.reg, t.isMem ? t.load(4, alignedAddress(t, ACCESS_READ)) : t.xmm(i.rm));
 };
 const loadUnaligned: Handler = (t, i) => {
   if (sseReady(t)) t.setXmm(i.reg, xmmSourceUnaligned(t));
 };
 const storeAligned: Handler = (t, i) => {
   if (!sseReady(t)) return;
-  if (t.isMem) t.b.store('st128', alignedAddress(t, ACCESS_WRITE), t.xmm(i.reg));
+  if (t.isMem) t.store(4, alignedAddress(t, ACCESS_WRITE), t.xmm(i.reg));
   else t.setXmm(i.rm, t.xmm(i.reg));
 };
 const storeUnaligned: Handler = (t, i) => {
   if (!sseReady(t)) return;
-  if (t.isMem) t.b.store('st128', storeAddress(t, 16), t.xmm(i.reg));
+  if (t.isMem) t.store(4, storeAddress(t, 16), t.xmm(i.reg));
   else t.setXmm(i.rm, t.xmm(i.reg));
 };
 
@@ -84,7 +84,7 @@ const movqMmxLoad: Handler = (t, i) => {
 const movqMmxStore: Handler = (t, i) => {
   if (!mmxReady(t)) return;
   const v = mm64(t, i.reg);
-  if (t.isMem) t.b.store('st64', storeAddress(t, 8), v);
+  if (t.isMem) t.store(3, storeAddress(t, 8), v);
   enterMmx(t);
   if (!t.isMem) setMm64(t, i.rm, v);
 };
@@ -94,7 +94,7 @@ const movqLoad: Handler = (t, i) => {
 const movqStore: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const v = low64(t, t.xmm(i.reg));
-  if (t.isMem) t.b.store('st64', storeAddress(t, 8), v);
+  if (t.isMem) t.store(3, storeAddress(t, 8), v);
   else t.setXmm(i.rm, zeroExtend64(t, v));
 };
 const movq2dq: Handler = (t, i) => {
@@ -112,13 +112,13 @@ const movdq2q: Handler = (t, i) => {
 // --- scalars and halves ---------------------------------------------------------------------------------------------
 const movssLoad: Handler = (t, i) => {
   if (!sseReady(t)) return;
-  if (t.isMem) t.setXmm(i.reg, zeroExtend32(t, t.b.load('ld32', t.memory(4, ACCESS_READ))));
+  if (t.isMem) t.setXmm(i.reg, zeroExtend32(t, t.load(2, t.memory(4, ACCESS_READ))));
   else t.setXmm(i.reg, t.b.emit(REPLACE32, t.xmm(i.reg), low32(t, t.xmm(i.rm))));
 };
 const movssStore: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const v = low32(t, t.xmm(i.reg));
-  if (t.isMem) t.b.store('st32', storeAddress(t, 4), v);
+  if (t.isMem) t.store(2, storeAddress(t, 4), v);
   else t.setXmm(i.rm, t.b.emit(REPLACE32, t.xmm(i.rm), v));
 };
 const movsdLoad: Handler = (t, i) => {
@@ -129,7 +129,7 @@ const movsdLoad: Handler = (t, i) => {
 const movsdStore: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const v = low64(t, t.xmm(i.reg));
-  if (t.isMem) t.b.store('st64', storeAddress(t, 8), v);
+  if (t.isMem) t.store(3, storeAddress(t, 8), v);
   else t.setXmm(i.rm, t.b.emit(REPLACE64, t.xmm(i.rm), v));
 };
 /** MOVLPS/PD, MOVHPS/PD with memory; MOVHLPS, MOVLHPS with a register (the other half of it). */
@@ -145,7 +145,7 @@ const storeHalf =
   (t, i) => {
     if (!sseReady(t)) return;
     const v = t.xmm(i.reg);
-    t.b.store('st64', storeAddress(t, 8), half === 0 ? low64(t, v) : high64(t, v));
+    t.store(3, storeAddress(t, 8), half === 0 ? low64(t, v) : high64(t, v));
   };
 
 const movddup: Handler = (t, i) => {
@@ -155,7 +155,7 @@ const duplicate =
   (lanes: Uint8Array): Handler =>
   (t, i) => {
     if (!sseReady(t)) return;
-    const v = t.isMem ? t.b.load('ld128', alignedAddress(t, ACCESS_READ)) : t.xmm(i.rm);
+    const v = t.isMem ? t.load(4, alignedAddress(t, ACCESS_READ)) : t.xmm(i.rm);
     t.setXmm(i.reg, t.b.shuffle(v, v, lanes));
   };
 
@@ -188,7 +188,7 @@ const emms: Handler = (t) => {
 const ldmxcsr: Handler = (t) => {
   if (!sseReady(t)) return;
   const { b } = t;
-  const v = b.load('ld32', t.memory(4, ACCESS_READ));
+  const v = t.load(2, t.memory(4, ACCESS_READ));
   t.raiseIf(b.ltU(b.i32(0xffff), v), EXC.GP, 0);
   t.envStore(ENV.MXCSR, v);
   const fast = b.eq(b.and(v, b.i32(SSE_FAST_MASK)), b.i32(SSE_FAST_VALUE));
@@ -196,7 +196,7 @@ const ldmxcsr: Handler = (t) => {
   t.exitNext();
 };
 const stmxcsr: Handler = (t) => {
-  if (sseReady(t)) t.b.store('st32', storeAddress(t, 4), t.envLoad(ENV.MXCSR));
+  if (sseReady(t)) t.store(2, storeAddress(t, 4), t.envLoad(ENV.MXCSR));
 };
 
 const nothing: Handler = () => undefined;

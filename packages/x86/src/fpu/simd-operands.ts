@@ -117,17 +117,17 @@ export function alignedAddress(t: Translator, access: number): Value {
 /** Second operand of an SSE instruction: XMM register, or aligned 16 bytes of memory, or 8/4/2 bytes in the low lane (repeated above). */
 export function xmmSource(t: Translator, bytes: number): Value {
   if (!t.isMem) return t.xmm(t.insn.rm);
-  if (bytes === 16) return t.b.load('ld128', isVex(t) ? t.memory(16, ACCESS_READ) : alignedAddress(t, ACCESS_READ));
+  if (bytes === 16) return t.load(4, isVex(t) ? t.memory(16, ACCESS_READ) : alignedAddress(t, ACCESS_READ));
   return narrowLoad(t, bytes);
 }
 function narrowLoad(t: Translator, bytes: number): Value {
   const address = t.memory(bytes, ACCESS_READ);
-  if (bytes === 8) return t.b.emit(SPLAT64, t.b.load('ld64', address));
-  return t.b.emit(SPLAT32, t.b.load(bytes === 4 ? 'ld32' : 'ld16u', address));
+  if (bytes === 8) return t.b.emit(SPLAT64, t.load(3, address));
+  return t.b.emit(SPLAT32, t.load(bytes === 4 ? 2 : 1, address));
 }
 /** The same without the alignment rule. */
 export function xmmSourceUnaligned(t: Translator): Value {
-  return t.isMem ? t.b.load('ld128', t.memory(16, ACCESS_READ)) : t.xmm(t.insn.rm);
+  return t.isMem ? t.load(4, t.memory(16, ACCESS_READ)) : t.xmm(t.insn.rm);
 }
 /** Second operand of an MMX instruction: register, or 8 or 4 bytes of memory. */
 export function mmSource(t: Translator, bytes: number): Value {
@@ -154,7 +154,7 @@ export function source(t: Translator, bytes = 16): Halves {
   if (!isYmm(t)) return { lo: xmmSource(t, bytes), hi: -1 };
   if (!t.isMem) return ymm(t, t.insn.rm);
   const address = t.memory(32, ACCESS_READ);
-  return { lo: t.b.load('ld128', address), hi: t.b.load('ld128', t.memoryAt(16)) };
+  return { lo: t.load(4, address), hi: t.load(4, t.memoryAt(16)) };
 }
 /** The result: with VEX the upper half is written too. */
 export function setResult(t: Translator, lo: Value, hi: Value = -1, n = t.insn.reg): void {

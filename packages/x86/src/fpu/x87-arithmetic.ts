@@ -75,7 +75,7 @@ const memoryForm =
   (t) => {
     if (!x87Ready(t)) return;
     const { b } = t;
-    const v = b.load(bytes === 4 ? 'ld32' : 'ld64', t.memory(bytes, ACCESS_READ));
+    const v = t.load(bytes === 4 ? 2 : 3, t.memory(bytes, ACCESS_READ));
     const name = `f80_${op}${reversed ? 'r' : ''}_m${bytes * 8}`;
     toRegister(t, 0, 0, empty(t, 0), (slot) => {
       t.envStore(X87_OPERAND, v);
@@ -87,7 +87,7 @@ const integerForm =
   (t) => {
     if (!x87Ready(t)) return;
     const { b } = t;
-    const v = b.load(bytes === 2 ? 'ld16s' : 'ld32', t.memory(bytes, ACCESS_READ));
+    const v = b.load(bytes === 2 ? 'ld16s' : 'ld32', t.memory(bytes, ACCESS_READ), t.stackFlag(t.insn.segment));
     toRegister(t, 0, 0, empty(t, 0), (slot) => {
       t.envStore(X87_OPERAND, v);
       const integer = b.envAddr(X87_OPERAND + 16);

@@ -92,7 +92,7 @@ const compareReal =
   (t) => {
     if (!x87Ready(t)) return;
     const { b } = t;
-    const v = b.load(bytes === 4 ? 'ld32' : 'ld64', t.memory(bytes, ACCESS_READ));
+    const v = t.load(bytes === 4 ? 2 : 3, t.memory(bytes, ACCESS_READ));
     finishCompare(t, empty(t, 0), pops, false, () => {
       t.envStore(X87_OPERAND, v);
       return t.callw(`f80_cmp_m${bytes * 8}`, b.envAddr(st(t, 0)), b.envAddr(X87_OPERAND));
@@ -103,7 +103,7 @@ const compareInteger =
   (t) => {
     if (!x87Ready(t)) return;
     const { b } = t;
-    const v = b.load(bytes === 2 ? 'ld16s' : 'ld32', t.memory(bytes, ACCESS_READ));
+    const v = b.load(bytes === 2 ? 'ld16s' : 'ld32', t.memory(bytes, ACCESS_READ), t.stackFlag(t.insn.segment));
     finishCompare(t, empty(t, 0), pops, false, () => {
       t.envStore(X87_OPERAND, v);
       const integer = b.envAddr(X87_OPERAND + 16);
@@ -154,16 +154,16 @@ const fwait: Handler = (t) => {
 const statusWord = (t: Translator): Value => t.b.or(t.envLoad(ENV.FPUS), t.b.i32(topOf(t) << FSW_TOP_SHIFT));
 const fnstsw: Handler = (t) => {
   if (!x87Ready(t, false)) return;
-  if (t.isMem) t.b.store('st16', t.memory(2, ACCESS_WRITE), statusWord(t));
+  if (t.isMem) t.store(1, t.memory(2, ACCESS_WRITE), statusWord(t));
   else t.setReg(EAX, 1, statusWord(t));
 };
 const fnstcw: Handler = (t) => {
-  if (x87Ready(t, false)) t.b.store('st16', t.memory(2, ACCESS_WRITE), fcw(t));
+  if (x87Ready(t, false)) t.store(1, t.memory(2, ACCESS_WRITE), fcw(t));
 };
 const fldcw: Handler = (t) => {
   if (!x87Ready(t)) return;
   const { b } = t;
-  const word = b.or(b.and(b.load('ld16u', t.memory(2, ACCESS_READ)), b.i32(FCW_WRITABLE)), b.i32(FCW_ONE));
+  const word = b.or(b.and(t.load(1, t.memory(2, ACCESS_READ)), b.i32(FCW_WRITABLE)), b.i32(FCW_ONE));
   const unmasked = b.ne(b.and(word, b.i32(X87_FLAGS)), b.i32(X87_FLAGS));
   if (t.hot && allMasked(t)) {
     b.bailIf(unmasked);

@@ -41,7 +41,7 @@ const loadConverted =
   (t) => {
     if (!x87Ready(t)) return;
     const { b } = t;
-    const v = b.load(kind, t.memory(bytes, ACCESS_READ));
+    const v = b.load(kind, t.memory(bytes, ACCESS_READ), t.stackFlag(t.insn.segment));
     push(t, full(t), (slot) => {
       t.envStore(X87_OPERAND, v);
       const flags = t.callw(helper, b.envAddr(slot), b.envAddr(X87_OPERAND), ...(withFcw ? [fcw(t)] : []));
@@ -50,8 +50,8 @@ const loadConverted =
   };
 const loadReal80: Handler = (t) => {
   if (!x87Ready(t)) return;
-  const significand = t.b.load('ld64', t.memory(10, ACCESS_READ));
-  const signExponent = t.b.load('ld16u', t.memoryAt(8));
+  const significand = t.load(3, t.memory(10, ACCESS_READ));
+  const signExponent = t.load(1, t.memoryAt(8));
   push(t, full(t), (slot) => {
     t.envStore(slot, significand);
     store16(t, slot + 8, signExponent);
@@ -61,8 +61,8 @@ const loadReal80: Handler = (t) => {
 const loadBcd: Handler = (t) => {
   if (!x87Ready(t)) return;
   const { b } = t;
-  const low = b.load('ld64', t.memory(10, ACCESS_READ));
-  const high = b.load('ld16u', t.memoryAt(8));
+  const low = t.load(3, t.memory(10, ACCESS_READ));
+  const high = t.load(1, t.memoryAt(8));
   push(t, full(t), (slot) => {
     t.envStore(X87_OPERAND, low);
     store16(t, X87_OPERAND + 8, high);
@@ -128,7 +128,7 @@ const storeConverted =
       v = b.select(fault, d.bytes === 8 ? b.i64Parts(0, d.indefinite) : b.i32(d.indefinite), v);
       flags = b.select(fault, b.i32(STACK_UNDERFLOW), flags);
     }
-    b.store(d.store, address, v);
+    b.store(d.store, address, v, t.stackFlag(t.insn.segment));
     updateStatus(t, flags);
     pop(t, pops);
   };
@@ -157,8 +157,8 @@ const storeTen =
       high = b.select(fault, b.i32(INDEFINITE_EXPONENT), high);
       flags = b.select(fault, b.i32(STACK_UNDERFLOW), flags);
     }
-    b.store('st64', address, low);
-    b.store('st16', t.memoryAt(8), high);
+    t.store(3, address, low);
+    t.store(1, t.memoryAt(8), high);
     updateStatus(t, flags);
     pop(t, 1);
   };
