@@ -67,7 +67,9 @@ describe('the Debian installer', () => {
 });
 
 describe.each(['qemu32', 'pentium3', 'max'])('-cpu %s', (cpu) => {
-  it('boots without a line of alarm, and keeps time', async () => {
+  // The kernel measures the TSC against other clocks within some milliseconds: a host that stalls just then makes it find them 1 % apart, and
+  // call the TSC unstable. Not twice in a row, though.
+  it('boots without a line of alarm, and keeps time', { retry: 1 }, async () => {
     const s = emkit(
       '-m',
       '256',
