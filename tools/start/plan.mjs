@@ -38,8 +38,8 @@ const WITH_VALUE = [
 ];
 
 const DEFAULT_MEMORY = '256';
-/** The installer unpacks 80 MB. */
-const INSTALLER_MEMORY = '512';
+/** The installer unpacks 80 MB and more; with less, that of amd64 goes into its low-memory mode. */
+const INSTALLER_MEMORY = { i386: '512', x86_64: '1024' };
 
 /**
  * `{ emkitArguments, arch, needsKernel, installer, refresh, withKernel(files) }` for the words after `npm start --`. `size` is the
@@ -83,7 +83,7 @@ export function planStart(words, size) {
       ];
       const made = ['-kernel', files.kernel, '-append', line.join(' ')];
       if (!seen.has('initrd')) made.push('-initrd', installer ? files.initrd : files.initramfs);
-      if (!seen.has('m')) made.push('-m', installer ? INSTALLER_MEMORY : DEFAULT_MEMORY);
+      if (!seen.has('m')) made.push('-m', installer ? INSTALLER_MEMORY[arch] : DEFAULT_MEMORY);
       return [...made, ...rest];
     },
   };
