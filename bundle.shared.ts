@@ -1,8 +1,8 @@
 /**
  * One recipe for the commands in apps/: workspace packages from their sources, what only some runs need in chunks that load when they do.
  *
- * Rolldown and not the packages' tsup: it keeps what one module re-exports and another imports late out of the first chunk, and top-level `const`
- * as it is (V8 then folds them: measured in docs/performance).
+ * Rolldown and not the packages' tsup: it keeps what one module re-exports and another imports late out of the first chunk
+ * (docs/adr/0014).
  */
 import { readFileSync } from 'node:fs';
 import type { RolldownOptions } from 'rolldown';

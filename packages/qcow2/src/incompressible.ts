@@ -1,6 +1,6 @@
 /**
- * Whether a cluster is not worth compressing: encrypted, compressed or random data, on which deflate spends four to five times what this costs
- * (zstd about twice), to no gain. Right to compress when in doubt; a wrong "no" costs space, never data.
+ * Whether a cluster is not worth compressing: encrypted, compressed or random data, on which deflate spends some twenty times what this costs
+ * (zstd about eight), to no gain. Right to compress when in doubt; a wrong "no" costs space, never data.
  *
  * Two questions, since two things make data compressible: are some bytes more frequent than others (order-0 entropy of a sample), and do
  * stretches repeat within the cluster (4-byte matches of a part of it with all of it)? Both look at a part of every 2 KiB, which is what makes this cheap.

@@ -33,6 +33,8 @@ const Q_MUL = opId('i64x2_mul');
 const Q_SHR = opId('i64x2_shr_u');
 const SPLAT32 = opId('i32x4_splat');
 const SPLAT64 = opId('i64x2_splat');
+/** By log2 of the element's bytes. */
+const SPLAT = [opId('i8x16_splat'), opId('i16x8_splat'), SPLAT32, SPLAT64];
 
 const repeated = (...bytes: number[]): Uint8Array =>
   Uint8Array.from({ length: 16 }, (_, n) => bytes[n % bytes.length]!);
@@ -47,7 +49,7 @@ const broadcast =
     if (size === 4) v = xmmSource(t, 16);
     else if (t.isMem) {
       const x = t.load(size, t.memory(1 << size, ACCESS_READ));
-      v = size === 3 ? b.emit(SPLAT64, x) : b.emit(opId(['i8x16_splat', 'i16x8_splat', 'i32x4_splat'][size]!), x);
+      v = b.emit(SPLAT[size]!, x);
     } else {
       const s = t.xmm(i.rm);
       if (size === 3) v = b.emit(SPLAT64, low64(t, s));

@@ -14,20 +14,22 @@ export const MASKED_MASK = ENV.SCRATCH + 96;
 export const MASKED_YMM = 4;
 export const MASKED_STACK = 8;
 
-/** The elements with the top bit of their mask set, from the lowest: byte offsets. */
-function* chosen(cpu: X86Cpu, bits: number): Iterable<number> {
+/** Is the element at this byte offset chosen: the top bit of its mask. */
+const isChosen = (cpu: X86Cpu, at: number, size: number): boolean => cpu.e8[MASKED_MASK + at + size - 1]! >= 0x80;
+const bytesOf = (bits: number): number => ((bits & MASKED_YMM) !== 0 ? 32 : 16);
+/** Nothing chosen: the address does not even have to be canonical. */
+function anyChosen(cpu: X86Cpu, bits: number): boolean {
   const size = 1 << (bits & 3);
-  const bytes = (bits & MASKED_YMM) !== 0 ? 32 : 16;
-  for (let at = 0; at < bytes; at += size) if (cpu.e8[MASKED_MASK + at + size - 1]! >= 0x80) yield at;
+  for (let at = 0; at < bytesOf(bits); at += size) if (isChosen(cpu, at, size)) return true;
+  return false;
 }
 const maskLoad: Factory = (cpu) => (low, high, bits) => {
   const size = 1 << (bits & 3);
   cpu.e8.fill(0, MASKED_DATA, MASKED_DATA + 32);
-  let address = 0;
-  let known = false;
-  for (const at of chosen(cpu, bits)) {
-    if (!known) address = linearOf(cpu, low, high, (bits & MASKED_STACK) !== 0);
-    known = true;
+  if (!anyChosen(cpu, bits)) return 0;
+  const address = linearOf(cpu, low, high, (bits & MASKED_STACK) !== 0);
+  for (let at = 0; at < bytesOf(bits); at += size) {
+    if (!isChosen(cpu, at, size)) continue;
     for (let k = at; k < at + size; k += 4) cpu.setEnv32(MASKED_DATA + k, cpu.read32(linearAt(cpu, address, k)));
   }
   return 0;
@@ -35,12 +37,14 @@ const maskLoad: Factory = (cpu) => (low, high, bits) => {
 /** All that will be written is probed first. */
 const maskStore: Factory = (cpu) => (low, high, bits) => {
   const size = 1 << (bits & 3);
-  const offsets = [...chosen(cpu, bits)];
-  if (offsets.length === 0) return 0;
+  if (!anyChosen(cpu, bits)) return 0;
   const address = linearOf(cpu, low, high, (bits & MASKED_STACK) !== 0);
-  for (const at of offsets) probe(cpu, linearAt(cpu, address, at), size, 1);
-  for (const at of offsets)
+  for (let at = 0; at < bytesOf(bits); at += size)
+    if (isChosen(cpu, at, size)) probe(cpu, linearAt(cpu, address, at), size, 1);
+  for (let at = 0; at < bytesOf(bits); at += size) {
+    if (!isChosen(cpu, at, size)) continue;
     for (let k = at; k < at + size; k += 4) cpu.write32(linearAt(cpu, address, k), cpu.env32(MASKED_DATA + k));
+  }
   return 0;
 };
 
@@ -99,6 +103,8 @@ const gather: Factory = (cpu) => (low, high, bits) => {
       const upper = size === 8 ? cpu.read32(linearAt(cpu, address, 4)) : 0;
       cpu.setEnv32(destination + at, value);
       if (size === 8) cpu.setEnv32(destination + at + 4, upper);
+      // what lies behind the vector length goes with the first element, since a later one may fault
+      cpu.e8.fill(0, destination + bytes, destination + 32);
     }
     cpu.e8.fill(0, mask + at, mask + at + size);
   }
