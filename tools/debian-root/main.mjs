@@ -4,49 +4,24 @@
  * Ends with `N passed, N failed` (sections that agree).
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureAptPackage } from '../apt-program.mjs';
 import { ensureKernel } from '../fetch-kernel/fetch-kernel.mjs';
 import { createProgress } from '../fetch-kernel/progress.mjs';
-import { BUNDLE, ROOT, ensureBundle } from '../start/bundle.mjs';
+import { BUNDLE, ensureBundle } from '../start/bundle.mjs';
+import { ensureRoot, GUEST, makeImage, run, WORK } from './root.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const WORK = join(ROOT, '.cache/debian-root');
-const GUEST = join(WORK, 'root');
-const IMAGE = join(WORK, 'root.cpio');
-const PACKAGES = 'python3-minimal,perl-base,gcc,libc6-dev,openssl';
-/** Not needed to run, and the initramfs lies in the guest's memory twice while it is unpacked. */
-const LEFT_OUT = 'usr/share/doc usr/share/man usr/share/locale usr/share/info var/cache/apt var/lib/apt/lists'.split(
-  ' ',
-);
 const GUEST_MIB = 2048;
 const MINUTES = 20;
 
-function run(program, args, options = {}) {
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${status}\n${stderr ?? ''}`);
-  return stdout;
-}
-
-const has = (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-
 function makeRoot() {
-  if (!existsSync(join(GUEST, 'usr/bin/gcc'))) {
-    rmSync(GUEST, { recursive: true, force: true });
-    mkdirSync(WORK, { recursive: true });
-    console.error('debootstrap: a few minutes');
-    run('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, 'bookworm', GUEST]);
-    for (const path of LEFT_OUT) rmSync(join(GUEST, path), { recursive: true, force: true });
-  }
-  copyFileSync(join(HERE, 'guest-init.sh'), join(GUEST, 'init'));
-  chmodSync(join(GUEST, 'init'), 0o755);
+  ensureRoot();
   copyFileSync(join(HERE, 'programs.c'), join(GUEST, 'root/programs.c'));
   const compile = 'gcc -O3 -march=x86-64-v3 -o /root/programs-v3 /root/programs.c -lm';
   run('chroot', [GUEST, '/bin/sh', '-c', compile]);
-  run('sh', ['-c', `find . -xdev | cpio -o -H newc --quiet > ${IMAGE}`], { cwd: GUEST });
-  console.error(`initramfs: ${Math.round(statSync(IMAGE).size / 2 ** 20)} MiB`);
+  return makeImage('root', join(HERE, 'guest-init.sh'));
 }
 
 /** Section name to its lines. */
@@ -63,12 +38,9 @@ function sections(text) {
 }
 
 async function main() {
-  for (const program of ['debootstrap', 'cpio'])
-    if (!ensureAptPackage(program, () => has(program)))
-      throw new Error(`${program} is missing\n  try: apt-get install ${program}, as root`);
   const progress = createProgress();
   ensureBundle(progress);
-  makeRoot();
+  const image = makeRoot();
   const native = sections(run('chroot', [GUEST, '/bin/sh', '/init', 'native']));
   const files = await ensureKernel({ arch: 'x86_64', refresh: false, full: false, progress });
   const begun = performance.now();
@@ -77,7 +49,7 @@ async function main() {
     [
       BUNDLE,
       ...['--arch', 'x86_64', '-cpu', 'max', '-m', String(GUEST_MIB), '-nographic', '-no-reboot'],
-      ...['-kernel', files.kernel, '-initrd', IMAGE, '-append', 'console=ttyS0 rdinit=/init quiet'],
+      ...['-kernel', files.kernel, '-initrd', image, '-append', 'console=ttyS0 rdinit=/init quiet'],
     ],
     { encoding: 'utf8', maxBuffer: 1 << 28, timeout: MINUTES * 60_000, stdio: ['ignore', 'pipe', 'inherit'] },
   );

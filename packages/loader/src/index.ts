@@ -15,6 +15,7 @@ export { isLinuxImage, parseLinuxHeader, type LinuxHeader } from './linux-header
 export { findMultibootHeader, planMultiboot, type MultibootHeader } from './multiboot.ts';
 export { planPvh } from './pvh.ts';
 export { parseElf, physicalEntry, type Elf, type ElfNote, type ElfSegment } from './elf.ts';
+export { parseSymbols, SymbolTable, type SymbolHit } from './symbols.ts';
 export { LoadError, type LoadErrorCode } from './load-error.ts';
 export {
   MAX_COMMAND_LINE,
@@ -22,5 +23,7 @@ export {
   MAX_MODULES,
   MAX_NOTE_BYTES,
   MAX_PROGRAM_HEADERS,
+  MAX_SYMBOL_REACH,
+  MAX_SYMBOLS,
   MULTIBOOT_SEARCH,
 } from './limits.ts';

@@ -12,3 +12,7 @@ export const MAX_COMMAND_LINE = 4096;
 export const MAX_E820_ENTRIES = 128;
 /** The multiboot header must lie in the first 8192 bytes (multiboot 0.6.96 §3.1 "OS image format"). */
 export const MULTIBOOT_SEARCH = 8192;
+/** Code symbols read from one file (a distribution's kernel has about 100,000). */
+export const MAX_SYMBOLS = 1_000_000;
+/** An address farther behind a symbol than this is not in it. */
+export const MAX_SYMBOL_REACH = 1 << 20;
