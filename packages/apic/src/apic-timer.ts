@@ -1,6 +1,7 @@
 /**
  * The local APIC's timer: its count is computed from the clock, one deadline is armed. SDM Vol. 3A "APIC Timer".
- * Modes one-shot and periodic; not TSC-deadline. After a long pause one interrupt is delivered, not all missed ones.
+ * After a long pause one interrupt of a periodic timer is delivered, not all missed ones. In TSC-deadline mode the deadline alone
+ * is used: the initial count stays 0, so that the current one reads 0 too, as it has to (§11.5.4.1).
  *
  * Time goes on between two reads of the clock, as far as the host likes when it is busy: an expiry that is past when it is
  * armed is armed all the same, and fires at once. A guest without a tick has only this interrupt to wake up by.
@@ -55,6 +56,13 @@ export function changeTimer(t: ApicTimerState, divide: number, isPeriodic: boole
   t.start = now - (t.initial - left) * divisor(divide) * NS_PER_TICK;
   if (isPeriodic) armNextPeriod(t, now);
   else if (left !== 0) t.deadline.mod(t.start + periodNs(t));
+}
+
+/** Into TSC-deadline mode or out of it: nothing is armed any more, nothing counts. */
+export function stopTimer(t: ApicTimerState): void {
+  t.initial = t.start = 0;
+  t.isPeriodic = false;
+  t.deadline.del();
 }
 
 /** After an expiry: a periodic timer goes on. */

@@ -14,11 +14,12 @@ function top(words: Uint32Array): number {
 
 it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
   const bus = createFakeBus();
-  const local = bus.add(LOCAL_APIC);
+  const local = bus.add(LOCAL_APIC, { id: 0x21, 'tsc-deadline': true });
   const io = bus.add(IO_APIC);
   io.connect(local);
   local.onExtInt = () => 0x08;
   const s = local.state;
+  const out = new Uint32Array(2);
   let taken = 0;
   fuzzDevice({
     bus,
@@ -48,7 +49,19 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
       pin: (random) => io.gpioIn('', random.below(IO_APIC_PINS)).set(random.below(2)),
       lint: (random) => local.gpioIn(random.pick(['lint0', 'lint1'])).set(random.below(2)),
       deliver: (random) => void local.deliver(random.below(8), random.nasty(8), random.below(2) === 0),
-      base: (random) => local.setBase(random.pick([0xfee00900, 0xfee00900, 0xfee00900, 0xfee00100, 0xfe000900])),
+      base: (random) =>
+        void local.setBase(random.pick([0xfee00900, 0xfee00900, 0xfee00900, 0xfee00d00, 0xfee00100, 0xfe000900])),
+      readMsr: (random) => {
+        const isRead = local.readMsr(0x7fe + random.below(0x104), out);
+        if (isRead && (s.base & 0x400) === 0) throw new Error('an MSR outside x2APIC mode');
+      },
+      writeMsr: (random) => {
+        const msr = random.pick([0x80b, 0x80f, 0x830, 0x832, 0x83f, 0x7fe + random.below(0x104)]);
+        const value = random.pick([0, 0x1ff, random.nasty(8), random.nasty(18), random.u32()]);
+        const isWritten = local.writeMsr(msr, value, random.pick([0, 0, 0x21, random.u32()]));
+        if (isWritten && (s.base & 0x400) === 0) throw new Error('an MSR outside x2APIC mode');
+      },
+      deadline: (random) => local.setDeadline(random.pick([-1, 0, bus.clock.now() + random.below(400_000)])),
       acknowledge: () => {
         const wanted = local.isRequesting;
         const vector = local.acknowledge();
@@ -69,6 +82,12 @@ it.each([1, 2, 3])('holds its invariants (seed %d)', (seed) => {
         return 'software-disabled, but an entry is not masked';
       const t = s.timer.deadline.deadline;
       if (t >= 0 && t <= bus.clock.now()) return 'the timer is armed in the past';
+      if (((s.lvt[0] as number) & 0x40000) !== 0 && (s.timer.initial !== 0 || s.timer.isPeriodic))
+        return 'TSC-deadline mode, but something counts';
+      if (local.isDeadlineArmed !== (((s.lvt[0] as number) & 0x40000) !== 0 && t >= 0)) return 'armed, or not?';
+      if ((s.base & 0xc00) === 0x400) return 'x2APIC mode of an APIC that is turned off';
+      const isMapped = bus.memory.read32(((s.base & 0xfffff000) >>> 0) + 0x30) === 0x00050014;
+      if (isMapped !== ((s.base & 0xc00) === 0x800)) return 'registers in memory, or not?';
       for (let pin = 0; pin < IO_APIC_PINS; pin++) {
         const entry = io.state.low[pin] as number;
         if ((entry & 0xc000) === 0x4000) return 'remote IRR at an edge-triggered input';

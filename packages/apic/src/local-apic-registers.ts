@@ -6,6 +6,7 @@ import type { DeviceClock } from '@emkit/qdev';
 import { currentCount } from './apic-timer.ts';
 import { type LocalApicState, processorPriority } from './local-apic-state.ts';
 import { ApicReg, VERSION } from './registers.ts';
+import { isX2apicReadable, logicalX2apicId } from './x2apic.ts';
 
 /** Value of register `reg` (offset / 16); -1 for a reserved one. */
 export function readRegister(s: LocalApicState, reg: number, clock: DeviceClock): number {
@@ -59,4 +60,19 @@ export function isReadOnly(reg: number): boolean {
     reg === ApicReg.RRD ||
     reg === ApicReg.TIMER_CURRENT
   );
+}
+
+/** The same in x2APIC mode, into out[0] and out[1]. `id`: the x2APIC ID. False: there is no such register, or it cannot be read. */
+export function readX2apicRegister(
+  s: LocalApicState,
+  reg: number,
+  id: number,
+  clock: DeviceClock,
+  out: Uint32Array,
+): boolean {
+  const value = reg === ApicReg.ID ? id : reg === ApicReg.LDR ? logicalX2apicId(id) : readRegister(s, reg, clock);
+  if (value < 0 || !isX2apicReadable(reg)) return false;
+  out[0] = value;
+  out[1] = reg === ApicReg.ICR_LOW ? s.icrHigh : 0;
+  return true;
 }

@@ -8,6 +8,7 @@ import type { ApicTimerState } from './apic-timer.ts';
 import {
   BASE_BSP,
   BASE_ENABLE,
+  BASE_X2APIC,
   DEFAULT_BASE,
   DeliveryMode,
   ICR_LOW_MASK,
@@ -46,7 +47,8 @@ export interface LocalApicState {
 
 export const LOCAL_APIC_VMSTATE = defineVmState<LocalApicState>({
   name: 'apic',
-  version: 1,
+  // 2: IA32_APIC_BASE may say x2APIC mode, the timer's entry TSC-deadline mode
+  version: 2,
   fields: [
     field.u32('base'),
     field.u8('apicId'),
@@ -61,7 +63,7 @@ export const LOCAL_APIC_VMSTATE = defineVmState<LocalApicState>({
     field.u8('errors'),
     field.u32('icrLow', { max: ICR_LOW_MASK }),
     field.u32('icrHigh'),
-    field.array('lvt', 'u32', LVT_COUNT, { max: 0x3ffff }),
+    field.array('lvt', 'u32', LVT_COUNT, { max: 0x7ffff }),
     field.u8('lint', { max: 3 }),
     field.bool('extInt'),
     field.struct('timer', [
@@ -72,6 +74,8 @@ export const LOCAL_APIC_VMSTATE = defineVmState<LocalApicState>({
       field.timer('deadline'),
     ]),
   ],
+  check: (s) =>
+    (s.base & (BASE_X2APIC | BASE_ENABLE)) === BASE_X2APIC ? 'x2APIC mode of an APIC that is turned off' : null,
 });
 
 export function makeLocalApic(deadline: DeviceTimer): LocalApicState {

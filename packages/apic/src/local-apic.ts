@@ -1,11 +1,11 @@
 /**
- * Local APIC in xAPIC mode: priorities, timer, local interrupts, inter-processor interrupts to itself, virtual wire.
+ * Local APIC in xAPIC and x2APIC mode: priorities, timer, local interrupts, inter-processor interrupts to itself, virtual wire.
  * The 8259's INT comes in on `lint0`; out go `int` (processor, there is a vector), `nmi`, `smi` and `init`.
  * While hardware-disabled (IA32_APIC_BASE bit 11 clear) `lint0` and `lint1` are the processor's INTR and NMI.
- * Lines carry "asserted", so polarity bits are stored only. Not here: x2APIC, TSC deadline, clusters of processors.
+ * Lines carry "asserted", so polarity bits are stored only. Not here: clusters of processors; the time-stamp counter, of which
+ * the board makes a time for `setDeadline`.
  * Intel SDM Vol. 3A, chapter "Advanced Programmable Interrupt Controller (APIC)".
  */
-import { MemoryRegion } from '@emkit/memory';
 import {
   defineDevice,
   Device,
@@ -15,7 +15,8 @@ import {
   type PropertySpecs,
   type SystemBus,
 } from '@emkit/qdev';
-import { changeTimer, continueTimer, isDue, startTimer } from './apic-timer.ts';
+import { changeTimer, continueTimer, isDue, startTimer, stopTimer } from './apic-timer.ts';
+import { isInitDeassert, isIpiForSelf } from './interprocessor.ts';
 import {
   deliverableVector,
   isDestination,
@@ -26,37 +27,38 @@ import {
   RESET_BASE,
   resetLocalApic,
 } from './local-apic-state.ts';
-import { isReadOnly, readRegister } from './local-apic-registers.ts';
+import { isReadOnly, readRegister, readX2apicRegister } from './local-apic-registers.ts';
+import { isExtIntRequested, isLevelLintAsking } from './local-interrupts.ts';
 import type { InterruptTarget } from './message.ts';
+import { RegisterWindow } from './register-window.ts';
 import {
   ApicReg,
   BASE_BSP,
   BASE_ENABLE,
+  BASE_X2APIC,
   DeliveryMode,
   ESR_ILLEGAL_REGISTER,
   ESR_RECEIVE_ILLEGAL,
   ESR_SEND_ILLEGAL,
   FIRST_VECTOR,
-  ICR_ASSERT,
-  ICR_LEVEL,
-  ICR_LOGICAL,
   ICR_LOW_MASK,
-  ICR_SHORTHAND_SHIFT,
   Lvt,
   LVT_COUNT,
   LVT_LEVEL,
   LVT_MASKED,
   LVT_PERIODIC,
   LVT_REMOTE_IRR,
-  LVT_WRITABLE,
-  Shorthand,
+  LVT_TSC_DEADLINE,
+  lvtWritable,
   SVR_ENABLE,
   SVR_MASK,
 } from './registers.ts';
 import { clearVector, hasVector, highestVector, setVector } from './vector-set.ts';
+import { isTransition, isX2apicDestination, isX2apicWrite, X2APIC_MSR, X2APIC_MSR_END } from './x2apic.ts';
 
 const PROPERTIES = {
-  id: property.uint8(0, 'initial APIC ID'),
+  id: property.uint32(0, 'x2APIC ID; its low 8 bits are the initial APIC ID'),
+  'tsc-deadline': property.bool(false, 'the timer has the TSC-deadline mode'),
   'virtual-wire': property.bool(
     true,
     'after reset LINT0 is ExtINT and unmasked, as firmware leaves it (MP specification 3.6.2.2)',
@@ -69,18 +71,20 @@ export class LocalApic extends Device implements InterruptTarget {
   /** Asks the 8259 pair for its vector. Set by the board. */
   onExtInt: (() => number) | null = null;
   onEoi: ((vector: number) => void) | null = null;
-  readonly #region: MemoryRegion;
+  readonly #window: RegisterWindow;
   readonly #int: Irq;
   readonly #nmi: Irq;
   readonly #smi: Irq;
   readonly #init: Irq;
-  readonly #initialId: number;
+  /** x2APIC ID. */
+  readonly #id: number;
+  readonly #lvtWritable: readonly number[];
   readonly #isVirtualWire: boolean;
-  #mappedAt = -1;
 
   constructor(init: DeviceInit<typeof PROPERTIES>) {
     super(init);
-    this.#initialId = init.props.id;
+    this.#id = init.props.id;
+    this.#lvtWritable = lvtWritable(init.props['tsc-deadline']);
     this.#isVirtualWire = init.props['virtual-wire'];
     this.#int = this.defineGpioOut('int', 1)[0] as Irq;
     this.#nmi = this.defineGpioOut('nmi', 1)[0] as Irq;
@@ -90,13 +94,10 @@ export class LocalApic extends Device implements InterruptTarget {
     this.defineGpioIn('lint1', 1, (_index, level) => this.#setLint(1, level));
     this.state = makeLocalApic(this.env.clock.createTimer(() => this.#onTimer()));
     this.#resetRegisters();
-    this.#region = MemoryRegion.io('apic', 0x1000, {
-      read: (offset) => (offset & 0xf ? 0 : this.#read(offset >> 4)),
-      write: (offset, value) => {
-        if ((offset & 0xf) === 0) this.#write(offset >> 4, value);
-      },
-      impl: { min: 4, max: 4 },
-    });
+    this.#window = new RegisterWindow(
+      (reg) => this.#read(reg),
+      (reg, value) => this.#write(reg, value),
+    );
   }
 
   protected override onRealize(): void {
@@ -105,8 +106,7 @@ export class LocalApic extends Device implements InterruptTarget {
 
   protected override onUnrealize(): void {
     this.state.timer.deadline.del();
-    this.#region.unmap();
-    this.#mappedAt = -1;
+    this.#window.remove();
     this.#int.lower();
   }
 
@@ -117,7 +117,7 @@ export class LocalApic extends Device implements InterruptTarget {
   }
 
   #resetRegisters(): void {
-    resetLocalApic(this.state, this.#initialId, this.#isVirtualWire);
+    resetLocalApic(this.state, this.#id & 0xff, this.#isVirtualWire);
   }
 
   protected override onResetExit(): void {
@@ -136,15 +136,62 @@ export class LocalApic extends Device implements InterruptTarget {
     return this.state.base;
   }
 
-  /** Writes IA32_APIC_BASE: moves the registers, or turns the APIC off; turned on again it starts from reset. */
-  setBase(msrLow: number): void {
+  /**
+   * Writes IA32_APIC_BASE: moves the registers, makes them MSRs (x2APIC mode), or turns the APIC off; turned on again it starts from
+   * reset. False, and nothing has changed: there is no way from this mode to that one (#GP).
+   */
+  setBase(msrLow: number): boolean {
     const s = this.state;
-    const value = ((msrLow & 0xfffff000) | (msrLow & BASE_ENABLE) | (s.base & BASE_BSP)) >>> 0;
+    if (!isTransition(s.base, msrLow)) return false;
+    const wasX2apic = this.#isX2apic;
     const wasEnabled = this.#isHardwareEnabled;
-    s.base = value;
+    s.base = ((msrLow & (0xfffff000 | BASE_ENABLE | BASE_X2APIC)) | (s.base & BASE_BSP)) >>> 0;
     if (wasEnabled !== this.#isHardwareEnabled) this.#resetRegisters();
+    else if (this.#isX2apic && !wasX2apic) s.icrHigh = 0; // a destination of the other format
     this.#updateMapping();
     this.#update();
+    return true;
+  }
+
+  /** RDMSR of 800H to 8FFH: the low half in out[0], the high one in out[1]. False: #GP. */
+  readMsr(msr: number, out: Uint32Array): boolean {
+    return readX2apicRegister(this.state, this.#x2apicRegister(msr), this.#id, this.env.clock, out);
+  }
+
+  /** WRMSR of 800H to 8FFH. False: #GP, and nothing has changed. */
+  writeMsr(msr: number, low: number, high: number): boolean {
+    const reg = this.#x2apicRegister(msr);
+    if (!isX2apicWrite(reg, low, high, this.#lvtWritable)) return false;
+    if (reg === ApicReg.SELF_IPI) this.#send(DeliveryMode.FIXED, low & 0xff, true);
+    else {
+      if (reg === ApicReg.ICR_LOW) this.state.icrHigh = high >>> 0;
+      this.#write(reg, low >>> 0);
+    }
+    return true;
+  }
+
+  /** Number of the register behind an MSR; -1 outside x2APIC mode. */
+  #x2apicRegister(msr: number): number {
+    return this.#isX2apic && msr >= X2APIC_MSR && msr <= X2APIC_MSR_END ? msr - X2APIC_MSR : -1;
+  }
+
+  /**
+   * IA32_TSC_DEADLINE, as a time of the device's clock; -1 disarms. Ignored in the other timer modes. A deadline that is past
+   * interrupts at once. §11.5.4.1 "TSC-Deadline Mode".
+   */
+  setDeadline(time: number): void {
+    const { timer } = this.state;
+    if (!this.#isDeadlineMode) return;
+    this.#serveDueTimer();
+    timer.deadline.del();
+    if (time < 0) return;
+    if (time > this.env.clock.now()) timer.deadline.mod(time);
+    else this.#onTimer();
+  }
+
+  /** Armed and not over: IA32_TSC_DEADLINE does not read 0. */
+  get isDeadlineArmed(): boolean {
+    return this.#isDeadlineMode && this.state.timer.deadline.deadline >= 0 && !isDue(this.state.timer, this.env.clock);
   }
 
   /** Is there a vector? Same as the level of gpio out `int`. */
@@ -164,7 +211,7 @@ export class LocalApic extends Device implements InterruptTarget {
         return vector;
       }
     }
-    if (this.#isExtIntRequested || this.onExtInt === null) {
+    if (isExtIntRequested(this.state) || this.onExtInt === null) {
       s.extInt = false;
       const vector = this.onExtInt?.() ?? s.svr & 0xff;
       this.#update();
@@ -189,8 +236,10 @@ export class LocalApic extends Device implements InterruptTarget {
     return processorPriority(this.state);
   }
 
+  /** Destinations of messages have 8 bits in every mode, so FFH is for all; others are compared with what they are part of. */
   matches(destination: number, isLogical: boolean): boolean {
-    return this.#isHardwareEnabled && isDestination(this.state, destination, isLogical);
+    if (!this.#isX2apic) return this.#isHardwareEnabled && isDestination(this.state, destination, isLogical);
+    return destination === 0xff || isX2apicDestination(this.#id, destination, isLogical);
   }
 
   deliver(mode: number, vector: number, isLevel: boolean): boolean {
@@ -234,16 +283,18 @@ export class LocalApic extends Device implements InterruptTarget {
     return (this.state.base & BASE_ENABLE) !== 0;
   }
 
+  get #isX2apic(): boolean {
+    return (this.state.base & BASE_X2APIC) !== 0;
+  }
+
+  get #isDeadlineMode(): boolean {
+    return ((this.state.lvt[Lvt.TIMER] as number) & LVT_TSC_DEADLINE) !== 0;
+  }
+
   #updateMapping(): void {
     const { memory } = (this.parentBus as SystemBus | null) ?? {};
     if (memory === undefined) return;
-    const address = this.#isHardwareEnabled ? (this.state.base & 0xfffff000) >>> 0 : -1;
-    if (address === this.#mappedAt) return;
-    this.#mappedAt = address;
-    memory.transaction(() => {
-      this.#region.unmap();
-      if (address >= 0) memory.add(address, this.#region, 0x1000);
-    });
+    this.#window.move(memory, this.#isHardwareEnabled && !this.#isX2apic ? (this.state.base & 0xfffff000) >>> 0 : -1);
   }
 
   #read(reg: number): number {
@@ -294,6 +345,7 @@ export class LocalApic extends Device implements InterruptTarget {
         s.icrHigh = (value & 0xff000000) >>> 0;
         return;
       case ApicReg.TIMER_INITIAL:
+        if (this.#isDeadlineMode) return;
         this.#serveDueTimer();
         startTimer(s.timer, value, this.env.clock);
         return;
@@ -313,11 +365,14 @@ export class LocalApic extends Device implements InterruptTarget {
     const s = this.state;
     if (index === Lvt.TIMER) this.#serveDueTimer(); // under the entry that it expired under
     const remoteIrr = (s.lvt[index] as number) & LVT_REMOTE_IRR;
-    let entry = (value & (LVT_WRITABLE[index] as number)) >>> 0;
+    const wasDeadlineMode = this.#isDeadlineMode;
+    let entry = (value & (this.#lvtWritable[index] as number)) >>> 0;
     if ((entry & LVT_LEVEL) !== 0) entry |= remoteIrr;
     if ((s.svr & SVR_ENABLE) === 0) entry |= LVT_MASKED;
     s.lvt[index] = entry;
-    if (index === Lvt.TIMER) changeTimer(s.timer, s.timer.divide, (entry & LVT_PERIODIC) !== 0, this.env.clock);
+    if (this.#isDeadlineMode !== wasDeadlineMode) stopTimer(s.timer);
+    if (index === Lvt.TIMER && !this.#isDeadlineMode)
+      changeTimer(s.timer, s.timer.divide, (entry & LVT_PERIODIC) !== 0, this.env.clock);
     if (index === Lvt.LINT0 || index === Lvt.LINT1) this.#pollLevelLint(index);
     this.#update();
   }
@@ -340,23 +395,16 @@ export class LocalApic extends Device implements InterruptTarget {
     this.#update();
   }
 
-  /** "Issuing Interprocessor Interrupts", for a machine with one processor. */
   #sendIpi(): void {
-    const { icrLow, icrHigh } = this.state;
-    const mode = (icrLow >> 8) & 7;
-    const vector = icrLow & 0xff;
-    // INIT level de-assert only synchronizes arbitration IDs
-    if (mode === DeliveryMode.INIT && (icrLow & ICR_LEVEL) !== 0 && (icrLow & ICR_ASSERT) === 0) return;
-    if (mode <= DeliveryMode.LOWEST && vector < FIRST_VECTOR) {
-      this.#error(ESR_SEND_ILLEGAL);
-      return;
-    }
-    const shorthand = (icrLow >> ICR_SHORTHAND_SHIFT) & 3;
-    const isForSelf =
-      shorthand === Shorthand.NONE
-        ? this.matches(icrHigh >>> 24, (icrLow & ICR_LOGICAL) !== 0)
-        : shorthand !== Shorthand.OTHERS;
-    if (isForSelf) this.deliver(mode, vector, false);
+    const s = this.state;
+    const mode = (s.icrLow >> 8) & 7;
+    if (!isInitDeassert(s)) this.#send(mode, s.icrLow & 0xff, isIpiForSelf(s, this.#id));
+  }
+
+  /** A message to this processor, or to others, of which there are none. */
+  #send(mode: number, vector: number, isForSelf: boolean): void {
+    if (mode <= DeliveryMode.LOWEST && vector < FIRST_VECTOR) this.#error(ESR_SEND_ILLEGAL);
+    else if (isForSelf) this.deliver(mode, vector, false);
   }
 
   // --- local interrupts ---
@@ -381,18 +429,10 @@ export class LocalApic extends Device implements InterruptTarget {
     this.#update();
   }
 
-  /** A level-triggered fixed LINT asks again while its line is on and its last interrupt has ended. */
   #pollLevelLint(lvt: number): void {
     const s = this.state;
+    if (!isLevelLintAsking(s, lvt)) return;
     const entry = s.lvt[lvt] as number;
-    const isOn = (s.lint & (1 << (lvt - Lvt.LINT0))) !== 0;
-    if (
-      !isOn ||
-      (entry & (LVT_MASKED | LVT_REMOTE_IRR)) !== 0 ||
-      (entry & LVT_LEVEL) === 0 ||
-      ((entry >> 8) & 7) !== DeliveryMode.FIXED
-    )
-      return;
     if (this.deliver(DeliveryMode.FIXED, entry & 0xff, true) && (entry & 0xff) >= FIRST_VECTOR)
       s.lvt[lvt] = entry | LVT_REMOTE_IRR;
   }
@@ -421,23 +461,9 @@ export class LocalApic extends Device implements InterruptTarget {
     if (isNew && (entry & LVT_MASKED) === 0) this.deliver(DeliveryMode.FIXED, entry & 0xff, false);
   }
 
-  get #isExtIntRequested(): boolean {
-    const s = this.state;
-    if (!this.#isHardwareEnabled) return (s.lint & 1) !== 0;
-    return (
-      s.extInt ||
-      isExtIntOn(s.lvt[Lvt.LINT0] as number, s.lint & 1) ||
-      isExtIntOn(s.lvt[Lvt.LINT1] as number, s.lint & 2)
-    );
-  }
-
   #update(): void {
-    this.#int.set(this.#isExtIntRequested || (this.#isHardwareEnabled && deliverableVector(this.state) >= 0));
+    this.#int.set(isExtIntRequested(this.state) || (this.#isHardwareEnabled && deliverableVector(this.state) >= 0));
   }
-}
-
-function isExtIntOn(entry: number, line: number): boolean {
-  return line !== 0 && (entry & LVT_MASKED) === 0 && ((entry >> 8) & 7) === DeliveryMode.EXTINT;
 }
 
 export const LOCAL_APIC = defineDevice({

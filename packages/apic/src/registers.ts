@@ -27,6 +27,8 @@ export const ApicReg = {
   TIMER_INITIAL: 0x38,
   TIMER_CURRENT: 0x39,
   TIMER_DIVIDE: 0x3e,
+  /** x2APIC mode only. */
+  SELF_IPI: 0x3f,
 } as const;
 
 /** Places in the array of local vector table entries. */
@@ -34,11 +36,16 @@ export const Lvt = { TIMER: 0, THERMAL: 1, PERFORMANCE: 2, LINT0: 3, LINT1: 4, E
 export const LVT_COUNT = 6;
 
 export const LVT_MASKED = 1 << 16;
+/** Timer mode, bits 18-17: 00 one-shot, 01 periodic, 10 TSC-deadline (where the processor has it). */
 export const LVT_PERIODIC = 1 << 17;
+export const LVT_TSC_DEADLINE = 1 << 18;
 export const LVT_LEVEL = 1 << 15;
 export const LVT_REMOTE_IRR = 1 << 14;
+export const LVT_DELIVERY_STATUS = 1 << 12;
 /** Bits that software may write, by entry; delivery status and remote IRR are read-only. */
-export const LVT_WRITABLE: readonly number[] = [0x300ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff];
+const LVT_WRITABLE: readonly number[] = [0x300ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff];
+export const lvtWritable = (hasTscDeadline: boolean): readonly number[] =>
+  hasTscDeadline ? LVT_WRITABLE.map((bits, n) => (n === Lvt.TIMER ? bits | LVT_TSC_DEADLINE : bits)) : LVT_WRITABLE;
 
 /** Integrated APIC, 6 entries. */
 export const VERSION = 0x14 | ((LVT_COUNT - 1) << 16);
@@ -64,5 +71,7 @@ export const ICR_LOW_MASK = 0xccfff;
 
 /** IA32_APIC_BASE. */
 export const BASE_BSP = 1 << 8;
+/** EXTD: x2APIC mode, together with BASE_ENABLE. */
+export const BASE_X2APIC = 1 << 10;
 export const BASE_ENABLE = 1 << 11;
 export const DEFAULT_BASE = 0xfee00000;

@@ -9,6 +9,7 @@ import type { TcgTrace } from '@emkit/accel-tcg';
 import { ACPI_PM } from '@emkit/acpi-pm';
 import type { AcpiPm } from '@emkit/acpi-pm';
 import { IO_APIC, LOCAL_APIC } from '@emkit/apic';
+import type { LocalApic } from '@emkit/apic';
 import type { AioContext } from '@emkit/aio';
 import { FW_CFG, FwCfgKey } from '@emkit/fw-cfg';
 import { I440FX_PCIHOST, PIIX3, PORT92 } from '@emkit/i440fx';
@@ -26,12 +27,13 @@ import { orIrqs } from '@emkit/qdev';
 import type { Irq } from '@emkit/qdev';
 import { ISA_SERIAL } from '@emkit/serial';
 import { buildSoftFloatModule } from '@emkit/softfloat';
-import { CS, DEFAULT_CPU_MODEL, ENV, resolveCpuOption, X86Target } from '@emkit/x86';
+import { CS, DEFAULT_CPU_MODEL, ENV, F_TSC_DEADLINE, resolveCpuOption, X86Target } from '@emkit/x86';
 import type { CpuModel, X86Cpu, X86Host } from '@emkit/x86';
 import { rtcProperties, setCmosMemory } from './cmos.ts';
 import { logLostState } from './log.ts';
 import { MAX_BIOS, MAX_MEMORY, MIN_MEMORY, PcError } from './options.ts';
 import type { LogOptions, PcOptions } from './options.ts';
+import { processorHost, TSC_HZ } from './processor-host.ts';
 
 /** Where the PM registers are when no firmware has moved them. */
 export const PM_BASE = 0x600;
@@ -41,7 +43,6 @@ const COM = [
   { iobase: 0x3e8, irq: 4 },
   { iobase: 0x2e8, irq: 3 },
 ] as const;
-const TSC_HZ = 1e9;
 const REASONS = ['slice', 'halted', 'shutdown', 'debug', 'stopped'] as const;
 
 export interface Board {
@@ -76,7 +77,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
       target = new X86Target(
         {
           ...host,
-          apicBaseChanged: (value: number) => onApicBase(value),
+          ...processorHost(model.features, () => lapic, options.random),
           ferr: (level: boolean) => onFerr(level),
         } as X86Host,
         model,
@@ -132,7 +133,9 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   const isa = piix3.isaBus;
   const pic = machine.add(I8259, { bus: isa });
   const ioapic = machine.add(IO_APIC);
-  const lapic = machine.add(LOCAL_APIC);
+  const lapic: LocalApic = machine.add(LOCAL_APIC, {
+    properties: { 'tsc-deadline': (model.features.ecx1 & F_TSC_DEADLINE) !== 0 },
+  });
   ioapic.connect(lapic);
   for (let n = 0; n < 16; n++) {
     piix3.isaOut[n].connect((level) => {
@@ -155,7 +158,6 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   });
   acknowledge = () => lapic.acknowledge();
   const onFerr = connectFerr(io, isa.irq(13));
-  const onApicBase = (value: number): void => lapic.setBase(value);
 
   const pit = machine.add(ISA_PIT, { bus: isa });
   pit.gpioOut('irq').connect(isa.irq(0));

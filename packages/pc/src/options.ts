@@ -64,6 +64,8 @@ export interface PcOptions {
   readonly globals?: readonly { readonly driver: string; readonly property: string; readonly value: string }[];
   readonly rtc?: RtcOptions;
   readonly icount?: IcountOptions | undefined;
+  /** Bytes for RDRAND and RDSEED, where the CPU model has them. Default: `crypto.getRandomValues`; `seededRandom(n)` repeats. */
+  readonly random?: ((bytes: Uint8Array) => void) | undefined;
   readonly log?: LogOptions | undefined;
   /** A guest reset ends the run (`run` gives kind 'reset'). */
   readonly noReboot?: boolean;
