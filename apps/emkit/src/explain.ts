@@ -74,7 +74,7 @@ export function longForm(config: MachineConfig, program: string): string {
   const words = [
     program,
     '-machine',
-    `pc,accel=tcg,acpi=${config.acpi ? 'on' : 'off'}`,
+    `pc,accel=tcg,acpi=${config.acpi ? 'on' : 'off'}${config.maxRamBelow4g === undefined ? '' : `,max-ram-below-4g=${config.maxRamBelow4g}`}`,
     '-cpu',
     config.cpu,
     '-m',

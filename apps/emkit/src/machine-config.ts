@@ -25,6 +25,8 @@ export interface MachineConfig {
   acpi: boolean;
   cpu: string;
   memorySize: number;
+  /** Undefined: the board's. */
+  maxRamBelow4g: number | undefined;
   memoryIsDefault: boolean;
   name: string | undefined;
   processName: string | undefined;
@@ -65,6 +67,7 @@ function initialConfig(arch: option.Arch): MachineConfig {
     acpi: true,
     cpu: '',
     memorySize: option.DEFAULT_MEMORY,
+    maxRamBelow4g: undefined,
     memoryIsDefault: true,
     name: undefined,
     processName: undefined,

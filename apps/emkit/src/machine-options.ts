@@ -13,8 +13,8 @@ import { parseKeyValues, type Token } from './tokenizer.ts';
 const MIB = 1024 * 1024;
 export const DEFAULT_MEMORY = 128 * MIB;
 export const MIN_MEMORY = MIB;
-/** Guest RAM lies in one WebAssembly memory, below the PCI window at 3 GiB. */
-export const MAX_MEMORY = 3072 * MIB;
+/** Guest RAM lies in one WebAssembly memory, with the translated code and firmware. */
+export const MAX_MEMORY = 4016 * MIB;
 /** Names as in QEMU's commands. A guest of either kind runs on any model that has its instructions; only the default differs. */
 export type Arch = 'i386' | 'x86_64';
 export const DEFAULT_CPU: Readonly<Record<Arch, string>> = { i386: 'qemu32', x86_64: 'qemu64' };
@@ -44,6 +44,7 @@ export function machineOption(config: MachineConfig, token: Token): ListRequest 
         if (name !== 'tcg')
           throw new OptionError(`${token.typed}: invalid accelerator ${name}`, 'this version has tcg only');
     } else if (key === 'acpi') config.acpi = parseOnOff(token.typed, key, value);
+    else if (key === 'max-ram-below-4g') config.maxRamBelow4g = maxRamBelow4g(token, value);
     else if (
       ['usb', 'hpet', 'vmport', 'graphics', 'smm', 'kernel-irqchip', 'dump-guest-core', 'mem-merge'].includes(key) &&
       value === 'off'
@@ -52,10 +53,26 @@ export function machineOption(config: MachineConfig, token: Token): ListRequest 
     else
       throw new OptionError(
         `Property 'pc-machine.${key}' not found`,
-        `${token.typed}: properties are accel, acpi    (emkit -help machine)`,
+        `${token.typed}: properties are accel, acpi, max-ram-below-4g    (emkit -help machine)`,
       );
   }
   return undefined;
+}
+
+/** As QEMU's: without a suffix the number counts in bytes. */
+function maxRamBelow4g(token: Token, value: string): number {
+  const size = parseSize(value, 1);
+  if (size === undefined || size < MIN_MEMORY || size % 4096 !== 0)
+    throw new OptionError(
+      `Parameter 'max-ram-below-4g' expects a size of at least 1M`,
+      `${token.typed}: for example -machine pc,max-ram-below-4g=2G`,
+    );
+  if (size > 4096 * MIB)
+    throw new OptionError(
+      `Machine option 'max-ram-below-4g=${size}' expects size less than or equal to 4G`,
+      `${token.typed}: for example -machine pc,max-ram-below-4g=2G`,
+    );
+  return size;
 }
 
 export function archOption(config: MachineConfig, token: Token): void {

@@ -69,6 +69,7 @@ export const OPTIONS: readonly OptionSpec[] = [
       { key: 'type', value: 'pc', help: 'board, "help" lists them' },
       { key: 'accel', value: 'tcg', help: 'how guest code runs' },
       { key: 'acpi', value: 'on|off', help: 'give the guest ACPI tables (default on)' },
+      { key: 'max-ram-below-4g', value: 'SIZE', help: 'RAM of that size is split around the PCI hole (default 3.5G)' },
     ],
     values: [
       ['pc', 'standard PC (i440FX + PIIX3)'],

@@ -150,6 +150,7 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
     pc = await machine.createPc({
       machine: config.machine,
       memorySize: config.memorySize,
+      maxRamBelow4g: config.maxRamBelow4g,
       cpu: config.cpu,
       acpi: config.acpi,
       kernel: files.kernel,

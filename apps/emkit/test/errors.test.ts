@@ -11,7 +11,7 @@ const CASES: readonly (readonly [readonly string[], string, string])[] = [
   [
     ['-m', '99T'],
     "emkit: cannot set up guest memory 'pc.ram': Cannot allocate memory",
-    '-m 99T: a guest has at most 3072 MiB',
+    '-m 99T: a guest has at most 4016 MiB',
   ],
   [['-m', 'foo'], "emkit: -m foo: Parameter 'size' expects a non-negative number below 2^64", 'for example -m 512'],
   [['-m', '64,slots=2'], 'emkit: -m 64,slots=2: memory hotplug is not supported', 'emkit -m SIZE'],
@@ -24,6 +24,16 @@ const CASES: readonly (readonly [readonly string[], string, string])[] = [
   [['-smp', '4x'], "emkit: Parameter 'smp.cpus' expects integer", '-smp 4x'],
   [['-M', 'q35'], 'emkit: unsupported machine type', 'Use -machine help to list supported machines'],
   [['-M', 'pc,foo=1'], "emkit: Property 'pc-machine.foo' not found", 'accel, acpi'],
+  [
+    ['-M', 'pc,max-ram-below-4g=5G'],
+    "emkit: Machine option 'max-ram-below-4g=5368709120' expects size less than or equal to 4G",
+    'max-ram-below-4g=2G',
+  ],
+  [
+    ['-M', 'pc,max-ram-below-4g=2'],
+    "emkit: Parameter 'max-ram-below-4g' expects a size of at least 1M",
+    'max-ram-below-4g=2G',
+  ],
   [['-accel', 'kvm'], 'emkit: -accel kvm: invalid accelerator kvm', 'tcg only'],
   [['-enable-kvm'], 'emkit: -enable-kvm: not supported', 'KVM is not supported'],
   [['-device', 'foo'], "emkit: -device foo: 'foo' is not a valid device model name", 'list: emkit -device help'],

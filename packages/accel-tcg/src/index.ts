@@ -1,4 +1,5 @@
 export { EXIT, Tcg } from './tcg.ts';
+export { HostMemoryError, MAX_RAM_BYTES } from './guest-memory.ts';
 export type { ExitReason, TcgOptions } from './tcg.ts';
 export type { TcgTrace } from './trace.ts';
 export type { WasmMemory } from './engine.ts';

@@ -14,7 +14,7 @@ import { instantiateCore } from './core-instance.ts';
 import type { Core } from './core-instance.ts';
 import { DebugPoints } from './debug-points.ts';
 import type { DebugWatch } from './debug-points.ts';
-import { engine } from './engine.ts';
+import { createMemory } from './guest-memory.ts';
 import type { WasmMemory } from './engine.ts';
 import { DONE, FAULTED, GuestAccess } from './guest-access.ts';
 import { HotTier, MAX_REGIONS } from './hot-tier.ts';
@@ -90,8 +90,7 @@ export class Tcg {
 
   constructor(options: TcgOptions) {
     this.#options = options;
-    const pages = Math.ceil((RAM_BASE + options.ramBytes) / 65536);
-    this.memory = new engine.Memory({ initial: pages, maximum: pages });
+    this.memory = createMemory(options.ramBytes);
     const { buffer } = this.memory;
     this.i32 = new Int32Array(buffer);
     this.u16 = new Uint16Array(buffer);

@@ -4,6 +4,7 @@ export { buildMpTable } from './mp-table.ts';
 export {
   buildMemoryMap,
   DEFAULT_LOW_LIMIT,
+  HYPER_TRANSPORT,
   E820_ACPI,
   E820_RAM,
   E820_RESERVED,

@@ -4,8 +4,8 @@
  * Interrupts: ISA line n goes to pin n of the 8259 pair and of the IO-APIC (0 to pin 2, as the MADT's override says);
  * the 8259's INT goes to the local APIC's LINT0, whose output is the processor's request line.
  */
-import { Tcg } from '@emkit/accel-tcg';
-import type { TcgTrace } from '@emkit/accel-tcg';
+import { HostMemoryError, Tcg } from '@emkit/accel-tcg';
+import type { TcgOptions, TcgTrace } from '@emkit/accel-tcg';
 import { ACPI_PM } from '@emkit/acpi-pm';
 import type { AcpiPm } from '@emkit/acpi-pm';
 import { IO_APIC, LOCAL_APIC } from '@emkit/apic';
@@ -31,9 +31,11 @@ import { CS, DEFAULT_CPU_MODEL, ENV, F_TSC_DEADLINE, resolveCpuOption, X86Target
 import type { CpuModel, X86Cpu, X86Host } from '@emkit/x86';
 import { rtcProperties, setCmosMemory } from './cmos.ts';
 import { logLostState } from './log.ts';
-import { MAX_BIOS, MAX_MEMORY, MIN_MEMORY, PcError } from './options.ts';
+import { MAX_BIOS, PcError } from './options.ts';
 import type { LogOptions, PcOptions } from './options.ts';
 import { processorHost, TSC_HZ } from './processor-host.ts';
+import { checkReach, e820File, mapRam, ramLayout } from './ram-layout.ts';
+import type { RamLayout } from './ram-layout.ts';
 
 /** Where the PM registers are when no firmware has moved them. */
 export const PM_BASE = 0x600;
@@ -49,8 +51,9 @@ export interface Board {
   readonly machine: Machine;
   readonly tcg: Tcg;
   readonly cpu: X86Cpu;
-  /** Guest RAM from physical 0. */
+  /** Guest RAM from physical 0 to the PCI hole. */
   readonly ram: Uint8Array;
+  readonly layout: RamLayout;
   readonly host: I440fxPciHost;
   readonly piix3: Piix3;
   readonly pm: AcpiPm;
@@ -59,7 +62,8 @@ export interface Board {
 }
 
 export function buildBoard(options: PcOptions, aio: AioContext | undefined, trace: TcgTrace | undefined): Board {
-  checkMemory(options);
+  checkBios(options);
+  const layout = ramLayout(options);
   const model = parseCpu(options);
   const { memory, io, portSpace } = createSpaces();
   const { memorySize } = options;
@@ -70,7 +74,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   let biosBlock: RamBlock | undefined;
   let toldOfTripleFault = false;
   let memorySpace: AddressSpace | undefined;
-  const tcg: Tcg = new Tcg({
+  const tcg: Tcg = createTcg({
     ramBytes: memorySize + biosSize,
     tier: options.tier ?? 'auto',
     createTarget: (host) => {
@@ -86,7 +90,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     },
     createSpace: (wasm, offset) => {
       ramRegion = MemoryRegion.ram('pc.ram', new RamBlock({ name: 'pc.ram', size: memorySize, memory: wasm, offset }));
-      memory.add(0, ramRegion);
+      mapRam(memory, ramRegion, layout);
       if (biosSize > 0)
         biosBlock = new RamBlock({ name: 'pc.bios', size: biosSize, memory: wasm, offset: offset + memorySize });
       return (memorySpace = new AddressSpace({ name: 'memory', root: memory }));
@@ -110,6 +114,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     ...(trace !== undefined ? { trace } : {}),
   });
   const { cpu } = target!;
+  checkReach(layout, cpu);
   const machine: Machine = new Machine({
     name: 'pc',
     memory,
@@ -162,7 +167,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   const pit = machine.add(ISA_PIT, { bus: isa });
   pit.gpioOut('irq').connect(isa.irq(0));
   const rtc = machine.add(MC146818, { bus: isa, properties: rtcProperties(options.rtc) });
-  setCmosMemory(rtc, memorySize);
+  setCmosMemory(rtc, layout);
   machine.add(I8237, { bus: isa });
   const keyboard = machine.add(I8042, { bus: isa });
   const port92 = machine.add(PORT92, { bus: isa });
@@ -183,11 +188,13 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
   fwCfg.addI16(FwCfgKey.NB_CPUS, 1);
   fwCfg.addI16(FwCfgKey.MAX_CPUS, 1);
   fwCfg.addI64(FwCfgKey.RAM_SIZE, memorySize);
+  fwCfg.addFile('etc/e820', e820File(layout, cpu));
   return {
     machine,
     tcg,
     cpu,
-    ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, memorySize),
+    ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, layout.below4g),
+    layout,
     host,
     piix3,
     pm,
@@ -208,13 +215,19 @@ function ramBlockOf(region: MemoryRegion): RamBlock {
   return block;
 }
 
-function checkMemory(options: PcOptions): void {
-  const { memorySize, bios } = options;
-  if (!Number.isSafeInteger(memorySize) || memorySize < MIN_MEMORY)
-    throw new PcError(`at least 1 MiB of RAM is needed, not ${memorySize} bytes`, '-m 128M');
-  if (memorySize > MAX_MEMORY)
-    throw new PcError(`at most ${MAX_MEMORY / 2 ** 20} MiB RAM can be simulated`, 'use -m 3G or less');
-  if (memorySize % 4096 !== 0) throw new PcError(`the RAM size ${memorySize} is not a multiple of 4 KiB`);
+function createTcg(options: TcgOptions): Tcg {
+  try {
+    return new Tcg(options);
+  } catch (error) {
+    if (!(error instanceof HostMemoryError)) throw error;
+    throw new PcError(
+      `cannot set up guest memory 'pc.ram': Cannot allocate memory: ${error.message}`,
+      'give the guest less with -m, or close what uses memory on the host',
+    );
+  }
+}
+
+function checkBios({ bios }: PcOptions): void {
   if (bios === undefined) return;
   const { length } = bios.bytes;
   if (length === 0 || length > MAX_BIOS || length % 0x10000 !== 0)

@@ -2,7 +2,7 @@
  * Direct kernel boot: what firmware would have left (tables, memory map, device set-up), then the kernel's own entry
  * state. Used when a kernel is given and no firmware is.
  */
-import { buildFirmwareTables, buildMemoryMap, PIRQ_ROUTES, RSDP_ADDRESS } from '@emkit/firmware-tables';
+import { buildFirmwareTables, PIRQ_ROUTES, RSDP_ADDRESS } from '@emkit/firmware-tables';
 import { PIRQRC } from '@emkit/i440fx';
 import type { I440fxPciHost, Piix3 } from '@emkit/i440fx';
 import { createGuestRam, LoadError, loadKernel } from '@emkit/loader';
@@ -12,13 +12,17 @@ import type { X86Cpu } from '@emkit/x86';
 import { setMemoryTypes } from './memory-types.ts';
 import { PcError } from './options.ts';
 import type { PcOptions } from './options.ts';
+import { guestMemoryMap } from './ram-layout.ts';
+import type { RamLayout } from './ram-layout.ts';
 
 /** CPUID.1:EDX. */
 const F_CMOV = 1 << 15;
 
 export interface BootContext {
   readonly options: PcOptions;
+  /** RAM from physical 0 to the PCI hole. */
   readonly ram: Uint8Array;
+  readonly layout: RamLayout;
   readonly cpu: X86Cpu;
   readonly host: I440fxPciHost;
   readonly piix3: Piix3;
@@ -30,13 +34,14 @@ export interface BootContext {
 export function directBoot(c: BootContext): void {
   const { options, ram } = c;
   openShadowRam(c.host);
-  setMemoryTypes(c.cpu);
+  setMemoryTypes(c.cpu, c.layout.pciHole);
   c.piix3.config.set(PIRQ_ROUTES, PIRQRC);
   const acpi = options.acpi !== false;
   for (const table of buildFirmwareTables({
     pmBase: c.pmBase,
     serialPorts: c.serialPorts,
     cpuSignature: c.cpu.model.signature,
+    pciMemoryStart: c.layout.pciHole,
   })) {
     if (!acpi && (table.name === 'ACPI tables' || table.name === 'RSDP')) continue;
     ram.set(table.bytes, table.address);
@@ -48,7 +53,7 @@ export function directBoot(c: BootContext): void {
         kernel,
         modules: options.modules ?? [],
         commandLine: options.append ?? '',
-        memoryMap: buildMemoryMap(options.memorySize),
+        memoryMap: guestMemoryMap(c.layout, c.cpu),
         ...(acpi ? { acpiRsdp: RSDP_ADDRESS } : {}),
       },
       createGuestRam(ram),

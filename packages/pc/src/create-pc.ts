@@ -50,6 +50,7 @@ export async function createPc(options: PcOptions, aio?: AioContext): Promise<Pc
       directBoot({
         options,
         ram: board.ram,
+        layout: board.layout,
         cpu: board.cpu,
         host: board.host,
         piix3: board.piix3,

@@ -1,7 +1,8 @@
 export { createPc } from './create-pc.ts';
 export type { Pc, PcExit } from './create-pc.ts';
 export type { Board } from './board.ts';
-export { MAX_MEMORY, PcError } from './options.ts';
+export { PcError } from './options.ts';
+export { MAX_MEMORY } from './ram-layout.ts';
 export type { DeviceOption, IcountOptions, LogOptions, PcOptions, RtcOptions, SerialBackend } from './options.ts';
 export { seededRandom } from './random.ts';
 export type { RandomSource } from './random.ts';

@@ -17,20 +17,20 @@ const FIXED_4K = 19;
 const DEFAULT_TYPE = 27;
 const ENABLE = 1 << 11;
 const FIXED_ENABLE = 1 << 10;
-const PCI_HOLE = 0xc0000000;
 /** Upper half of a mask: 36 address bits, with long mode 40. */
 const MASK_HIGH = 0xf;
 const MASK_HIGH_LM = 0xff;
 
-export function setMemoryTypes(cpu: X86Cpu): void {
+/** `pciHole`: first address of the hole that ends at 4 GiB; its size is a power of two. */
+export function setMemoryTypes(cpu: X86Cpu, pciHole: number): void {
   if ((cpu.features.edx1 & F_MTRR) === 0) return;
   const put = (slot: number, low: number, high: number): void => {
     cpu.setEnv32(ENV.MTRR + slot * 8, low >>> 0);
     cpu.setEnv32(ENV.MTRR + slot * 8 + 4, high >>> 0);
   };
   const all = (slot: number, type: number): void => put(slot, type * 0x01010101, type * 0x01010101);
-  put(0, PCI_HOLE | UC, 0);
-  put(1, PCI_HOLE | ENABLE, (cpu.features.edxExt & F_LM) !== 0 ? MASK_HIGH_LM : MASK_HIGH); // 3 GiB to 4 GiB
+  put(0, pciHole | UC, 0);
+  put(1, pciHole | ENABLE, (cpu.features.edxExt & F_LM) !== 0 ? MASK_HIGH_LM : MASK_HIGH);
   all(FIXED_64K, WB);
   all(FIXED_16K, WB); // 512-640 KiB
   all(FIXED_16K + 1, UC); // video memory

@@ -47,8 +47,10 @@ export interface LogOptions {
 export interface PcOptions {
   /** 'pc' (alias 'pc-i440fx-7.2'). */
   readonly machine?: string;
-  /** Bytes of RAM, 1 MiB .. MAX_MEMORY, a multiple of 4 KiB. */
+  /** Bytes of RAM, 1 MiB to `MAX_MEMORY`, a multiple of 4 KiB. */
   readonly memorySize: number;
+  /** RAM that reaches this address is split around the PCI hole; a multiple of 4 KiB up to 4 GiB. @default 3.5 GiB */
+  readonly maxRamBelow4g?: number | undefined;
   /** As for `-cpu`: model and feature flags. */
   readonly cpu?: string;
   readonly acpi?: boolean;
@@ -90,8 +92,6 @@ export class PcError extends Error {
 }
 
 const MIB = 2 ** 20;
-/** Largest guest RAM: it shares a 4 GiB WebAssembly memory with the translator, and leaves the PCI hole below 4 GiB. */
-export const MAX_MEMORY = 3 * 1024 * MIB;
 export const MIN_MEMORY = MIB;
 /** Largest firmware image. */
 export const MAX_BIOS = 16 * MIB;
