@@ -16,7 +16,7 @@ export const FAULTED = 1;
 export const RUN_ALONE = 2;
 
 /** `kind` of a slow access: its size, and these. */
-export const ACCESS_KIND = { SIZE: 31, FOR_WRITE: 32, STACK: 64 } as const;
+export const ACCESS_KIND = { SIZE: 31, FOR_WRITE: 32, STACK: 64, WIDE: 128 } as const;
 const TWO_32 = 2 ** 32;
 
 export interface AccessHooks {
@@ -55,6 +55,7 @@ export class GuestAccess {
   slowLoad(lo: number, hi: number, kind: number, user: number): number {
     const size = kind & ACCESS_KIND.SIZE;
     if (!this.#canonical(lo, hi, size, kind)) return FAULTED;
+    if ((kind & ACCESS_KIND.WIDE) !== 0) return this.#checkWide(hi * TWO_32 + (lo >>> 0), size, user);
     return this.load(hi * TWO_32 + (lo >>> 0), size, (kind & ACCESS_KIND.FOR_WRITE) !== 0, user);
   }
   /** Store from CTL.VAL. */
@@ -144,6 +145,16 @@ export class GuestAccess {
       return this.#u8[at];
     }
     return host === ACCESS_IO ? this.#space.read8(this.#mmu.phys) : 0xff;
+  }
+
+  /** May all of a store in two parts of `size` bytes be written, the second at `upper`: see MEM_WIDE. */
+  #checkWide(upper: number, size: number, user: number): number {
+    // where the addresses begin again at 0, the first part finds its own fault: nothing is written before it
+    const from = upper >= 0 && upper < size ? upper : upper - size;
+    if (this.#mmu.access(from, WRITE, user) === ACCESS_FAULT) return this.#fault(from);
+    if ((from & 4095) + (upper - from) + size <= 4096) return DONE;
+    const second = this.#mmu.nextPage(from);
+    return this.#mmu.access(second, WRITE, user) === ACCESS_FAULT ? this.#fault(second) : DONE;
   }
 
   #crossingStore(lin: number, size: number, user: number): number {

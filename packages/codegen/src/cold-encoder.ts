@@ -3,7 +3,7 @@
  * folded into ops, values computed straight into the global they are set to where no exit could see it too early.
  * Hot path of the translator: typed arrays, reused between blocks.
  */
-import { I32, I64, MEM_RMW, MEM_STACK, OPS, V128, opId } from '@emkit/ir';
+import { I32, I64, MEM_RMW, MEM_STACK, MEM_WIDE, OPS, V128, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import { CAN_LEAVE, ENV_PLAIN, IN0, INS, IS_CALLJ, IS_REPLACE_LANE, K, KIND, OUT, ZERO_EXTENDS } from './cold-kinds.ts';
 import { COLD, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
@@ -162,9 +162,10 @@ export class ColdEncoder {
           const stack = (imm[i] & MEM_STACK) !== 0 ? 64 : 0;
           if (KIND[o] === K.LOAD) {
             const code = (imm[i] & MEM_RMW) !== 0 ? COLD_RMW[o] : COLD_RR[o];
+            const wide = (imm[i] & MEM_WIDE) !== 0 ? 128 : 0;
             this.#freeAt(block, i);
             this.#dst(i);
-            this.#word(code, slot[i], base, stack, displacement, this.#pcDelta, this.#insn);
+            this.#word(code, slot[i], base, stack | wide, displacement, this.#pcDelta, this.#insn);
             if (this.#uses[i] === 0) this.#release(slot[i]);
             continue;
           }

@@ -10,7 +10,7 @@ import { CTL, FIELD, GRANULES, PAGE_MASK, TLB } from './layout.ts';
 import { hostLoad, hostStore, MEMORY_OPS } from './memory-ops.ts';
 import type { MemoryOp } from './memory-ops.ts';
 
-/** Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load, +64 for 64-bit stack accesses. */
+/** Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load, +64 for 64-bit stack accesses, +128 for MEM_WIDE. */
 export function emitMemory(x: HandlerContext, cold: ColdOp): void {
   const { f, ip } = x;
   const m = MEMORY_OPS[cold.ir]!;
@@ -68,7 +68,7 @@ export function emitMemory(x: HandlerContext, cold: ColdOp): void {
   else f.i32Const(0);
   f.i32Const(m.size | (rmw ? 32 : 0));
   // the field that the access has no other use for
-  if (wide)
+  if (wide || rmw)
     f.get(ip)
       .load(OP.i32_load16_u, 1, m.store ? FIELD.DST : FIELD.B)
       .op(OP.i32_or);

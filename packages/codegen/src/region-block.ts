@@ -362,11 +362,12 @@ export class RegionBlockEmitter {
     const group = this.#groupOf[i]!;
     if (group.host < 0) this.#check(i, group, m.address);
     const offset = offsetOf(ir, ir.a[i]) - group.low;
-    f.get(group.host);
     if (m.store) {
+      f.get(group.host);
       this.#push(ir.b[i]);
       hostStore(f, m, offset);
-    } else {
+    } else if (this.#uses[i] !== 0) {
+      f.get(group.host);
       hostLoad(f, m, offset);
       this.#keep(i);
     }

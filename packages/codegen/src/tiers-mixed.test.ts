@@ -1,5 +1,5 @@
 /** Whole blocks of 32- and 64-bit ops in both tiers: values that share slots, sets in place, folded addresses. */
-import { I32, I64, IrBuilder, JUMP_PLAIN, MEM_RMW, MEM_STACK, OPS } from '@emkit/ir';
+import { I32, I64, IrBuilder, JUMP_PLAIN, MEM_RMW, MEM_STACK, MEM_WIDE, OPS } from '@emkit/ir';
 import type { GlobalDef, IrBlock, IrType, Value } from '@emkit/ir';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -172,10 +172,14 @@ describe('64-bit addresses', () => {
     r.cold(block((b) => b.store('st16', b.add(b.get(3), b.i64(-0x5000)), b.get(0), MEM_STACK)));
     r.cold(block((b) => b.set(4, b.load('ld64', b.get(3), MEM_RMW | MEM_STACK))));
     r.cold(block((b) => b.set(4, b.load('ld64', b.get(3)))));
+    r.cold(block((b) => void b.load('ld128', b.get(3), MEM_RMW | MEM_STACK | MEM_WIDE)));
+    r.cold(block((b) => void b.load('ld128', b.i32(0x5000), MEM_RMW | MEM_WIDE)));
     expect(r.slow).toEqual([
       [0x12340000, 0xffff8000 | 0, 2 | 64],
       [0x12345000, 0xffff8000 | 0, 8 | 32 | 64],
       [0x12345000, 0xffff8000 | 0, 8],
+      [0x12345000, 0xffff8000 | 0, 16 | 32 | 64 | 128],
+      [0x5000, 0, 16 | 32 | 128],
     ]);
   });
 

@@ -286,6 +286,11 @@ export const MEM_RMW = 1; // a store to the same address follows: check for writ
 export const MEM_SUPERVISOR = 2;
 /** 64-bit addresses: an access through the stack segment, whose non-canonical address is another exception. */
 export const MEM_STACK = 4;
+/**
+ * With MEM_RMW, of an ld128: the upper half of a store of 32 bytes that follows in two parts. Both halves are checked, the lower
+ * one first; nothing is read, the value must not be used.
+ */
+export const MEM_WIDE = 8;
 
 /** Kinds of `jmp_ind`: a hint to region formation. */
 export const JUMP_PLAIN = 0;

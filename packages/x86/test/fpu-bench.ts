@@ -85,13 +85,15 @@ export class FpuBench {
     throw new Error(`no stop: ${code}`);
   }
 
-  /** The handler ran at CPL 0 and halted: clean user state again, general and FPU registers kept. */
+  /** The handler ran at CPL 0 and halted: clean user state again, general and FPU registers and CR2 kept. */
   #returnToUser(stop: StopInfo): void {
     const { cpu } = this;
     const fpu = cpu.e8.slice(ENV.FPREGS, ENV.SIZE);
     const registers = cpu.e8.slice(ENV.GPR, ENV.GPR + 128);
     const fsw = this.fsw;
+    const cr2 = cpu.cr(2);
     this.bench.enterUser();
+    cpu.setCrRaw(2, cr2);
     cpu.e8.set(fpu, ENV.FPREGS);
     cpu.e8.set(registers, ENV.GPR);
     cpu.setReg64(ESP, stop.esp, stop.espHigh);

@@ -3,7 +3,7 @@
  * Operands are in env scratch or in the registers themselves.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { ENV, FS, HF_CS64, SEG_BASE, SEG_STRIDE, XMM_STRIDE } from '../state.ts';
+import { ENV, FS, HF_CS64, SEG_BASE, SEG_STRIDE, SS, XMM_STRIDE } from '../state.ts';
 import { linearAt, linearOf, probe } from './address.ts';
 
 type Factory = (cpu: X86Cpu) => (a: number, b: number, c: number, d: number) => number;
@@ -98,7 +98,7 @@ const gather: Factory = (cpu) => (low, high, bits) => {
         sum = (sum >>> 0) + (cpu.env32(base) >>> 0);
         top = (bits & GATHER_64) === 0 ? 0 : (top + cpu.env32(base + 4) + Math.floor(sum / TWO_32)) | 0;
       }
-      const address = linearOf(cpu, sum | 0, top);
+      const address = linearOf(cpu, sum | 0, top, segment === SS);
       const value = cpu.read32(address);
       const upper = size === 8 ? cpu.read32(linearAt(cpu, address, 4)) : 0;
       cpu.setEnv32(destination + at, value);

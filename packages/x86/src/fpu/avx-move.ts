@@ -72,6 +72,7 @@ const store =
     }
     const address = storeAddress(t, bytesOfVector(t));
     if (aligned) demandAlignment(t, address, bytesOfVector(t));
+    if (isYmm(t)) t.checkWideStore();
     t.store(4, address, v.lo);
     if (isYmm(t)) t.store(4, t.memoryAt(16), v.hi);
   };

@@ -122,6 +122,36 @@ describe.each(TIERS)('AVX, %s tier', (tier) => {
     expect([stop.vector, stop.eip, m.ymm(0)]).toEqual([14, CODE, ONES]);
   });
 
+  it('a store of 32 bytes that faults anywhere writes nothing', () => {
+    // from 23 bytes below the end: the upper half crosses into the missing page; from 16: it begins there; from 9: the lower half does
+    for (const below of [23, 16, 9]) {
+      m.begin();
+      m.setYmm(0, ONES);
+      m.poke(DATA_END - 32, new Array<number>(32).fill(0));
+      m.cpu.setReg(EAX, DATA_END - below);
+      const stop = m.run('C5FC1100'); // vmovups [eax], ymm0
+      expect([stop.vector, m.cpu.cr(2) >>> 0, ...m.peek(DATA_END - 32, 32)]).toEqual([
+        14,
+        DATA_END,
+        ...new Array<number>(32).fill(0),
+      ]);
+    }
+    m.cpu.setReg(EAX, DATA_END - 32);
+    expect([m.run('C5FC1100').vector, hex(m.peek(DATA_END - 32, 32))]).toEqual([3, ONES]);
+  });
+
+  it('of several NaNs a dot product has in each lane the one that processors have', () => {
+    m.begin();
+    m.setYmm(1, '7fc000137fc000127fc000117fc00010'.padStart(64, '0'));
+    m.setYmm(2, '3f800000'.repeat(4).padStart(64, '0'));
+    m.run('C4E37140C2FF'); // vdpps xmm0, xmm1, xmm2, ff
+    expect(m.ymm(0).slice(32)).toBe('7fc000127fc000137fc000107fc00011');
+    m.setYmm(1, '7ff80000000000117ff8000000000010'.padStart(64, '0'));
+    m.setYmm(2, '3ff0000000000000'.repeat(2).padStart(64, '0'));
+    m.run('C4E37141C2FF'); // vdppd xmm0, xmm1, xmm2, ff
+    expect(m.ymm(0).slice(32)).toBe('7ff80000000000117ff8000000000010');
+  });
+
   it('masked moves touch only what is chosen', () => {
     m.begin();
     m.setYmm(1, `${'0'.repeat(32)}${'80000000'.repeat(4)}`);

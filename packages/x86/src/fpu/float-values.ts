@@ -221,13 +221,21 @@ function maskLanes(t: Translator, type: FloatType, v: Value, mask: number): Valu
     byteLanes(bytesOf(type), ...Array.from({ length: n }, (_, k) => (((mask >> k) & 1) !== 0 ? k : n))),
   );
 }
+/**
+ * Each lane has a sum of its own: the same number, but of several NaNs the one that the order of the addends prefers, as processors do.
+ */
+const SWAP_PAIR = { f32: byteLanes(4, 1, 0, 3, 2), f64: byteLanes(8, 1, 0) };
+const SWAP_HALVES = byteLanes(4, 2, 3, 0, 1);
 export function dotProduct(t: Translator, type: FloatType, imm: number, a: Value, c: Value, flags: Value[]): Value {
   const { b } = t;
   const select = (imm >> 4) & 15;
   const n = lanesOf(type);
   let sum = arithmetic(t, type, 'mul', n, maskLanes(t, type, a, select), maskLanes(t, type, c, select), flags);
-  for (let lanes = n; lanes > 1; lanes >>= 1)
-    sum = arithmetic(t, type, 'add', n, b.shuffle(sum, sum, EVEN[type]), b.shuffle(sum, sum, ODD[type]), flags);
+  if (type === 'f64') sum = arithmetic(t, type, 'add', n, sum, b.shuffle(sum, sum, SWAP_PAIR.f64), flags);
+  else {
+    const pairs = arithmetic(t, type, 'add', n, b.shuffle(sum, sum, SWAP_PAIR.f32), sum, flags);
+    sum = arithmetic(t, type, 'add', n, pairs, b.shuffle(pairs, pairs, SWAP_HALVES), flags);
+  }
   return maskLanes(t, type, sum, imm & 15);
 }
 

@@ -7,7 +7,7 @@
  * only FS and GS have a base, and nothing is checked but alignment; what is not canonical is found by the access. SDM Vol. 1
  * §3.4.1.1, §3.3.7.1, Vol. 3A §5.3.1. 16- and 32-bit code under HF_LMA computes as ever, and extends the linear address.
  */
-import { I64, MEM_RMW, MEM_STACK, V128, opId } from '@emkit/ir';
+import { I64, MEM_RMW, MEM_STACK, MEM_WIDE, V128, opId } from '@emkit/ir';
 import type { LoadKind, StoreKind, Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
@@ -292,6 +292,10 @@ export class MachineState extends LazyFlags {
   }
   store(size: number, address: Value, v: Value): void {
     this.b.store(STORES[size]!, address, v, this.stackFlag(this.insn.segment));
+  }
+  /** Before the ModRM operand's 32 bytes are stored as two halves: leaves with the fault of either, when nothing is written yet. */
+  checkWideStore(): void {
+    this.b.load('ld128', this.memoryAt(16), MEM_RMW | MEM_WIDE | this.stackFlag(this.insn.segment));
   }
   /** Flag of a memory op that goes through segment `seg`: 64-bit addresses that are not canonical are #SS there, elsewhere #GP. */
   stackFlag(seg: number): number {
