@@ -122,6 +122,10 @@ export class BlockCache {
   byHeader(header: number): Tb | undefined {
     return this.#byHeader.get(header);
   }
+  /** All blocks that are kept. */
+  get alive(): Iterable<Tb> {
+    return this.#byHeader.values();
+  }
   isCurrent(tb: Tb): boolean {
     return this.#i32[CTL.TB >> 2] === tb.header;
   }
@@ -257,14 +261,9 @@ export class BlockCache {
     if (keep && this.#codeEnd + bound > CODE.LIMIT) this.flush();
     if (!keep && bound > ALONE_BYTES) throw new Error('one instruction is too large for the translator');
     tb.header = keep ? this.#codeEnd : CODE.BASE;
-    const end = encoder.encode(
-      block,
-      tb.header,
-      pc,
-      flags,
-      tb.coldFirst || !keep || this.#o.debugged() ? 0 : this.#o.hotAfter,
-      (to) => keep && this.#linkable(tb, to),
-    );
+    tb.firstCounter = tb.coldFirst || !keep || this.#o.debugged() ? 0 : this.#o.hotAfter;
+    const linkable = (to: number): boolean => keep && this.#linkable(tb, to);
+    const end = encoder.encode(block, tb.header, pc, flags, tb.firstCounter, linkable);
     tb.terminator = encoder.terminator;
     if (!keep) return tb;
     this.#codeEnd = end;

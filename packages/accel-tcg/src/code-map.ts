@@ -33,6 +33,8 @@ export class Tb {
   /** Addresses of the cold stream's header and of its terminator. */
   header = 0;
   terminator = 0;
+  /** What the header's counter began with. */
+  firstCounter = 0;
   /** Block-relative offsets of 4-byte immediates that the translation reads from memory: writing them changes nothing. */
   holes: readonly number[] = [];
   /** Flags at the terminator, -1 unknown; return pc of a call, -1 none. */

@@ -1,8 +1,9 @@
 /** Makes the core module's instance: function tables, the target's WebAssembly helpers, the callbacks into script. */
 import { buildCoreModule } from '@emkit/codegen';
 import { engine } from './engine.ts';
-import type { WasmMemory, WasmTable } from './engine.ts';
-import type { Target } from './target.ts';
+import type { WasmTable } from './engine.ts';
+import type { TcgOptions } from './tcg-options.ts';
+import type { Tcg } from './tcg.ts';
 
 export interface CoreCallbacks {
   /** Status for the interpreter: 0, or a LEAVE code. `kind`: ACCESS_KIND. */
@@ -21,12 +22,13 @@ export interface Core {
 }
 
 export function instantiateCore(
-  memory: WasmMemory,
-  target: Target,
-  helperModule: Uint8Array,
+  tcg: Tcg,
+  { helperModule, profile }: TcgOptions,
   maxRegions: number,
   callbacks: CoreCallbacks,
 ): Core {
+  const { memory, target } = tcg;
+  profile?.attach(tcg);
   const helpers = new engine.Instance(new engine.Module(helperModule), { env: { memory } }).exports;
   const names = target.wasmHelpers;
   const helperTable = new engine.Table({ element: 'anyfunc', initial: names.length });
@@ -37,17 +39,19 @@ export function instantiateCore(
   });
   const regions = new engine.Table({ element: 'anyfunc', initial: maxRegions });
   const bytes = buildCoreModule({ offsets: target.offsets, userMask: target.userMask, userValue: target.userValue });
+  const hooks = profile?.callbacks(callbacks) ?? callbacks;
   const { exports } = new engine.Instance(new engine.Module(bytes), {
     env: {
       memory,
       regions,
       helpers: helperTable,
-      slow_load: callbacks.slowLoad,
-      slow_store: callbacks.slowStore,
-      raise: callbacks.raise,
-      callj: callbacks.callj,
+      slow_load: hooks.slowLoad,
+      slow_store: hooks.slowStore,
+      raise: hooks.raise,
+      callj: hooks.callj,
     },
   });
   const { run, interpret } = exports as unknown as Core;
-  return { run, interpret, regions, helpers };
+  const core = { run, interpret, regions, helpers };
+  return profile?.core(core) ?? core;
 }

@@ -8,6 +8,7 @@ import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER } from '@emkit/codegen';
 import type { CodeMap, Region, Tb } from './code-map.ts';
 import { engine, nowMs } from './engine.ts';
 import type { WasmMemory, WasmTable } from './engine.ts';
+import type { TcgProfile } from './profile.ts';
 import { RegionBuilder } from './region-builder.ts';
 import type { RegionPlan } from './region-builder.ts';
 import { EXEC } from './softmmu.ts';
@@ -33,6 +34,7 @@ export interface HotTierOptions {
   readonly hotAfter: number;
   readonly nextPage: (lin: number) => number;
   readonly outAsm?: ((pc: number, module: Uint8Array) => void) | undefined;
+  readonly profile?: TcgProfile | undefined;
 }
 
 export class HotTier {
@@ -97,6 +99,7 @@ export class HotTier {
     const start = nowMs();
     while (this.#pending.length > 0) this.#compileBatch(this.#pending.splice(0, BATCH));
     this.stats.compileMs += nowMs() - start;
+    this.#o.profile?.compiled(nowMs() - start);
     return true;
   }
 
@@ -163,6 +166,7 @@ export class HotTier {
     for (const id of exits) this.#regionOfRecord.set(id, region);
     this.#live.add(region);
     if (region.pages.length > 0) this.#spanning.add(region);
+    this.#o.profile?.installed(region);
     this.#arm(region);
     this.stats.regions++;
   }
@@ -177,6 +181,7 @@ export class HotTier {
   drop(region: Region): void {
     if (!this.#live.delete(region)) return;
     this.stats.dropped++;
+    this.#o.profile?.dropped(region, this.#o.hotAfter);
     this.#spanning.delete(region);
     this.#o.table.set(region.entry, null);
     this.#freeEntries.push(region.entry);
@@ -196,6 +201,7 @@ export class HotTier {
 
   /** A block's code has changed. */
   invalidate(tb: Tb): void {
+    this.#o.profile?.blockGone(tb);
     for (const region of [...tb.users]) this.drop(region);
   }
 
@@ -234,10 +240,9 @@ export class HotTier {
     this.#arm(region);
   }
 
-  /** Pc of the head of the region that a record belongs to. For profiles. */
-  regionOf(record: number): string | undefined {
-    const region = this.#regionOfRecord.get(record);
-    return region === undefined ? undefined : `0x${(region.head.pc >>> 0).toString(16)}`;
+  /** The live region that an exit record belongs to. For profiles. */
+  regionOf(record: number): Region | undefined {
+    return this.#regionOfRecord.get(record);
   }
 
   /** An exit record has been taken very often: a region that groups checks is compiled without, once. */
@@ -245,6 +250,7 @@ export class HotTier {
     const at = EXIT_RECORDS.BASE + record * EXIT_RECORDS.SIZE;
     this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = 0x7fffffff;
     const region = this.#regionOfRecord.get(record);
+    if (region !== undefined) this.#o.profile?.countdownReset(region, record);
     if (region === undefined || !region.group) return;
     const { head } = region;
     this.drop(region);
@@ -252,6 +258,7 @@ export class HotTier {
   }
 
   clear(): void {
+    this.#o.profile?.flushing();
     for (const region of [...this.#live]) this.drop(region);
     this.#pending = [];
   }

@@ -1,7 +1,8 @@
 /** The services that a target's helpers get of the accelerator: memory, ports, TLB control. */
 import { ENV_BASE } from '@emkit/codegen';
 import type { TargetHost } from './target.ts';
-import type { Tcg, TcgOptions } from './tcg.ts';
+import type { TcgOptions } from './tcg-options.ts';
+import type { Tcg } from './tcg.ts';
 
 export function targetHost(tcg: Tcg, o: TcgOptions): TargetHost {
   const { access, mmu, space } = tcg;

@@ -20,31 +20,12 @@ import { DONE, FAULTED, GuestAccess } from './guest-access.ts';
 import { HotTier, MAX_REGIONS } from './hot-tier.ts';
 import { EXEC, SoftMmu } from './softmmu.ts';
 import { targetHost } from './target-host.ts';
-import type { Target, TargetHost } from './target.ts';
-import type { TcgTrace } from './trace.ts';
+import type { Target } from './target.ts';
+import type { TcgOptions } from './tcg-options.ts';
 
 /** Why `run` returned. */
 export const EXIT = { SLICE: 0, HALTED: 1, SHUTDOWN: 2, DEBUG: 3, STOPPED: 4 } as const;
 export type ExitReason = (typeof EXIT)[keyof typeof EXIT];
-
-export interface TcgOptions {
-  /** Bytes of guest RAM in the linear memory, from `ramBase`. */
-  readonly ramBytes: number;
-  /** Make the target, given the services it needs. */
-  readonly createTarget: (host: TargetHost) => Target;
-  /** Physical memory as the CPU sees it; called once, with the memory that RAM must live in. */
-  readonly createSpace: (memory: WasmMemory, ramBase: number) => AddressSpace;
-  readonly portIn: (port: number, size: 1 | 2 | 4) => number;
-  readonly portOut: (port: number, size: 1 | 2 | 4, value: number) => void;
-  readonly acknowledgeInterrupt: () => number;
-  readonly tsc: () => number;
-  readonly shutdown: (reason: string) => void;
-  /** Bytes of the module whose exports are the target's WebAssembly helpers. */
-  readonly helperModule: Uint8Array;
-  /** 'cold': never compile regions. 'hot': compile as soon as possible. Default: by execution counts. */
-  readonly tier?: 'auto' | 'cold' | 'hot';
-  readonly trace?: TcgTrace;
-}
 
 /** Executions in the cold tier before a block is compiled. */
 const HOT_AFTER = 3000;
@@ -122,7 +103,7 @@ export class Tcg {
       singly: () => this.debug.watches.length > 0,
       stopsAt: (linear) => this.debug.stopsAt(linear),
     });
-    this.#core = instantiateCore(this.memory, target, options.helperModule, MAX_REGIONS, {
+    this.#core = instantiateCore(this, options, MAX_REGIONS, {
       slowLoad: (lo, hi, kind) => this.#slow(this.access.slowLoad(lo, hi, kind, this.blocks.user())),
       slowStore: (lo, hi, kind) => this.#slow(this.access.slowStore(lo, hi, kind, this.blocks.user())),
       raise: (vector, error) => {
@@ -141,6 +122,7 @@ export class Tcg {
       hotAfter: this.#hotAfter,
       nextPage: (lin) => this.mmu.access(lin, EXEC, this.blocks.user()),
       outAsm: options.trace?.outAsm,
+      profile: options.profile,
     });
     this.blocks.hot = this.hot;
     this.#ready = true;

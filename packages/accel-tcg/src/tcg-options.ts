@@ -1,0 +1,27 @@
+/** What the owner of a processor gives its accelerator. */
+import type { AddressSpace } from '@emkit/memory';
+import type { WasmMemory } from './engine.ts';
+import type { TcgProfile } from './profile.ts';
+import type { Target, TargetHost } from './target.ts';
+import type { TcgTrace } from './trace.ts';
+
+export interface TcgOptions {
+  /** Bytes of guest RAM in the linear memory, from `ramBase`. */
+  readonly ramBytes: number;
+  /** Make the target, given the services it needs. */
+  readonly createTarget: (host: TargetHost) => Target;
+  /** Physical memory as the CPU sees it; called once, with the memory that RAM must live in. */
+  readonly createSpace: (memory: WasmMemory, ramBase: number) => AddressSpace;
+  readonly portIn: (port: number, size: 1 | 2 | 4) => number;
+  readonly portOut: (port: number, size: 1 | 2 | 4, value: number) => void;
+  readonly acknowledgeInterrupt: () => number;
+  readonly tsc: () => number;
+  readonly shutdown: (reason: string) => void;
+  /** Bytes of the module whose exports are the target's WebAssembly helpers. */
+  readonly helperModule: Uint8Array;
+  /** 'cold': never compile regions. 'hot': compile as soon as possible. Default: by execution counts. */
+  readonly tier?: 'auto' | 'cold' | 'hot';
+  readonly trace?: TcgTrace;
+  /** Counts what runs and why it leaves; of one Tcg only. */
+  readonly profile?: TcgProfile;
+}
