@@ -37,10 +37,12 @@ export function commandBundle({ input, prefix, banner }: CommandBundle): Rolldow
     resolve: SOURCES,
     output: {
       dir: 'dist',
-      format: 'esm',
+      // CommonJS, since only that can be run from V8's code cache in Node 20 (docs/adr/0016)
+      format: 'cjs',
+      dynamicImportInCjs: false,
       cleanDir: true,
-      entryFileNames: '[name].js',
-      chunkFileNames: `${prefix}-[name]-[hash].js`,
+      entryFileNames: '[name].cjs',
+      chunkFileNames: `${prefix}-[name]-[hash].cjs`,
       ...(banner === undefined ? {} : { banner }),
       // what most parts of a command load is one file: each costs its share of a millisecond
       codeSplitting: {

@@ -1,7 +1,6 @@
 import { commandBundle } from '../../bundle.shared.ts';
 
 export default commandBundle({
-  input: { 'emkit-nbd': 'src/main.ts' },
+  input: { 'emkit-nbd': 'src/main.ts', launch: 'src/launch.ts' },
   prefix: 'nbd',
-  banner: '#!/usr/bin/env node',
 });

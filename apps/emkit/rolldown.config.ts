@@ -1,3 +1,3 @@
 import { commandBundle } from '../../bundle.shared.ts';
 
-export default commandBundle({ input: { emkit: 'src/main.ts' }, prefix: 'emkit' });
+export default commandBundle({ input: { emkit: 'src/main.ts', launch: 'src/launch.ts' }, prefix: 'emkit' });

@@ -5,11 +5,11 @@
  * arguments go to emkit; with a -kernel or -bios of your own nothing is fetched. Where Debian's tools are missing, or the fetch fails
  * for want of a network, the built-in guest boots instead. Own options: `--arch x86_64` (amd64's kernel and processor), `--installer` (the whole Debian installer), `--refresh`.
  */
-import { pathToFileURL } from 'node:url';
+import { createRequire } from 'node:module';
 import { bootstrap } from '../bootstrap.mjs';
 import { ensureKernel, missingTools } from '../fetch-kernel/fetch-kernel.mjs';
 import { createProgress } from '../fetch-kernel/progress.mjs';
-import { BUNDLE, ensureBundle } from './bundle.mjs';
+import { BUNDLE, LAUNCH, ensureBundle } from './bundle.mjs';
 import { planStart } from './plan.mjs';
 
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -53,7 +53,7 @@ async function main() {
     }
   }
   process.argv = [process.argv[0], BUNDLE, ...args];
-  await import(pathToFileURL(BUNDLE).href);
+  createRequire(import.meta.url)(LAUNCH).run(BUNDLE);
 }
 
 try {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const PROGRAM = join(ROOT, 'apps/emkit-img/dist/emkit-img.js');
+const PROGRAM = join(ROOT, 'apps/emkit-img/bin/emkit-img.cjs');
 
 /** Builds the command unless it is built and up to date. */
 export function buildCommand(): void {

@@ -6,7 +6,7 @@ import type { Storage } from '@emkit/storage';
 import type { Tool } from './tool.ts';
 
 /** Beside the bundle (rolldown.config.ts). */
-const ZSTD_WORKER = new URL('./zstd-worker.js', import.meta.url);
+const ZSTD_WORKER = new URL('./zstd-worker.cjs', import.meta.url);
 
 export interface Environment {
   readonly block: BlockEnvironment;

@@ -24,7 +24,7 @@ function write(fd: 1 | 2, text: string): void {
 }
 
 function createTool(): Tool {
-  const program = basename(process.argv[1] ?? 'emkit-img').replace(/\.js$/, '');
+  const program = basename(process.argv[1] ?? 'emkit-img').replace(/\.[cm]?js$/, '');
   const abort = new AbortController();
   let wanted: keyof typeof SIGNAL_EXIT | undefined;
   for (const signal of Object.keys(SIGNAL_EXIT) as (keyof typeof SIGNAL_EXIT)[]) {
@@ -54,6 +54,8 @@ function createTool(): Tool {
   };
 }
 
-process.exitCode = await runProgram(process.argv.slice(2), createTool());
-// What is still open (a socket to a server that does not answer) must not keep the command alive.
-setImmediate(() => process.exit());
+void runProgram(process.argv.slice(2), createTool()).then((exitCode) => {
+  process.exitCode = exitCode;
+  // What is still open (a socket to a server that does not answer) must not keep the command alive.
+  setImmediate(() => process.exit());
+});

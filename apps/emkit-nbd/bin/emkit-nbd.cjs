@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
  * The `emkit-nbd` command: runs the bundle. A file of its own, since npm links a command only if its file is there at the time of
- * the installation, and in a clone the bundle is built later.
+ * the installation, and in a clone the bundle is built later. CommonJS, which starts some milliseconds sooner.
  */
-import { existsSync } from 'node:fs';
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
 
-const bundle = new URL('../dist/emkit-nbd.js', import.meta.url);
-if (existsSync(bundle)) await import(bundle.href);
+const dist = join(__dirname, '..', 'dist');
+if (existsSync(join(dist, 'launch.cjs'))) require('../dist/launch.cjs').run(join(dist, 'emkit-nbd.cjs'));
 else {
   process.stderr.write('emkit-nbd: not built yet\n  try: npm run build\n');
   process.exitCode = 1;

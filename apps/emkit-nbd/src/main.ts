@@ -14,6 +14,10 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
 } else {
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
+  void run();
+}
+
+async function run(): Promise<void> {
   const { runProgram } = await import('./program.ts');
   process.exitCode = await runProgram(args, createTool());
   // a client that never reads must not keep the command alive; what is printed is out before

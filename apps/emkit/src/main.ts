@@ -12,6 +12,10 @@ if (args.length === 1 && /^--?version$/.test(args[0]!)) {
   // A closed stdout or stderr is noticed where it matters (run-machine.ts), not as an uncaught event.
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
+  void run();
+}
+
+async function run(): Promise<void> {
   const { main } = await import('./cli.ts');
   const { loadMachine, probeKernel } = await import('./load-machine.ts');
   const code = await main(args, {

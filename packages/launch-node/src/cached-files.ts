@@ -1,0 +1,104 @@
+/** CommonJS files of one folder, compiled with V8's code cache where there is one. For Node 20; see launch.ts. */
+import fs from 'node:fs';
+import path from 'node:path';
+import vm from 'node:vm';
+import { crc32 } from 'node:zlib';
+import { LIMITS } from './limits.ts';
+
+interface LoadedModule {
+  exports: unknown;
+}
+type Wrapper = (
+  exports: unknown,
+  require: (name: string) => unknown,
+  module: LoadedModule,
+  filename: string,
+  dirname: string,
+) => void;
+
+export class CachedFiles {
+  readonly #folder: string;
+  readonly #part: string;
+  readonly #require: (name: string) => unknown;
+  readonly #modules = new Map<string, LoadedModule>();
+  /** Scripts without a cache that V8 takes, by the file that is to hold it. */
+  readonly #uncached = new Map<string, vm.Script>();
+
+  /** `require`: for everything that is not a relative path. */
+  constructor(folder: string, part: string, require: (name: string) => unknown) {
+    this.#folder = folder;
+    this.#part = part;
+    this.#require = require;
+  }
+
+  /** The exports of a file, which runs at its first load. A cycle sees what there is so far, as in Node. */
+  load(file: string): unknown {
+    const known = this.#modules.get(file);
+    if (known !== undefined) return known.exports;
+    const loaded: LoadedModule = { exports: {} };
+    this.#modules.set(file, loaded);
+    const dirname = path.dirname(file);
+    try {
+      const run = this.#compile(file);
+      run(loaded.exports, (name) => this.#resolve(dirname, name), loaded, file, dirname);
+    } catch (error) {
+      this.#modules.delete(file);
+      throw error;
+    }
+    return loaded.exports;
+  }
+
+  /** Writes what was compiled in this run. Never throws: a full disk costs the next run its quick start, no more. */
+  save(): void {
+    try {
+      for (const [cache, script] of this.#uncached) {
+        const unfinished = `${cache}.${process.pid}`;
+        fs.writeFileSync(unfinished, withChecksum(script.createCachedData()), { mode: 0o600 });
+        fs.renameSync(unfinished, cache);
+      }
+    } catch {
+      return;
+    }
+  }
+
+  #resolve(dirname: string, name: string): unknown {
+    return name.startsWith('./') ? this.load(path.join(dirname, name)) : this.#require(name);
+  }
+
+  #compile(file: string): Wrapper {
+    const source = fs.readFileSync(file);
+    const cache = this.#cacheFile(file, source.length);
+    const cachedData = readCache(cache);
+    const text = `(function (exports, require, module, __filename, __dirname) { ${source.toString()}\n})`;
+    const script = new vm.Script(text, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
+    if (script.cachedDataRejected !== false) this.#uncached.set(cache, script);
+    return script.runInThisContext() as Wrapper;
+  }
+
+  /** V8 compares only the length of the source, so the file's time is part of the name. */
+  #cacheFile(file: string, length: number): string {
+    const time = Math.round(fs.statSync(file).mtimeMs);
+    return path.join(this.#folder, `${this.#part}-${path.basename(file)}-${length}-${time}`);
+  }
+}
+
+const CHECKSUM_BYTES = 4;
+
+/** V8 does not check what it reads, and ends the process over a torn file. */
+function withChecksum(data: Buffer): Buffer {
+  const checksum = Buffer.alloc(CHECKSUM_BYTES);
+  checksum.writeUInt32LE(crc32(data));
+  return Buffer.concat([data, checksum]);
+}
+
+function readCache(file: string): Buffer | undefined {
+  try {
+    const { size } = fs.statSync(file);
+    if (size <= CHECKSUM_BYTES || size > LIMITS.CACHE_FILE_BYTES) return undefined;
+    const all = fs.readFileSync(file);
+    const data = all.subarray(0, -CHECKSUM_BYTES);
+    return all.readUInt32LE(data.length) === crc32(data) ? data : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Runs a bundled command with the code that V8 compiled in its last run.
+ *
+ * Node 22 and newer do this themselves (`module.enableCompileCache`); for Node 20 the bundle's files are loaded here as CommonJS, through
+ * `vm.Script` with its code cache. A cache holds the functions that had run by the end of the run that made it, so there is one for each `part`.
+ */
+import nodeModule, { createRequire } from 'node:module';
+import { CachedFiles } from './cached-files.ts';
+import { openCacheFolder } from './cache-folder.ts';
+
+export interface LaunchOptions {
+  /** Absolute path of the bundle's entry, a CommonJS file; its chunks lie beside it. */
+  readonly bundle: string;
+  /** Name of the command, for the cache's folder. */
+  readonly name: string;
+  readonly version: string;
+  /** What of the command this run uses (a subcommand): letters and digits, else none. */
+  readonly part?: string | undefined;
+}
+
+const PART = /^[a-z][a-z0-9-]{0,31}$/;
+
+interface CompileCacheApi {
+  enableCompileCache?(folder: string): unknown;
+}
+
+/** Runs the bundle. What its first lines throw is thrown. */
+export function launch({ bundle, name, version, part = '' }: LaunchOptions): void {
+  const require = createRequire(bundle);
+  // the variable is Node's own for its compile cache
+  const folder = process.env['NODE_DISABLE_COMPILE_CACHE'] === '1' ? undefined : openCacheFolder(name, version);
+  if (folder === undefined) {
+    require(bundle);
+    return;
+  }
+  const { enableCompileCache } = nodeModule as CompileCacheApi;
+  if (enableCompileCache !== undefined) {
+    enableCompileCache(folder);
+    require(bundle);
+    return;
+  }
+  const files = new CachedFiles(folder, PART.test(part) ? part : 'main', require);
+  process.once('exit', () => files.save());
+  files.load(bundle);
+}

@@ -1,0 +1,2 @@
+import config from '../../vitest.shared.ts';
+export default config;
