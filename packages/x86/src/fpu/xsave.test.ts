@@ -201,6 +201,16 @@ describe('XSAVEOPT and XSAVEC', () => {
     expect(b.run('xrstor', -1)).toBe(13);
   });
 
+  it('XRSTORS knows the compacted form alone', () => {
+    b.run('xsave', ALL, XS_COMPACT);
+    b.vector(0, 1, 1);
+    expect([b.run('xrstor', -1, XS_COMPACT), b.vector(0, 1)]).toEqual([-1, 0x200]);
+    b.run('xsave', ALL);
+    b.setWord(XCOMP_BV, 0);
+    b.setWord(XCOMP_BV + 4, 0);
+    expect([b.run('xrstor', ALL), b.run('xrstor', ALL, XS_COMPACT)]).toEqual([-1, 13]);
+  });
+
   it('the compacted form initializes MXCSR too', () => {
     b.run('xsave', ALL, XS_COMPACT);
     b.setWord(XSTATE_BV, 0);

@@ -63,8 +63,8 @@ function x87InUse(cpu: X86Cpu): boolean {
   }
   return false;
 }
-/** XINUSE: the components of `mask` that are not in their initial configuration. */
-function inUse(cpu: X86Cpu, mask: number, count: number): number {
+/** XINUSE: the components of `mask` that are not in their initial configuration; `count` XMM registers exist in this mode. */
+export function componentsInUse(cpu: X86Cpu, mask: number, count: number): number {
   let v = 0;
   if ((mask & XCR0_X87) !== 0 && x87InUse(cpu)) v |= XCR0_X87;
   if ((mask & XCR0_SSE) !== 0 && anyWord(cpu, XMM_AT, STRIDE, 4, count)) v |= XCR0_SSE;
@@ -117,7 +117,7 @@ const xsave: Factory = (cpu) => {
     const compact = (form & XS_COMPACT) !== 0;
     const count = xmmCount(form);
     const requested = mask & cpu.env32(ENV.XCR0);
-    let used = inUse(cpu, requested, count);
+    let used = componentsInUse(cpu, requested, count);
     const mxcsr = cpu.env32(ENV.MXCSR);
     if (compact && (requested & XCR0_SSE) !== 0 && mxcsr !== MXCSR_RESET) used |= XCR0_SSE;
     const written = (form & (XS_OPTIMIZE | XS_COMPACT)) !== 0 ? used : requested;
@@ -157,7 +157,7 @@ const xsave: Factory = (cpu) => {
 function checkHeader(cpu: X86Cpu, words: Uint32Array, hasCompact: boolean, mustBeCompact: boolean): number {
   const xcr0 = cpu.env32(ENV.XCR0);
   const refuse = (): never => cpu.raise(EXC.GP, 0);
-  const compact = (words[XCOMP_BV + 1]! & COMPACTED) !== 0 && hasCompact;
+  const compact = (words[XCOMP_BV + 1]! & COMPACTED) !== 0 && (hasCompact || mustBeCompact);
   if (words[XSTATE_BV + 1] !== 0) refuse();
   if (!compact) {
     if (mustBeCompact || (words[XSTATE_BV]! & ~xcr0) !== 0) refuse();

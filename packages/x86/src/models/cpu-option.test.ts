@@ -23,7 +23,7 @@ import {
 } from './features.ts';
 import { CPU_MODELS, findCpuModel, includesFeatures } from './models.ts';
 
-const STATE = { apicId: 0, apicEnabled: true, cr4: 0, xcr0: 1 };
+const STATE = { apicId: 0, code64: true, apicEnabled: true, cr4: 0, xcr0: 1 };
 function leaf(name: string, n: number, sub = 0, state = STATE): string {
   const out = new Uint32Array(4);
   cpuidLeaf(parseCpuOption(name), n, sub, state, out);
@@ -170,6 +170,14 @@ describe('CPUID', () => {
     const on = leaf('max', 1).split(' ')[3];
     const off = leaf('max', 1, 0, { ...STATE, apicEnabled: false }).split(' ')[3];
     expect(Number.parseInt(on, 16) - Number.parseInt(off, 16)).toBe(0x200);
+  });
+  it("Intel's processors show SYSCALL to 64-bit code only", () => {
+    const syscall = (name: string, code64: boolean): number =>
+      Number.parseInt(leaf(name, 0x80000001, 0, { ...STATE, code64 }).split(' ')[3]!, 16) & 0x800;
+    expect(['Haswell', 'EPYC'].map((name) => [syscall(name, true), syscall(name, false)])).toEqual([
+      [0x800, 0],
+      [0x800, 0x800],
+    ]);
   });
   it('ends the cache list', () => expect(leaf('qemu32', 4, 9)).toBe('00000000 00000000 00000000 00000000'));
   it('shows in OSXSAVE and OSPKE what CR4 says, and the save area that XCR0 asks for', () => {

@@ -9,6 +9,7 @@ export function cpuid(cpu: X86Cpu): number {
   const out = cpu.cpuidResult;
   const state = {
     apicId: cpu.cpuidState.apicId,
+    code64: cpu.code64,
     apicEnabled: (cpu.env32(ENV.MSR_APIC_BASE) & APIC_BASE_ENABLE) !== 0,
     cr4: cpu.cr(4),
     xcr0: cpu.env32(ENV.XCR0),

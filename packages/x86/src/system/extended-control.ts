@@ -3,6 +3,7 @@
  * SDM Vol. 2B and 2C, pages by mnemonic; Vol. 1 §13.3 "Enabling the XSAVE Feature Set". CPL is checked by the translator.
  */
 import type { X86Cpu } from '../cpu.ts';
+import { componentsInUse } from '../fpu/xsave.ts';
 import { F_SMAP, F_XGETBV1 } from '../models/features.ts';
 import { XCR0_AVX, XCR0_SSE, XCR0_X87, xcr0Supported } from '../models/xsave-layout.ts';
 import { EAX, ECX, EDX, ENV, EXC, FLAGS_ARITH, FLAG_AC, FLAG_CF } from '../state.ts';
@@ -11,9 +12,9 @@ import { CR4_OSXSAVE, CR4_PKE } from './cr-bits.ts';
 export function xgetbv(cpu: X86Cpu): number {
   if ((cpu.cr(4) & CR4_OSXSAVE) === 0) cpu.raise(EXC.UD);
   const n = cpu.reg(ECX);
-  // 1: what is in use. A processor may say so of a component that is in its initial state.
   if (n !== 0 && (n !== 1 || (cpu.features.eaxD1 & F_XGETBV1) === 0)) cpu.raise(EXC.GP, 0);
-  cpu.setReg(EAX, cpu.env32(ENV.XCR0));
+  const xcr0 = cpu.env32(ENV.XCR0);
+  cpu.setReg(EAX, n === 0 ? xcr0 : componentsInUse(cpu, xcr0, cpu.code64 ? 16 : 8));
   cpu.setReg(EDX, 0);
   return 0;
 }

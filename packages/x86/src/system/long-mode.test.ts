@@ -34,6 +34,7 @@ import {
   HF_LMA,
   SEG_BASE,
   SS,
+  XMM_STRIDE,
 } from '../state.ts';
 import { movFromCr, movToCr } from './control-registers.ts';
 import { checkInstructionBreakpoint, movFromDr, movToDr } from './debug-registers.ts';
@@ -168,6 +169,15 @@ describe('control registers in long mode', () => {
     b.cpu.setReg(ECX, 0);
     xgetbv(b.cpu);
     expect([b.cpu.reg(EAX), b.cpu.reg(EDX)]).toEqual([7, 0]);
+    b.cpu.setReg(ECX, 1); // what is in use: nothing of SSE and AVX yet
+    xgetbv(b.cpu);
+    expect(b.cpu.reg(EAX) & 6).toBe(0);
+    b.cpu.setEnv32(ENV.XMM + 15 * XMM_STRIDE, 1);
+    xgetbv(b.cpu);
+    expect(b.cpu.reg(EAX) & 6).toBe(2);
+    b.cpu.setEnv32(ENV.XMM + 3 * XMM_STRIDE + 16, 1);
+    xgetbv(b.cpu);
+    expect([b.cpu.reg(EAX) & 6, b.cpu.reg(EDX)]).toEqual([6, 0]);
     for (const [v, high, n] of [
       [6, 0, 0],
       [5, 0, 0],
@@ -221,6 +231,20 @@ describe('MSRs of long mode', () => {
     write(b, 0x10, 5000);
     expect(read(b, 0x3b)).toEqual([4000, 0]);
     expect(read(b, 0x10)).toEqual([5000, 0]);
+  });
+  it('a TSC deadline is a count: it moves when the counter is set, and is sooner over', () => {
+    const b = longBench();
+    b.host.ticks = 1000;
+    write(b, 0x6e0, 5000);
+    write(b, 0x10, 3000);
+    expect(b.host.deadline).toBe(3000);
+    write(b, 0x3b, 2500); // the adjustment was 2000
+    expect(b.host.deadline).toBe(2500);
+    write(b, 0x10, 6000);
+    expect(b.host.deadline).toBe(1);
+    write(b, 0x6e0, 0);
+    write(b, 0x10, 0);
+    expect(b.host.deadline).toBe(0);
   });
   it('AMD has configuration registers of its own', () => {
     for (const msr of [0xc0010010, 0xc0010015, 0xc0010055, 0xc0011029]) {

@@ -74,7 +74,7 @@ export function writeSpecial(cpu: X86Cpu, msr: number, low: number, high: number
   const f = cpu.features;
   if (msr === MSR_TSC_DEADLINE && (f.ecx1 & F_TSC_DEADLINE) !== 0) {
     cpu.setEnv64(DEADLINE, low, high);
-    cpu.host.setTscDeadline?.((low | high) === 0 ? 0 : hostTicks(cpu, low, high));
+    armDeadline(cpu);
     return 0;
   }
   if (msr === MSR_TSC_ADJUST && (f.ebx7 & F_TSC_ADJUST) !== 0) {
@@ -83,6 +83,17 @@ export function writeSpecial(cpu: X86Cpu, msr: number, low: number, high: number
   }
   if (inX2apic(cpu, msr) && cpu.host.x2apicWrite?.(msr, low, high) === true) return 0;
   cpu.raise(EXC.GP, 0);
+}
+
+function armDeadline(cpu: X86Cpu): void {
+  const low = cpu.env32(DEADLINE);
+  const high = cpu.env32(DEADLINE + 4);
+  cpu.host.setTscDeadline?.((low | high) === 0 ? 0 : hostTicks(cpu, low, high));
+}
+
+/** The counter has been set: a deadline is a value of it, not a time. */
+function counterMoved(cpu: X86Cpu): void {
+  if (cpu.host.tscDeadlineArmed?.() === true) armDeadline(cpu);
 }
 
 /** A count of the guest's counter as one of the host's: 1 if it is over already, at most the greatest exact one. */
@@ -104,6 +115,7 @@ function writeAdjust(cpu: X86Cpu, low: number, high: number): void {
   const changedHigh = high - cpu.env32(at + 4) - (changed < 0 ? 1 : 0);
   cpu.setEnv64(offset, sum, cpu.env32(offset + 4) + changedHigh + (sum >= TWO32 ? 1 : 0));
   cpu.setEnv64(at, low, high);
+  counterMoved(cpu);
 }
 
 /** A write of the counter goes into the adjustment too. */
@@ -116,6 +128,7 @@ export function writeTscMsr(cpu: X86Cpu, low: number, high: number): void {
   const changedHigh = cpu.env32(ENV.MSR_TSC_OFFSET + 4) - beforeHigh - (changed < 0 ? 1 : 0);
   const carry = sum >= TWO32 ? 1 : 0;
   cpu.setEnv64(ENV.MSR_TSC_ADJUST, sum, cpu.env32(ENV.MSR_TSC_ADJUST + 4) + changedHigh + carry);
+  counterMoved(cpu);
 }
 
 /** LMA is the processor's: what is written to it is ignored. LME cannot change while paging is on. SDM Vol. 3A §2.2.1. */

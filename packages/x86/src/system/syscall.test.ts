@@ -12,7 +12,8 @@ import {
   USTACK,
   longBench,
 } from '../../test/long-bench.ts';
-import { protectedBench } from '../../test/fake-host.ts';
+import { protectedBench, toUser } from '../../test/fake-host.ts';
+import type { Bench } from '../../test/fake-host.ts';
 import {
   CS,
   ECX,
@@ -23,12 +24,14 @@ import {
   FLAG_IF,
   FLAG_RF,
   FLAG_TF,
+  FLAG_VM,
   FLAG_ZF,
   FS,
   GS,
   HF_CS32,
   HF_CS64,
   HF_SS32,
+  HF_VM,
   SS,
 } from '../state.ts';
 import { computeHflags } from './hflags.ts';
@@ -94,10 +97,65 @@ describe('SYSCALL and SYSRET', () => {
     ['SYSRET without SCE', (b) => (b.cpu.setEnv32(ENV.MSR_EFER, 0xd00), sysret(b.cpu, 8)), 6, -1],
     ['SYSRET at CPL 3', (b) => (b.toUser(), sysret(b.cpu, 8)), 13, 0],
     ['SYSRET to what is not canonical', (b) => (b.cpu.setReg64(ECX, 0, 0x8000), sysret(b.cpu, 8)), 13, 0],
-    ['SYSRET in compatibility code', (b) => (b.level(KCODE32, KDATA, 0), sysret(b.cpu, 4)), 6, -1],
+    ['SYSRET in compatibility code, on Intel', (b) => (b.level(KCODE32, KDATA, 0), sysret(b.cpu, 4)), 6, -1],
   ])('%s', (_, run, vector, error) => {
     const b = ready();
     expect(b.try(() => run(b))).toEqual({ vector, error });
+  });
+});
+
+/** APM Vol. 3 "SYSCALL", "SYSRET", the legacy-mode part. */
+describe('SYSCALL and SYSRET outside long mode', () => {
+  const legacy = (cpu = 'max'): Bench => {
+    const b = protectedBench(cpu);
+    b.cpu.setEnv32(ENV.MSR_EFER, 1);
+    b.cpu.setEnv64(ENV.MSR_STAR, 0x11223344, (0x18 << 16) | 0x0b);
+    toUser(b);
+    b.cpu.setEflags(FLAG_IF | FLAG_ZF | FLAG_RF, -1);
+    b.cpu.updateHflags();
+    return b;
+  };
+  it('go to the EIP in STAR without interrupts, and come back with them', () => {
+    const b = legacy();
+    syscall(b.cpu, 0x5002);
+    expect([b.cpu.eip, b.cpu.segSelector(CS), b.cpu.segSelector(SS), b.cpu.cpl]).toEqual([0x11223344, 8, 0x10, 0]);
+    expect([b.cpu.reg(ECX), b.cpu.eflags(), b.cpu.hflags]).toEqual([0x5002, FLAG_ZF | 2, computeHflags(b.cpu)]);
+    sysret(b.cpu, 4);
+    expect([b.cpu.eip, b.cpu.segSelector(CS), b.cpu.segSelector(SS), b.cpu.cpl]).toEqual([0x5002, 0x1b, 0x23, 3]);
+    expect([b.cpu.eflags(), b.cpu.hflags]).toEqual([FLAG_ZF | FLAG_IF | 2, computeHflags(b.cpu)]);
+  });
+  it('out of virtual-8086 and real mode too', () => {
+    const b = legacy();
+    b.cpu.setEflags(FLAG_VM | FLAG_IF, FLAG_VM | FLAG_IF);
+    b.cpu.updateHflags();
+    syscall(b.cpu, 0x5002);
+    expect([b.cpu.eip, b.cpu.cpl, b.cpu.eflags() & (FLAG_VM | FLAG_IF)]).toEqual([0x11223344, 0, 0]);
+    expect(b.cpu.hflags & (HF_CS32 | HF_SS32 | HF_VM)).toBe(HF_CS32 | HF_SS32);
+    b.cpu.setCrRaw(0, 0x10);
+    expect(b.try(() => void sysret(b.cpu, 4))).toEqual({ vector: 13, error: 0 });
+  });
+  it('SYSRET from compatibility code at CPL 0', () => {
+    const b = ready(AMD_MODEL);
+    b.level(KCODE32, KDATA, 0);
+    b.cpu.setReg64(ECX, 0x5000, 0);
+    sysret(b.cpu, 4);
+    expect(where(b)).toEqual([0x5000, UCODE32, UDATA, 3]);
+    expect([b.cpu.eflags() & FLAG_IF, b.cpu.hflags]).toEqual([FLAG_IF, computeHflags(b.cpu)]);
+  });
+  it.each<[string, (b: Bench) => void, number, number]>([
+    ['SYSCALL without SCE', (b) => (b.cpu.setEnv32(ENV.MSR_EFER, 0), syscall(b.cpu, 0)), 6, -1],
+    ['SYSRET without SCE', (b) => (b.cpu.setEnv32(ENV.MSR_EFER, 0), sysret(b.cpu, 4)), 6, -1],
+    ['SYSRET at CPL 3', (b) => sysret(b.cpu, 4), 13, 0],
+  ])('%s', (_, run, vector, error) => {
+    const b = legacy();
+    expect(b.try(() => run(b))).toEqual({ vector, error });
+  });
+  it('Intel has neither', () => {
+    for (const run of [syscall, sysret]) {
+      const b = legacy('max,vendor=GenuineIntel');
+      b.cpu.cpl = 0;
+      expect(b.try(() => void run(b.cpu, 4))).toEqual({ vector: 6, error: -1 });
+    }
   });
 });
 

@@ -1,12 +1,13 @@
 /**
  * SYSCALL, SYSRET, SWAPGS, and the bases of FS and GS. SDM Vol. 2B "SYSCALL", "SYSRET", "SWAPGS", "RDFSBASE/RDGSBASE",
- * "WRFSBASE/WRGSBASE"; compatibility-mode SYSCALL, which Intel's processors do not have: APM Vol. 3 "SYSCALL".
- * CPL of SYSRET and SWAPGS is checked here. Hot path: no allocation.
+ * "WRFSBASE/WRGSBASE". Outside 64-bit code, where Intel's processors have neither SYSCALL nor SYSRET: APM Vol. 3 "SYSCALL",
+ * "SYSRET". CPL of SYSRET and SWAPGS is checked here. Hot path: no allocation.
+ * SYSRET loads all of SS on either vendor's processor; AMD's leave the hidden part as SYSCALL had made it.
  */
 import type { X86Cpu } from '../cpu.ts';
-import { CS, ECX, ENV, EXC, FLAG_RF, FLAG_VM, FS, GS, SEG_BASE, SEG_STRIDE, SS } from '../state.ts';
+import { CS, ECX, ENV, EXC, FLAG_IF, FLAG_RF, FLAG_VM, FS, GS, SEG_BASE, SEG_STRIDE, SS } from '../state.ts';
 import { canonicalHigh } from './address.ts';
-import { CR4_FSGSBASE, EFER_SCE } from './cr-bits.ts';
+import { CR0_PE, CR4_FSGSBASE, EFER_SCE } from './cr-bits.ts';
 import {
   DESC_A,
   DESC_B,
@@ -43,21 +44,33 @@ export function loadFlat64(
   loadCode64(cpu, code, 0xffffffff, SYSCALL_CODE64 | dpl, cpl, ripLow, ripHigh);
 }
 
-/** To 32-bit compatibility code at CPL 3 with flat segments. */
-export function loadFlat32(cpu: X86Cpu, code: number, stack: number, eip: number): void {
-  const dpl = 3 << DESC_DPL_SHIFT;
+/** To 32-bit code (in long mode: compatibility code) with flat segments. */
+export function loadFlat32(cpu: X86Cpu, code: number, stack: number, eip: number, cpl = 3): void {
+  const dpl = cpl << DESC_DPL_SHIFT;
   cpu.setSeg(SS, stack, 0, 0xffffffff, SYSCALL_STACK | dpl);
   cpu.setSeg(CS, code, 0, 0xffffffff, CODE32 | dpl);
-  cpu.cpl = 3;
+  cpu.cpl = cpl;
   cpu.eip = eip;
   cpu.updateHflags();
 }
+/** #UD unless EFER.SCE, and on Intel's processors outside 64-bit code. */
+function checkEnabled(cpu: X86Cpu): void {
+  const enabled = (cpu.e32[ENV.MSR_EFER >> 2] & EFER_SCE) !== 0;
+  if (!enabled || (!cpu.code64 && cpu.model.vendor === 'GenuineIntel')) cpu.raise(EXC.UD);
+}
+
 
 export function syscall(cpu: X86Cpu, nextEip: number): number {
   const e = cpu.e32;
   const { code64 } = cpu;
-  if ((e[ENV.MSR_EFER >> 2] & EFER_SCE) === 0 || !cpu.longMode) cpu.raise(EXC.UD);
-  if (!code64 && cpu.model.vendor === 'GenuineIntel') cpu.raise(EXC.UD);
+  checkEnabled(cpu);
+  if (!cpu.longMode) {
+    // of any legacy mode, real mode too: to STAR's EIP; no mask, and the flags are not kept
+    cpu.setReg(ECX, nextEip);
+    cpu.setEflags(0, FLAG_IF | FLAG_RF | FLAG_VM);
+    loadFlat32(cpu, star, (star + 8) & 0xffff, e[ENV.MSR_STAR >> 2], 0);
+    return 0;
+  }
   const star = e[(ENV.MSR_STAR >> 2) + 1] & 0xfffc;
   const target = (code64 ? ENV.MSR_LSTAR : ENV.MSR_CSTAR) >> 2;
   const flags = cpu.eflags() & ~(FLAG_RF | FLAG_VM);
@@ -68,16 +81,17 @@ export function syscall(cpu: X86Cpu, nextEip: number): number {
   return 0;
 }
 
-/** size 8: to 64-bit code, else to compatibility code. */
+/** size 8: to 64-bit code, else to 32-bit code. */
 export function sysret(cpu: X86Cpu, size: number): number {
   const e = cpu.e32;
-  if ((e[ENV.MSR_EFER >> 2] & EFER_SCE) === 0 || !cpu.code64) cpu.raise(EXC.UD);
-  if (cpu.cpl !== 0) cpu.raise(EXC.GP, 0);
+  checkEnabled(cpu);
+  if (cpu.cpl !== 0 || (cpu.cr(0) & CR0_PE) === 0) cpu.raise(EXC.GP, 0);
   const low = cpu.reg(ECX);
   const high = cpu.regHigh(ECX);
   if (size === 8 && !canonicalHigh(high)) cpu.raise(EXC.GP, 0);
   const star = e[(ENV.MSR_STAR >> 2) + 1] >>> 16;
-  cpu.setEflags(cpu.reg(R11) & SYSRET_FLAGS, -1);
+  if (cpu.code64) cpu.setEflags(cpu.reg(R11) & SYSRET_FLAGS, -1);
+  else cpu.setEflags(FLAG_IF, FLAG_IF);
   const stack = ((star + 8) & 0xffff) | 3;
   if (size === 8) loadFlat64(cpu, ((star + 16) & 0xffff) | 3, stack, 3, low, high);
   else loadFlat32(cpu, star | 3, stack, low);
