@@ -14,8 +14,8 @@ import {
   F_PAE,
   F_PKU,
   F_PSE36,
-  F_XSAVE,
   F_SYSCALL,
+  F_XSAVE,
   F_XSAVEC,
 } from './features.ts';
 import type { CacheInfo, CpuModel } from './model.ts';
@@ -24,9 +24,9 @@ import { XSAVE_COMPONENTS, xcr0Supported, xsaveCompactedSize, xsaveSize } from '
 /** What of the processor's state shows in CPUID. */
 export interface CpuidState {
   readonly apicId: number;
-  /** IA32_APIC_BASE.EN: clear hides the APIC feature bit. */
   /** CPUID runs in 64-bit code: elsewhere Intel's processors do not show SYSCALL. SDM Vol. 2A Table 3-8, 80000001H. */
   readonly code64: boolean;
+  /** IA32_APIC_BASE.EN: clear hides the APIC feature bit. */
   readonly apicEnabled: boolean;
   /** CR4: OSXSAVE and PKE show through. */
   readonly cr4: number;
@@ -165,9 +165,9 @@ function extendedLeaf(model: CpuModel, leaf: number, subleaf: number, state: Cpu
       if (isAmd(model)) out[0] = model.signature;
       out[2] = f.ecxExt;
       out[3] = f.edxExt | (isAmd(model) ? f.edx1 & AMD_REPEATED : 0);
+      if (!state.code64 && model.vendor === 'GenuineIntel') out[3] &= ~F_SYSCALL;
       return;
     case 0x80000002:
-      if (!state.code64 && model.vendor === 'GenuineIntel') out[3] &= ~F_SYSCALL;
     case 0x80000003:
     case 0x80000004: {
       const at = (leaf - 0x80000002) * 16;

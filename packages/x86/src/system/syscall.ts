@@ -53,17 +53,18 @@ export function loadFlat32(cpu: X86Cpu, code: number, stack: number, eip: number
   cpu.eip = eip;
   cpu.updateHflags();
 }
+
 /** #UD unless EFER.SCE, and on Intel's processors outside 64-bit code. */
 function checkEnabled(cpu: X86Cpu): void {
   const enabled = (cpu.e32[ENV.MSR_EFER >> 2] & EFER_SCE) !== 0;
   if (!enabled || (!cpu.code64 && cpu.model.vendor === 'GenuineIntel')) cpu.raise(EXC.UD);
 }
 
-
 export function syscall(cpu: X86Cpu, nextEip: number): number {
   const e = cpu.e32;
   const { code64 } = cpu;
   checkEnabled(cpu);
+  const star = e[(ENV.MSR_STAR >> 2) + 1] & 0xfffc;
   if (!cpu.longMode) {
     // of any legacy mode, real mode too: to STAR's EIP; no mask, and the flags are not kept
     cpu.setReg(ECX, nextEip);
@@ -71,7 +72,6 @@ export function syscall(cpu: X86Cpu, nextEip: number): number {
     loadFlat32(cpu, star, (star + 8) & 0xffff, e[ENV.MSR_STAR >> 2], 0);
     return 0;
   }
-  const star = e[(ENV.MSR_STAR >> 2) + 1] & 0xfffc;
   const target = (code64 ? ENV.MSR_LSTAR : ENV.MSR_CSTAR) >> 2;
   const flags = cpu.eflags() & ~(FLAG_RF | FLAG_VM);
   cpu.setReg64(ECX, nextEip, cpu.nextHigh(nextEip));
