@@ -112,10 +112,11 @@ async function boot(options: BootOptions): Promise<number> {
   });
 }
 
-/** The peer is qemu-img, and emkit-img is the bundle that `npm run build` made. */
+/** The peer is qemu-img, and emkit-img is the command that `npm run build` made. */
 async function storage(options: StorageOptions): Promise<number> {
-  const bundle = join(ROOT, 'apps/emkit-img/dist/emkit-img.js');
-  if (!existsSync(bundle)) throw new UsageError('emkit-img is not built: npm run build');
+  const command = join(ROOT, 'apps/emkit-img/bin/emkit-img.cjs');
+  if (!existsSync(join(ROOT, 'apps/emkit-img/dist/launch.cjs')))
+    throw new UsageError('emkit-img is not built: npm run build');
   const version = spawnSync('qemu-img', ['--version'], { encoding: 'utf8' }).stdout?.split('\n')[0];
   if (version === undefined || version === '')
     throw new MissingPeer('qemu-img is not installed', 'apt-get install qemu-utils');
@@ -132,7 +133,7 @@ async function storage(options: StorageOptions): Promise<number> {
   const folder = resolve(options.folder ?? join(ROOT, '.cache/bench', `storage-${mib}`));
   mkdirSync(folder, { recursive: true });
   const sides = [
-    { name: 'emkit', command: [process.execPath, bundle] },
+    { name: 'emkit', command: [process.execPath, command] },
     { name: 'qemu-img', command: ['qemu-img'] },
   ] as const;
   const run = await runStorage({ sides, work, rounds, folder, mib, note });

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import type { Command } from './emulators.ts';
+import { measuredEnvironment } from './environment.ts';
 
 export interface Ending {
   readonly kind: 'enough' | 'exited' | 'silent';
@@ -54,7 +55,10 @@ export function observe(command: Command, silenceMs: number, listener: Listener)
   return new Promise((resolve, reject) => {
     const start = performance.now();
     prioritize(0);
-    const child = spawn(command.program, command.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command.program, command.args, {
+      env: measuredEnvironment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     prioritize(-10);
     const pid = child.pid ?? 0;
     let kind: Ending['kind'] = 'exited';

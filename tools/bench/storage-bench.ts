@@ -7,6 +7,7 @@ import { randomFillSync } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StorageWork } from './storage-work.ts';
+import { measuredEnvironment } from './environment.ts';
 
 const MIB = 1 << 20;
 const MEMORY_POLL_MS = 20;
@@ -87,7 +88,7 @@ async function runOnce(
 function timed(program: string, args: readonly string[], cwd: string): Promise<StorageSample> {
   return new Promise((resolve, reject) => {
     const started = performance.now();
-    const child = spawn(program, args, { cwd, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(program, args, { cwd, env: measuredEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] });
     let words = '';
     let peakMib = 0;
     child.stderr.on('data', (chunk: Buffer) => (words = (words + chunk.toString()).slice(-500)));

@@ -5,14 +5,14 @@
 import { statSync } from 'node:fs';
 import type { BlockEnvironment } from '@emkit/block';
 import { protectHeader } from '@emkit/raw';
-import { fileProtocol } from '@emkit/storage-node';
+import { fileProtocol, type Blocking } from '@emkit/storage-node';
 import { httpProtocol } from './http-protocol.ts';
 import { nbdProtocol } from './nbd-protocol.ts';
 import { allFormats } from './registry.ts';
 
 export interface NodeEnvironmentOptions {
-  /** File calls block the thread: right for a tool or a worker of its own. Default false. */
-  readonly blocking?: boolean | undefined;
+  /** File calls block the thread: right for a tool or a worker of its own; `quick-reads` for what a copy reads. Default false. */
+  readonly blocking?: Blocking | undefined;
   readonly secret?: ((id: string) => Promise<Uint8Array> | Uint8Array) | undefined;
   /** The file that `zstd-worker.ts` was bundled to: zstd then works in threads of its own. */
   readonly zstdWorker?: URL | undefined;

@@ -2,7 +2,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import vm from 'node:vm';
-import { crc32 } from 'node:zlib';
 import { LIMITS } from './limits.ts';
 
 interface LoadedModule {
@@ -83,12 +82,14 @@ export class CachedFiles {
 }
 
 const CHECKSUM_BYTES = 4;
+const FNV_START = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
 
 /** V8 does not check what it reads, and ends the process over a torn file. */
 function withChecksum(data: Buffer): Buffer {
-  const checksum = Buffer.alloc(CHECKSUM_BYTES);
-  checksum.writeUInt32LE(crc32(data));
-  return Buffer.concat([data, checksum]);
+  const end = Buffer.alloc(CHECKSUM_BYTES);
+  end.writeUInt32LE(checksum(data));
+  return Buffer.concat([data, end]);
 }
 
 function readCache(file: string): Buffer | undefined {
@@ -97,8 +98,18 @@ function readCache(file: string): Buffer | undefined {
     if (size <= CHECKSUM_BYTES || size > LIMITS.CACHE_FILE_BYTES) return undefined;
     const all = fs.readFileSync(file);
     const data = all.subarray(0, -CHECKSUM_BYTES);
-    return all.readUInt32LE(data.length) === crc32(data) ? data : undefined;
+    return all.readUInt32LE(data.length) === checksum(data) ? data : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** FNV-1a over words of 32 bits. Not zlib's CRC: loading zlib takes longer than all that this module saves with a small command. */
+function checksum(data: Buffer): number {
+  const bytes = data.byteOffset % 4 === 0 ? data : new Uint8Array(data);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  let sum = FNV_START ^ bytes.length;
+  for (let at = 0; at < words.length; at++) sum = Math.imul(sum ^ (words[at] as number), FNV_PRIME);
+  for (let at = words.length * 4; at < bytes.length; at++) sum = Math.imul(sum ^ (bytes[at] as number), FNV_PRIME);
+  return sum >>> 0;
 }

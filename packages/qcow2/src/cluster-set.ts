@@ -14,6 +14,15 @@ export class ClusterSet {
   #kinds = new Uint8Array(FIRST_SLOTS);
   /** Slots that are not EMPTY. */
   #used = 0;
+  /** No cluster above is in the set: what is written to a growing file lies above. */
+  #highest = -1;
+
+  /** Whether a run has a cluster of the set. Hot path. */
+  meets(first: number, count: number): boolean {
+    const last = Math.min(first + count - 1, this.#highest);
+    for (let cluster = first; cluster <= last; cluster++) if (this.get(cluster) !== 0) return true;
+    return false;
+  }
 
   /** The kind, 0 when the cluster is not in the set. Hot path. */
   get(cluster: number): number {
@@ -33,6 +42,7 @@ export class ClusterSet {
     if (this.#keys[slot] === EMPTY) this.#used++;
     this.#keys[slot] = cluster;
     this.#kinds[slot] = kind;
+    if (cluster > this.#highest) this.#highest = cluster;
   }
 
   delete(cluster: number): void {

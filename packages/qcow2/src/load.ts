@@ -30,7 +30,7 @@ export async function loadRefcounts(core: Qcow2Core): Promise<Refcounts> {
       corrupt: (message, offset) => core.corruption(message, offset),
       onMetadata: (cluster, kind) => core.guard?.add(kind, cluster),
       onTableMoved: (cluster, count) => freeLater(core, cluster, count, true),
-      isMetadata: (cluster) => core.guard?.has(cluster) ?? false,
+      isMetadata: (first, count) => core.guard?.meets(first, count) ?? false,
     },
   );
 }

@@ -91,14 +91,17 @@ export class OverlapGuard {
     for (let i = 0; i < count; i++) this.#set.delete(cluster + i);
   }
 
-  has(cluster: number): boolean {
-    return this.#set.get(cluster) !== 0;
+  /** Whether a run of clusters holds any. Hot path. */
+  meets(first: number, count: number): boolean {
+    return this.#set.meets(first, count);
   }
 
   /** What a write to these bytes of the file would hit, in QEMU's words. Hot path. */
   hit(offset: number, length: number): string | undefined {
+    const first = Math.floor(offset / this.#clusterSize);
     const last = Math.floor((offset + length - 1) / this.#clusterSize);
-    for (let cluster = Math.floor(offset / this.#clusterSize); cluster <= last; cluster++) {
+    if (!this.#set.meets(first, last - first + 1)) return undefined;
+    for (let cluster = first; cluster <= last; cluster++) {
       const kind = this.#set.get(cluster);
       if (kind !== 0) return OVERLAP_NAMES[kind];
     }

@@ -18,8 +18,8 @@ export interface RefcountEvents {
   onMetadata(cluster: number, kind: 'refcount-block' | 'refcount-table'): void;
   /** The old table's clusters: free them when the header refers to the new one. */
   onTableMoved(oldCluster: number, count: number): void;
-  /** A cluster whose use would destroy metadata. */
-  isMetadata(cluster: number): boolean;
+  /** A run of clusters whose use would destroy metadata. */
+  isMetadata(first: number, count: number): boolean;
 }
 
 /** Places to be remembered as full; beyond, they are searched. */
@@ -212,8 +212,9 @@ export class Refcounts {
 
   /** A free cluster that holds metadata is a count that is wrong. */
   async #checkFree(start: number, count: number): Promise<void> {
+    if (!this.#events.isMetadata(start, count)) return;
     for (let cluster = start; cluster < start + count; cluster++)
-      if (this.#events.isMetadata(cluster))
+      if (this.#events.isMetadata(cluster, 1))
         throw await this.#events.corrupt(
           `Preventing invalid allocation of metadata at offset 0x${(cluster * this.geometry.clusterSize).toString(16)}`,
           cluster * this.geometry.clusterSize,

@@ -1,5 +1,6 @@
 /** The `file` protocol for `openImage` of `@emkit/block`: a file name and how to open it become a storage. */
 import { BlockError, type IoOptions, type Storage } from '@emkit/storage';
+import type { Blocking } from './file-storage.ts';
 import { openFile } from './open-file.ts';
 
 interface Request extends IoOptions {
@@ -14,7 +15,7 @@ export interface FileProtocol {
 }
 
 /** Options in QEMU's names: `filename`, `locking` (on, off, auto). `aio`, `x-check-cache-dropped` and such are accepted and mean nothing here. */
-export function fileProtocol({ blocking = false }: { readonly blocking?: boolean } = {}): FileProtocol {
+export function fileProtocol({ blocking = false }: { readonly blocking?: Blocking } = {}): FileProtocol {
   return {
     async open(options, request) {
       const { filename, locking } = take(options);

@@ -1,6 +1,6 @@
 /**
- * A storage over a file descriptor, in one of two ways: calls that block the thread and give settled promises (fastest for one user: about 1 us for
- * 4 KiB), or calls in libuv's threads. Holes, punching and reserving need `SystemCalls`; without them a file is all data unless it has no blocks at all,
+ * A storage over a file descriptor, in one of three ways: calls that block the thread and give settled promises (fastest for one user: about 1 us for
+ * 4 KiB), calls in libuv's threads, or reads on the thread while the page cache serves them and all else in libuv's threads. Holes, punching and reserving need `SystemCalls`; without them a file is all data unless it has no blocks at all,
  * and zeroes are written out.
  *
  * Invariants: the descriptor is closed only when nothing is in flight; after a failed flush every flush fails, since what the kernel dropped is not
@@ -26,16 +26,27 @@ export interface FileStorageParts {
   readonly path: string;
   readonly size: number;
   readonly readOnly: boolean;
-  readonly blocking: boolean;
+  readonly blocking: Blocking;
   readonly isDevice: boolean;
   readonly locks: LockState;
   readonly calls: SystemCalls | undefined;
 }
 
+/**
+ * Which calls block the thread. `quick-reads`: reads do while they are as quick as from memory, and go to libuv's threads for a while after one that
+ * was not: for a copy, whose writes go on meanwhile in those threads.
+ */
+export type Blocking = boolean | 'quick-reads';
+
 /** Of the advisory lock: taken, not asked for, or not possible here (no koffi, another system, a file system without locks). */
 export type LockState = 'held' | 'off' | 'unavailable';
 
 const DONE = Promise.resolve();
+/** A read that took longer than from memory: these plus its share of bytes. */
+const SLOW_MS = 0.5;
+const SLOW_MS_PER_BYTE = 1 / 2 ** 20;
+/** Reads that go to the threads after a slow one. */
+const READS_AFTER_SLOW = 64;
 const ZEROES = new Uint8Array(LIMITS.ZERO_BYTES);
 
 export class FileStorage implements Storage {
@@ -53,7 +64,10 @@ export class FileStorage implements Storage {
   /** Reserves space for the range, growing the file, without a change to what reads; zeroes are written where the file system cannot. */
   declare preallocate?: (offset: number, length: number, options?: IoOptions) => Promise<void>;
   readonly #calls: SystemCalls | undefined;
+  readonly #blocking: Blocking;
   #fd: number;
+  /** Reads still to go to the threads. */
+  #slowReads = 0;
   #inFlight = 0;
   #idle: (() => void) | undefined;
   #flushFailure: BlockError | undefined;
@@ -65,16 +79,18 @@ export class FileStorage implements Storage {
     this.#calls = parts.calls;
     this.name = parts.path;
     this.size = parts.size;
-    this.mayBlock = parts.blocking;
+    this.#blocking = parts.blocking;
+    this.mayBlock = parts.blocking !== false;
     this.readOnly = parts.readOnly;
     this.isDevice = parts.isDevice;
     this.locks = parts.locks;
     if (parts.readOnly) return;
     this.write = (offset, buffer, options) =>
-      this.mayBlock
+      this.#blocking === true
         ? this.#writeNow(offset, buffer, options)
         : this.#later(() => this.#writeAll(offset, buffer), options);
-    this.flush = (options) => (this.mayBlock ? this.#flushNow() : this.#later(() => this.#flushLater(), options));
+    this.flush = (options) =>
+      this.#blocking === true ? this.#flushNow() : this.#later(() => this.#flushLater(), options);
     this.truncate = (size, options) => this.#later(() => this.#truncate(size), options);
     this.writeZeroes = (offset, length, options) => this.#later(() => this.#zero(offset, length, options), options);
     this.discard = (offset, length, options) => this.#later(() => this.#punch(offset, length), options);
@@ -83,7 +99,18 @@ export class FileStorage implements Storage {
 
   /** Hot path. */
   read(offset: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
-    if (!this.mayBlock) return this.#later(() => this.#readAll(offset, buffer), options);
+    if (this.#blocking === true) return this.#readNow(offset, buffer, options);
+    if (this.#blocking === false || this.#slowReads > 0) {
+      if (this.#slowReads > 0) this.#slowReads--;
+      return this.#later(() => this.#readAll(offset, buffer), options);
+    }
+    const start = performance.now();
+    const done = this.#readNow(offset, buffer, options);
+    if (performance.now() - start > SLOW_MS + buffer.length * SLOW_MS_PER_BYTE) this.#slowReads = READS_AFTER_SLOW;
+    return done;
+  }
+
+  #readNow(offset: number, buffer: Uint8Array, options: IoOptions | undefined): Promise<void> {
     try {
       this.#check(offset, buffer.length, options);
       const { length } = buffer;
@@ -250,14 +277,16 @@ export class FileStorage implements Storage {
     const fallocate = this.#calls?.fallocate;
     if (fallocate === undefined) return -1;
     const fd = this.#descriptor();
-    return this.mayBlock ? fallocate.run(mode, fd, offset, length) : fallocate.runAsync(mode, fd, offset, length);
+    return this.#blocking === true
+      ? fallocate.run(mode, fd, offset, length)
+      : fallocate.runAsync(mode, fd, offset, length);
   }
 
   async #writeZeroBytes(offset: number, length: number, options: IoOptions | undefined): Promise<void> {
     for (let done = 0; done < length; done += ZEROES.length) {
       checkAborted(options?.signal);
       const piece = ZEROES.subarray(0, Math.min(ZEROES.length, length - done));
-      if (this.mayBlock) await this.#writeNow(offset + done, piece, undefined);
+      if (this.#blocking === true) await this.#writeNow(offset + done, piece, undefined);
       else await this.#writeAll(offset + done, piece);
     }
   }
@@ -292,9 +321,10 @@ export class FileStorage implements Storage {
       return this.#writeZeroBytes(from, Math.max(0, offset + length - from), undefined);
     }
     const fd = this.#descriptor();
-    const errno = this.mayBlock
-      ? fallocate.reserve(fd, offset, length)
-      : await fallocate.reserveAsync(fd, offset, length);
+    const errno =
+      this.#blocking === true
+        ? fallocate.reserve(fd, offset, length)
+        : await fallocate.reserveAsync(fd, offset, length);
     if (errno !== 0) throw errnoError(errno, `Could not preallocate '${this.name}'`);
     this.#grown(offset + length);
   }

@@ -2,7 +2,7 @@ export type { LockMode } from './file-lock.ts';
 export { fileProtocol } from './file-protocol.ts';
 export type { FileProtocol } from './file-protocol.ts';
 export { FileStorage } from './file-storage.ts';
-export type { FileStorageParts, LockState } from './file-storage.ts';
+export type { Blocking, FileStorageParts, LockState } from './file-storage.ts';
 export { LIMITS } from './limits.ts';
 export { nodeAes } from './node-aes.ts';
 export type { NodeAesKey } from './node-aes.ts';

@@ -2,15 +2,15 @@
 import * as fs from 'node:fs';
 import { BlockError } from '@emkit/storage';
 import { lockFile, type LockMode } from './file-lock.ts';
-import { FileStorage, type LockState } from './file-storage.ts';
+import { FileStorage, type Blocking, type LockState } from './file-storage.ts';
 import { loadSystemCalls, type SystemCalls } from './system-calls.ts';
 import { systemError } from './system-error.ts';
 
 export interface OpenFileOptions {
   /** Default false. */
   readonly readOnly?: boolean | undefined;
-  /** Calls block the thread (`Storage.mayBlock`): the fastest for a tool or a worker. Default false. */
-  readonly blocking?: boolean | undefined;
+  /** Calls block the thread (`Storage.mayBlock`): the fastest for a tool or a worker. `quick-reads`: only reads, while memory serves them. Default false. */
+  readonly blocking?: Blocking | undefined;
   /** Make the file if it is not there, and empty it if it is (after its lock was taken). */
   readonly create?: boolean | undefined;
   /** With `create`: fail with `exists` when it is there. */

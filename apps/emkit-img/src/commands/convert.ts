@@ -4,6 +4,7 @@
  * A conversion that does not end leaves no half image behind: the output is removed, unless it was there before (-n) or --keep-partial is given.
  */
 import { copyImage } from '@emkit/block';
+import { optimizeLater } from '@emkit/launch-node';
 import { isBlockError, type BlockImage, type Storage } from '@emkit/storage';
 import type { CommandBody, Values } from '../command.ts';
 import { copyBitmaps } from '../copy-bitmaps.ts';
@@ -54,7 +55,7 @@ export const convert: CommandBody = async (tool, { values, operands }) => {
       opened.push(
         await openImage(
           tool,
-          imageRequest(values, filename, { cacheKey: 'sourceCache', backing: 'resolve', threads: true }),
+          imageRequest(values, filename, { cacheKey: 'sourceCache', backing: 'resolve', threads: 'while-slow' }),
         ),
       );
     const sources = await Promise.all(opened.map((image) => sourceOf(image, values.text('snapshot'))));
@@ -187,6 +188,8 @@ async function copyAll(
         hint: 'qcow2, or vmdk with -o subformat=streamOptimized',
       });
     const hasBacking = plan.options['backing_file'] !== undefined && plan.options['backing_file'] !== '';
+    // now, when all is loaded
+    optimizeLater();
     let start = 0;
     for (const source of sources) {
       const from = start;
