@@ -18,6 +18,8 @@ const WITH_VALUE = [
   'd',
   'D',
   'dfilter',
+  'profile',
+  'symbols',
   'icount',
   'rtc',
   'name',

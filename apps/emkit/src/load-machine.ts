@@ -2,10 +2,11 @@
 import type { Pc, PcModule } from './machine-port.ts';
 
 export async function loadMachine(): Promise<PcModule> {
-  const pc = await import('@emkit/pc');
+  const [pc, loader] = await Promise.all([import('@emkit/pc'), import('@emkit/loader')]);
   return {
     cpuModels: pc.cpuModels,
     cpuFeatures: pc.cpuFeatures,
+    parseSymbols: loader.parseSymbols,
     async createPc(options): Promise<Pc> {
       const machine = await pc.createPc(options);
       return {
@@ -15,6 +16,17 @@ export async function loadMachine(): Promise<PcModule> {
         reset: () => machine.reset(),
         quit: () => machine.quit(),
         attachDebugger: machine.attachDebugger,
+        profile: () => {
+          const report = machine.profile();
+          return report === undefined
+            ? undefined
+            : {
+                report,
+                text: () => pc.formatProfile(report),
+                collapsed: () => pc.collapsedStacks(report),
+                speedscope: () => pc.speedscope(report, 'emkit'),
+              };
+        },
         get status() {
           return machine.status;
         },

@@ -8,6 +8,7 @@ import { DEVICES, type DeviceSpec } from './device-table.ts';
 import * as option from './machine-options.ts';
 import { parseInteger, parseRanges, type AddressRange } from './numbers.ts';
 import { OptionError } from './option-error.ts';
+import { profileFile, symbolsOption, type ProfileFile } from './profile-option.ts';
 import { parseRtc, type RtcConfig } from './rtc-option.ts';
 import { didYouMean, nearest } from './suggest.ts';
 import { parseKeyValues, splitCommas, type Token, type Tokens } from './tokenizer.ts';
@@ -46,6 +47,9 @@ export interface MachineConfig {
   logItems: Set<string>;
   logFile: string | undefined;
   logRanges: readonly AddressRange[];
+  /** Files for the profile. */
+  profiles: ProfileFile[];
+  symbols: { file: string; base: number; typed: string }[];
   noReboot: boolean;
   noShutdown: boolean;
   startPaused: boolean;
@@ -87,6 +91,8 @@ function initialConfig(arch: option.Arch): MachineConfig {
     logItems: new Set(),
     logFile: undefined,
     logRanges: [],
+    profiles: [],
+    symbols: [],
     noReboot: false,
     noShutdown: false,
     startPaused: false,
@@ -247,6 +253,12 @@ function apply(state: State, token: Token): ListRequest | undefined {
       return option.logOption(config, token);
     case 'D':
       config.logFile = value;
+      return undefined;
+    case 'profile':
+      config.profiles.push(profileFile(token));
+      return undefined;
+    case 'symbols':
+      config.symbols.push(symbolsOption(token));
       return undefined;
     case 'dfilter':
       config.logRanges = parseRanges(token.typed, value);

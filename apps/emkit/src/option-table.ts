@@ -323,6 +323,27 @@ export const OPTIONS: readonly OptionSpec[] = [
   },
 
   {
+    name: 'profile',
+    group: 'Debugging',
+    own: true,
+    argument: 'FILE',
+    help: 'write where the time went to FILE at the end: .json (all of it), .txt (tables), or stacks of guest code for flame graphs: .folded, .speedscope.json',
+    repeatable: true,
+  },
+  {
+    name: 'symbols',
+    group: 'Debugging',
+    own: true,
+    argument: '[file=]FILE[,base=ADDRESS]',
+    implied: 'file',
+    help: 'names for addresses in profiles: System.map, /proc/kallsyms or an ELF file',
+    repeatable: true,
+    keys: [
+      { key: 'file', value: 'FILE', help: 'where the symbols are' },
+      { key: 'base', value: 'ADDRESS', help: 'added to each address' },
+    ],
+  },
+  {
     name: 'help',
     aliases: ['h'],
     group: 'emkit',
@@ -448,5 +469,6 @@ export const LOG_ITEMS: readonly (readonly [string, string])[] = [
   ['cpu_reset', 'CPU state before a reset, and at a triple fault'],
   ['unimp', NOTHING_YET],
   ['guest_errors', NOTHING_YET],
+  ['profile', 'at the end: hot regions, why they were left, the cold tier, and where the time went (--symbols names addresses)'],
   ['nochain', 'accepted: exec and cpu see each block as it is'],
 ];

@@ -15,6 +15,7 @@ import type { Chardev } from './chardev-option.ts';
 import type { MachineConfig } from './machine-config.ts';
 import type { Pc, PcModule } from './machine-port.ts';
 import { OptionError } from './option-error.ts';
+import { profileRequest, writeProfile } from './profile-files.ts';
 import { createTerminalGuard } from './terminal-guard.ts';
 import { createTimestamps } from './timestamps.ts';
 
@@ -167,6 +168,7 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
         log === undefined
           ? undefined
           : { items: config.logItems, ranges: config.logRanges, write: (text) => log.write(text) },
+      profile: profileRequest(config, machine),
       noReboot: config.noReboot,
       noShutdown: config.noShutdown,
       startPaused: config.startPaused,
@@ -189,6 +191,7 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
       terminal.start();
     }
     const reason = await pc.run();
+    writeProfile(config, pc, log);
     for (const device of opened.values()) device.flush();
     guard.leave();
     if (failedOutput !== undefined) return failedOutput;

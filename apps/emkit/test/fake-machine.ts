@@ -15,6 +15,7 @@ export function createFakeModule(script: (options: PcOptions) => ExitReason | un
       { name: '486', description: '' },
     ],
     cpuFeatures: () => ['fpu', 'tsc', 'sse2'],
+    parseSymbols: (file) => ({ find: () => ({ name: `first of ${file.length} bytes`, offset: 0 }) }),
     createPc(options) {
       made.push(options);
       if (options.cpu === 'nosuch')
@@ -77,6 +78,16 @@ function createFakePc(options: PcOptions, scripted: ExitReason | undefined): Pc 
           pump();
         }
       }),
+    profile: () =>
+      options.profile === undefined
+        ? undefined
+        : {
+            // only what the forms below show of it is looked at
+            report: { symbol: options.profile.symbols.map((s) => s.find(0)?.name).join() } as never,
+            text: () => 'profile as text\n',
+            collapsed: () => 'kernel;main 1\n',
+            speedscope: () => ({ profiles: [] }),
+          },
     pause() {},
     resume() {},
     reset() {},

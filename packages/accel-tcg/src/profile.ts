@@ -23,6 +23,8 @@ export interface ProfileSample {
   readonly stack: readonly number[];
   readonly user: boolean;
   readonly kind: SampleKind;
+  /** Of kind 'hot': linear number of the region's head. */
+  readonly region: number | undefined;
   /** Host time that the samples of this place stand for. */
   ms: number;
 }
@@ -134,6 +136,7 @@ export class TcgProfile {
     this.#sample('compile', ms, this.#tcg.linearPc);
   }
   installed(region: Region): void {
+    this.#settle();
     this.#books.installed(region);
   }
   dropped(region: Region, counter: number): void {
@@ -143,10 +146,12 @@ export class TcgProfile {
     this.#books.reset(region, record);
   }
   blockGone(tb: Tb): void {
+    this.#settle();
     this.#books.forget(tb);
   }
   /** All blocks are about to go. */
   flushing(): void {
+    this.#settle();
     for (const tb of this.#tcg.blocks.alive) this.#books.forget(tb);
   }
 
@@ -163,7 +168,8 @@ export class TcgProfile {
     const generated = this.#generatedMs - this.#sampledGenerated;
     this.#sampledGenerated = this.#generatedMs;
     const pc = this.#tcg.linearPc;
-    if (generated > 0) this.#sample(this.#tier(), generated, pc);
+    const { kind, region } = this.#tier();
+    if (generated > 0) this.#sample(kind, generated, pc, region);
     const rest = ms - (this.#generatedMs + this.#callsMs - before) - (this.#compileMs - compile);
     if (rest > 0) this.#sample('translate', rest, pc);
     return reason;
@@ -171,6 +177,7 @@ export class TcgProfile {
 
   data(): ProfileData {
     const { hot, blocks, mmu } = this.#tcg;
+    this.#settle();
     const coldBlocks = this.#books.blocks(blocks.alive);
     const helpers = new Map<string, CallCounts>();
     this.#helpers.forEach((counts, id) => counts !== undefined && helpers.set(this.#helperName(id), { ...counts }));
@@ -198,10 +205,7 @@ export class TcgProfile {
   }
 
   #generated(run: () => number): number {
-    if (this.#promoted !== undefined) {
-      this.#books.setCounter(this.#promoted);
-      this.#promoted = undefined;
-    }
+    this.#settle();
     const start = nowMs();
     const calls = this.#callsMs;
     const code = run();
@@ -213,6 +217,13 @@ export class TcgProfile {
       if (this.#promoted !== undefined) this.#books.readBlock(this.#promoted);
     }
     return code;
+  }
+
+  /** The block that asked to be compiled has a new counter by now. */
+  #settle(): void {
+    if (this.#promoted === undefined) return;
+    this.#books.setCounter(this.#promoted);
+    this.#promoted = undefined;
   }
 
   #call(counts: CallCounts, kind: SampleKind, call: () => number): number {
@@ -242,22 +253,27 @@ export class TcgProfile {
   }
 
   /** Which tier a slice ended in. A region that found its budget used up has named its exit record. */
-  #tier(): SampleKind {
+  #tier(): { readonly kind: SampleKind; readonly region?: number } {
     const record = this.#i32[CTL.EXIT >> 2];
-    const kind = this.#u16[(EXIT_RECORDS.BASE + record * EXIT_RECORDS.SIZE + EXIT_RECORDS.KIND) >> 1];
-    if (record !== 0 && kind === EXIT_KIND.BUDGET) return 'hot';
+    const region = record === 0 ? undefined : this.#tcg.hot.regionOf(record);
+    const reason = this.#u16[(EXIT_RECORDS.BASE + record * EXIT_RECORDS.SIZE + EXIT_RECORDS.KIND) >> 1];
+    if (region !== undefined && reason === EXIT_KIND.BUDGET) {
+      const { pc, csBase, flags } = region.head;
+      return { kind: 'hot', region: this.#tcg.target.linear(pc, csBase, flags) };
+    }
     const header = this.#i32[CTL.IP >> 2];
-    return this.#tcg.blocks.byHeader(header) !== undefined && this.#u16[header >> 1] === COLD.HEADER ? 'cold' : 'code';
+    const cold = this.#tcg.blocks.byHeader(header) !== undefined && this.#u16[header >> 1] === COLD.HEADER;
+    return { kind: cold ? 'cold' : 'code' };
   }
 
-  #sample(kind: SampleKind, ms: number, pc: number): void {
+  #sample(kind: SampleKind, ms: number, pc: number, region?: number): void {
     const { blocks } = this.#tcg;
     const full = this.#places.size >= MAX_PLACES;
     const callers = full ? [] : (this.#o.callers?.() ?? []);
     const user = blocks.user() !== 0;
-    const key = `${kind} ${user} ${pc} ${callers.join(' ')}`;
+    const key = `${kind} ${region} ${user} ${pc} ${callers.join(' ')}`;
     const place = this.#places.get(key);
     if (place !== undefined) place.ms += ms;
-    else this.#places.set(key, { stack: [pc, ...callers], user, kind, ms });
+    else this.#places.set(key, { stack: [pc, ...callers], user, kind, region, ms });
   }
 }

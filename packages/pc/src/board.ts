@@ -5,7 +5,7 @@
  * the 8259's INT goes to the local APIC's LINT0, whose output is the processor's request line.
  */
 import { HostMemoryError, Tcg } from '@emkit/accel-tcg';
-import type { TcgOptions, TcgTrace } from '@emkit/accel-tcg';
+import type { TcgOptions, TcgProfile, TcgTrace } from '@emkit/accel-tcg';
 import { ACPI_PM } from '@emkit/acpi-pm';
 import type { AcpiPm } from '@emkit/acpi-pm';
 import { IO_APIC, LOCAL_APIC } from '@emkit/apic';
@@ -61,7 +61,13 @@ export interface Board {
   readonly serialPorts: number;
 }
 
-export function buildBoard(options: PcOptions, aio: AioContext | undefined, trace: TcgTrace | undefined): Board {
+/** What watches the processor. */
+export interface Observers {
+  readonly trace?: TcgTrace | undefined;
+  readonly profile?: TcgProfile | undefined;
+}
+
+export function buildBoard(options: PcOptions, aio: AioContext | undefined, { trace, profile }: Observers): Board {
   checkBios(options);
   const layout = ramLayout(options);
   const model = parseCpu(options);
@@ -112,6 +118,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     },
     helperModule: buildSoftFloatModule(),
     ...(trace !== undefined ? { trace } : {}),
+    ...(profile !== undefined ? { profile } : {}),
   });
   const { cpu } = target!;
   checkReach(layout, cpu);
@@ -126,7 +133,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, trac
     ...(options.noShutdown !== undefined ? { noShutdown: options.noShutdown } : {}),
     ...icountOptions(options),
   });
-  machine.setVcpu(createVcpu(tcg, cpu, options.log));
+  machine.setVcpu(createVcpu(tcg, profile ?? tcg, cpu, options.log));
   // DMA and loaders write RAM behind the translator's back
   biosBlock?.dirty.setCodeListener(null);
   ramBlockOf(ramRegion!).dirty.setCodeListener((offset, length) => tcg.ramWritten(tcg.ramBase + offset, length));
@@ -254,9 +261,9 @@ function icountOptions(options: PcOptions): { icountShift?: number; icountWarp?:
   return { icountShift: icount.shift === 'auto' ? 3 : icount.shift, icountWarp: !icount.sleep };
 }
 
-function createVcpu(tcg: Tcg, cpu: X86Cpu, log: LogOptions | undefined): Vcpu {
+function createVcpu(tcg: Tcg, runner: Pick<Tcg, 'run'>, cpu: X86Cpu, log: LogOptions | undefined): Vcpu {
   return {
-    run: (budget) => REASONS[tcg.run(budget)],
+    run: (budget) => REASONS[runner.run(budget)],
     stop: () => tcg.stop(),
     get retired() {
       return tcg.retired;

@@ -4,15 +4,20 @@
  */
 import type { AioContext } from '@emkit/aio';
 import type { MachineExit } from '@emkit/machine';
+import { HELPER_NAMES } from '@emkit/x86';
+import { TcgProfile } from '@emkit/accel-tcg';
 import { buildBoard, PM_BASE } from './board.ts';
 import type { Board } from './board.ts';
 import { directBoot } from './boot.ts';
 import { attachDebugger } from './gdb-target.ts';
 import type { DebuggerConnection, DebuggerSession } from './gdb-target.ts';
 import { addUserDevices } from './user-devices.ts';
+import { createStackWalker } from './guest-stack.ts';
 import { createTrace } from './log.ts';
 import { PcError } from './options.ts';
 import type { PcOptions } from './options.ts';
+import { profileReport } from './profile-report.ts';
+import type { ProfileReport } from './profile-report.ts';
 
 export type PcExit =
   | { readonly kind: 'shutdown' }
@@ -32,6 +37,8 @@ export interface Pc {
   readonly status: 'running' | 'paused' | 'ended';
   /** A debugger has connected; the machine pauses. At most one at a time. */
   readonly attachDebugger: (connection: DebuggerConnection) => void;
+  /** What the processor has done so far; undefined unless the option `profile` was given. */
+  profile(): ProfileReport | undefined;
   /** The parts, for embedders that know them. */
   readonly board: Board;
 }
@@ -42,7 +49,11 @@ export async function createPc(options: PcOptions, aio?: AioContext): Promise<Pc
     throw new PcError('no boot device: neither a kernel nor firmware is given', '-kernel FILE, or -bios FILE');
   const made: { board?: Board } = {}; // the log asks for it before it is whole
   const trace = createTrace(options.log, () => made.board);
-  const board = (made.board = buildBoard(options, aio, trace));
+  const profile =
+    options.profile === undefined
+      ? undefined
+      : new TcgProfile({ callers: createStackWalker(() => made.board), helperName: (id) => HELPER_NAMES[id] });
+  const board = (made.board = buildBoard(options, aio, { trace, profile }));
   addUserDevices(board, options);
   const { machine } = board;
   machine.onReset = () => {
@@ -74,6 +85,7 @@ export async function createPc(options: PcOptions, aio?: AioContext): Promise<Pc
     resume: () => machine.resume(),
     reset: () => machine.requestReset('monitor'),
     quit: () => machine.quit(),
+    profile: () => (profile === undefined ? undefined : profileReport(profile.data(), options.profile!.symbols)),
     get status() {
       return machine.status;
     },

@@ -2,6 +2,8 @@
  * What a PC is made of, as the embedder says it: plain values, bytes and small host objects.
  */
 
+import type { Symbols } from './profile-report.ts';
+
 /** The host side of a character device; no call blocks. */
 export interface SerialBackend {
   /** Bytes from the guest; the callee copies what it keeps. */
@@ -69,6 +71,8 @@ export interface PcOptions {
   /** Bytes for RDRAND and RDSEED, where the CPU model has them. Default: `crypto.getRandomValues`; `seededRandom(n)` repeats. */
   readonly random?: ((bytes: Uint8Array) => void) | undefined;
   readonly log?: LogOptions | undefined;
+  /** Count and sample what the processor runs: `Pc.profile()` reports it. Slower by some percent. */
+  readonly profile?: { readonly symbols: readonly Symbols[] } | undefined;
   /** A guest reset ends the run (`run` gives kind 'reset'). */
   readonly noReboot?: boolean;
   /** A guest power-off pauses the machine instead of ending the run. */
