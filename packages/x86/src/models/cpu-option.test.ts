@@ -19,6 +19,7 @@ import {
   F_OSXSAVE,
   F_SSE,
   F_SSE2,
+  F_TSC_DEADLINE,
   IMPLEMENTED,
 } from './features.ts';
 import { CPU_MODELS, findCpuModel, includesFeatures } from './models.ts';
@@ -178,6 +179,10 @@ describe('CPUID', () => {
       [0x800, 0],
       [0x800, 0x800],
     ]);
+  });
+  it('max leaves to the user what a guest is not always better with', () => {
+    const bit = (name: string): number => parseCpuOption(name).features.ecx1 & F_TSC_DEADLINE;
+    expect([bit('max'), bit('max,+tsc-deadline'), bit('Haswell')]).toEqual([0, F_TSC_DEADLINE, F_TSC_DEADLINE]);
   });
   it('ends the cache list', () => expect(leaf('qemu32', 4, 9)).toBe('00000000 00000000 00000000 00000000'));
   it('shows in OSXSAVE and OSPKE what CR4 says, and the save area that XCR0 asks for', () => {
