@@ -74,6 +74,9 @@ const imul3: Handler = (t, i) => imulCut(t, i.size, t.read(1), t.read(2));
 const nonZero = (t: Translator, x: Value): Value =>
   t.b.or(x, t.b.typeOf(x) === I64 ? t.extend(t.b.eqz(x)) : t.b.eqz(x));
 
+/** What a quotient leaves: a product costs less than a second division, which is what a remainder is to WebAssembly. */
+const remainder = (t: Translator, d: Value, q: Value, y: Value): Value => t.b.sub(d, t.b.mul(q, y));
+
 const div: Handler = (t) => {
   const { b } = t;
   const size = t.size(0);
@@ -84,14 +87,15 @@ const div: Handler = (t) => {
     const y = nonZero(t, x);
     const q = b.divU(d, y);
     t.raiseIf(b.ltU(b.i32(size === 0 ? 0xff : 0xffff), q), EXC.DE);
-    setQuotient(t, size, q, b.remU(d, y));
+    setQuotient(t, size, q, remainder(t, d, q, y));
     return;
   }
   const top = t.reg(EDX, size);
   const a = t.reg(EAX, size);
   if (t.isConstant(top, 0)) {
     const y = nonZero(t, x);
-    setQuotient(t, size, b.divU(a, y), b.remU(a, y));
+    const q = b.divU(a, y);
+    setQuotient(t, size, q, remainder(t, a, q, y));
     return;
   }
   t.raiseIf(b.leU(x, top), EXC.DE);
@@ -102,7 +106,8 @@ const div: Handler = (t) => {
   }
   const y = t.extend(nonZero(t, x));
   const d = t.pair(a, top);
-  setQuotient(t, size, b.wrap(b.divU(d, y)), b.wrap(b.remU(d, y)));
+  const q = b.divU(d, y);
+  setQuotient(t, size, b.wrap(q), b.wrap(remainder(t, d, q, y)));
 };
 
 /** `top` is the sign of `a` in all bits, as CDQ and CQO make it. */
@@ -138,9 +143,10 @@ function divideBy(t: Translator, size: number, d: Value, x: Value): void {
   const type = b.typeOf(d);
   const minus = b.eq(x, b.int(type, -1));
   const y = b.select(b.or(minus, b.eqz(x)), b.int(type, 1), x);
-  const q = b.select(minus, b.neg(d), b.divS(d, y));
+  const quotient = b.divS(d, y);
+  const q = b.select(minus, b.neg(d), quotient);
   // when d / 1 is used in place of d / -1 the remainder is 0 as well
-  const r = b.remS(d, y);
+  const r = remainder(t, d, quotient, y);
   if (size === 2 && type === I64) {
     t.raiseIf(b.ne(q, b.extS(b.wrap(q))), EXC.DE);
     setQuotient(t, size, b.wrap(q), b.wrap(r));
