@@ -1,12 +1,12 @@
 /** Real gdb (package gdb) on a tiny guest: registers, memory, breakpoints, watchpoints, single steps, interrupt, exit. */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BUNDLE, ensureBundle } from '../../../tools/start/bundle.mjs';
 import { startSession, type Session } from '../../../tools/start/e2e/session.ts';
+import { freePort } from './free-port.ts';
 import { debugExit, SPIN, tinyGuest } from './guests.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'emkit-gdb-'));
@@ -29,15 +29,6 @@ const COUNTER = [
   [0x75, 0xf3], // 100030 jne 100025
   debugExit(20), // 100032
 ].flat();
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}
 
 /** Runs gdb's commands against a guest that waits for it; gives what gdb said. */
 async function debug(
