@@ -70,6 +70,7 @@ export class BlockCache {
     exitFlags: -1,
     exitCcOp: -1,
     callReturn: -1,
+    quickFirst: false,
     volatileOffsets: [],
     fault: false,
   };
@@ -256,7 +257,7 @@ export class BlockCache {
     tb.exitFlags = out.exitFlags;
     tb.callReturn = out.callReturn;
     if (out.volatileOffsets.length > 0) tb.holes = [...out.volatileOffsets];
-    describe(tb, block);
+    describe(tb, block, out.quickFirst);
     const bound = ColdEncoder.bound(block.count);
     if (keep && this.#codeEnd + bound > CODE.LIMIT) this.flush();
     if (!keep && bound > ALONE_BYTES) throw new Error('one instruction is too large for the translator');
@@ -328,7 +329,7 @@ export class BlockCache {
 }
 
 /** What region formation wants to know of a block's end, and whether it can begin a region. */
-function describe(tb: Tb, block: IrBlock): void {
+function describe(tb: Tb, block: IrBlock, quickFirst: boolean): void {
   const last = block.count - 1;
   const { name } = OPS[block.op[last]];
   if (name === 'jmp') tb.taken = block.imm[last];
@@ -342,8 +343,8 @@ function describe(tb: Tb, block: IrBlock): void {
   for (let i = 0; i < block.count; i++) {
     const def = OPS[block.op[i]];
     if (def.name === 'insn_start' && block.c[i] > 0) break;
-    if (def.effect === 'callj' || def.name === 'exit') {
-      tb.coldFirst = true;
+    if (def.effect === 'callj') {
+      tb.coldFirst = !quickFirst;
       break;
     }
   }

@@ -45,7 +45,7 @@ export class Tb {
   notTaken = -1;
   indirect = false;
   isReturn = false;
-  /** The first instruction exists only in the cold tier: never promoted. */
+  /** The first instruction exists only in the cold tier, in hot translations too: never promoted. */
   coldFirst = false;
   /** Compiled region entered at this block. */
   region: Region | null = null;

@@ -63,6 +63,7 @@ export class RegionBuilder {
     exitFlags: -1,
     exitCcOp: -1,
     callReturn: -1,
+    quickFirst: false,
     volatileOffsets: [],
     fault: false,
   };
@@ -303,8 +304,7 @@ function firstColdOnly(ir: IrBlock): number {
   for (let i = 0; i < ir.count; i++) {
     const o = ir.op[i];
     if (o === INSN_START) start = i + 1;
-    const def = OPS[o];
-    if (def.effect === 'callj' || (def.effect === 'term' && def.name === 'exit')) return start;
+    if (OPS[o].effect === 'callj') return start;
   }
   return -1;
 }

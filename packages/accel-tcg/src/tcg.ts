@@ -151,13 +151,19 @@ export class Tcg {
   /** Level of the processor's interrupt request line. */
   setInterruptLine(level: boolean): void {
     this.#irq = level;
+    this.#noteWork();
     if (level) this.kick();
   }
 
   /** A non-maskable interrupt, taken at the next block boundary. */
   raiseNmi(): void {
     this.#nmi = true;
+    this.#noteWork();
     this.kick();
+  }
+  /** What an `exit` looks at that may have made an interrupt possible. */
+  #noteWork(): void {
+    this.i32[CTL.WORK >> 2] = this.#irq || this.#nmi ? 1 : 0;
   }
 
   /** Triple fault: `run` returns SHUTDOWN until `clearShutdown`. */
@@ -269,6 +275,7 @@ export class Tcg {
     target.deliverPendingTrap();
     if (this.#nmi && target.canNmi()) {
       this.#nmi = false;
+      this.#noteWork();
       target.interrupt(NMI_VECTOR);
       return true;
     }

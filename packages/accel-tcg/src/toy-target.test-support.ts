@@ -2,7 +2,7 @@
  * A guest architecture of eight instructions, for testing the accelerator without x86: registers r0-r3, 4-byte
  * instructions [opcode, a, b, imm8].
  */
-import { I32, JUMP_CALL, JUMP_RET } from '@emkit/ir';
+import { EXIT_ALWAYS, I32, JUMP_CALL, JUMP_RET } from '@emkit/ir';
 import type { GlobalDef, IrBuilder } from '@emkit/ir';
 import type { Target, TargetHost } from './target.ts';
 import type { TranslateRequest, TranslateResult } from '@emkit/ir';
@@ -132,7 +132,7 @@ export class ToyTarget implements Target {
           break;
         default:
           b.callj(0, b.i32(pc));
-          b.exit(1);
+          b.exit(EXIT_ALWAYS);
       }
       pc += 4;
       at += 4;

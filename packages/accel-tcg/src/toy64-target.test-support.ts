@@ -2,7 +2,7 @@
  * The toy with 64-bit registers and addresses: the same 4-byte instructions [opcode, a, b, imm8], loads and stores anywhere, jumps by register.
  * Its pages are a table; canonical addresses have 48 bits.
  */
-import { I64, JUMP_CALL, JUMP_RET, MEM_STACK } from '@emkit/ir';
+import { EXIT_ALWAYS, I64, JUMP_CALL, JUMP_RET, MEM_STACK } from '@emkit/ir';
 import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 import type { TargetHost } from './target.ts';
 import { TOY, ToyTarget } from './toy-target.test-support.ts';
@@ -178,7 +178,7 @@ export class Toy64Target extends ToyTarget {
           break;
         default:
           b.callj(0, b.i32(pc));
-          b.exit(1);
+          b.exit(EXIT_ALWAYS);
       }
       pc += 4;
       at += 4;

@@ -319,8 +319,10 @@ export function emitTerm(x: HandlerContext, cold: ColdOp): void {
       f.br(x.lookup);
       break;
     default: {
-      // exit: pc is in env
-      immediate(f, ip);
+      // exit: pc is in env. EXIT_WORK: if there is work, EXIT_ALWAYS: in any case
+      immediate(f, ip).i32Const(1).op(OP.i32_shr_u);
+      immediate(f, ip).i32Const(CTL.WORK).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_ne);
+      f.op(OP.i32_and).op(OP.i32_or);
       f.if_();
       f.i32Const(LEAVE.WORK).return_();
       f.end();

@@ -305,6 +305,12 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
     .op(OP.i32_sub)
     .store(OP.i32_store, 2, 0);
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq).brIf(outer);
+  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.WORK).op(OP.i32_ge_u);
+  f.if_();
+  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.WORK).op(OP.i32_eq);
+  f.i32Const(CTL.WORK).load(OP.i32_load, 2, 0).op(OP.i32_eqz).op(OP.i32_and).brIf(outer);
+  f.i32Const(LEAVE.WORK).return_();
+  f.end();
   f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.JUMP).op(OP.i32_eq).brIf(outer);
   f.i32Const(CTL.EXIT).get(code).store(OP.i32_store, 2, 0);

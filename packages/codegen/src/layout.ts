@@ -17,6 +17,11 @@ export const CTL = {
   TB: 0x120,
   /** Exit record of the region that has just been left. */
   EXIT: 0x124,
+  /**
+   * Non-zero while something waits that the guest's state may keep from being taken: what an `exit` of kind EXIT_WORK looks at. Regions
+   * and cold streams never write it.
+   */
+  WORK: 0x128,
   /** 16 bytes that are never written: the base of accesses to constant addresses. */
   ZERO: 0x130,
   /** Arguments of the last slow path for the accelerator's use: none yet in generated code. */
@@ -80,6 +85,9 @@ export const EXIT_KIND = {
   INDIRECT: 2,
   /** Out of budget before PC. */
   BUDGET: 3,
+  /** As INDIRECT, and to the accelerator first if CTL.WORK is set; always. */
+  WORK: 4,
+  ALWAYS: 5,
 } as const;
 
 /** Cold code: streams of 16-byte ops, bump-allocated; full means everything is flushed. */

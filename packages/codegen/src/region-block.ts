@@ -2,12 +2,12 @@
  * Code of one block of a region. Pure values used once become part of the expression that uses them; others get a
  * local. Guest accesses are grouped by base value so that one TLB check serves several.
  */
-import { I32, I64, OPS, opId } from '@emkit/ir';
+import { I32, I64, MEM_SUPERVISOR, OPS, opId } from '@emkit/ir';
 import type { IrBlock, IrType } from '@emkit/ir';
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
 import { narrowLoad, narrowStore } from './cold-handlers.ts';
-import { ENV_BASE, EXIT_KIND } from './layout.ts';
+import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import { baseOf, isNarrow, offsetOf } from './access-base.ts';
 import { hostAddress, hostLoad, hostStore, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
@@ -22,12 +22,14 @@ const I32_AND = opId('i32_and');
 const IS_BOOLEAN = Uint8Array.from(OPS, (o) => (/^[if](32|64)_(eqz|eq|ne|[lg][te](_[su])?)$/.test(o.name) ? 1 : 0));
 const SHUFFLE = opId('i8x16_shuffle');
 const INSN_START = opId('insn_start');
+const BAIL_IF_WORK = opId('bail_if_work');
 /** How a block ends, by its terminator. */
 const END_OF: Readonly<Record<number, BlockEnd>> = {
   [opId('jmp')]: 'jmp',
   [opId('br')]: 'br',
   [opId('jmp_ind')]: 'indirect',
   [opId('jmp_ind_a64')]: 'indirect64',
+  [opId('exit')]: 'exit',
 };
 const EFFECT = OPS.map((o) => o.effect);
 const INS = Uint8Array.from(OPS, (o) => o.ins.length);
@@ -41,12 +43,14 @@ interface Group {
   low: number;
   high: number;
   write: boolean;
+  /** Table of the TLB that the check looks in. */
+  tlb: number;
   /** Local with the host address of base + low, -1 before the check has been emitted. */
   host: number;
   members: number;
 }
 
-export type BlockEnd = 'jmp' | 'br' | 'indirect' | 'indirect64' | 'stopped';
+export type BlockEnd = 'jmp' | 'br' | 'indirect' | 'indirect64' | 'exit' | 'stopped';
 
 export class RegionBlockEmitter {
   exit!: Label;
@@ -119,7 +123,7 @@ export class RegionBlockEmitter {
     this.#targets[0] = ir.imm[last];
     this.#targets[1] = ir.imm2[last];
     const kind = END_OF[ir.op[last]]!;
-    if (kind !== 'jmp') this.#push(ir.a[last]);
+    if (kind !== 'jmp' && kind !== 'exit') this.#push(ir.a[last]);
     if (kind === 'indirect') this.#f.set(this.indirectPc);
     else if (kind === 'indirect64') this.#f.set(this.indirectPc64);
     this.#releaseAll();
@@ -176,7 +180,7 @@ export class RegionBlockEmitter {
         this.#memory(i);
         break;
       case 'guard':
-        this.#guard(ir.a[i]);
+        this.#guard(ir.a[i], o === BAIL_IF_WORK);
         break;
       case 'callw':
         for (let n = 0; n < INS[o]; n++) this.#push(ir.operand(i, n));
@@ -189,11 +193,20 @@ export class RegionBlockEmitter {
     this.#release(i);
   }
 
-  /** Leaves if `condition` holds. A conjunction of comparisons tests the second only when the first holds. */
-  #guard(condition: number): void {
+  /** Leaves if `condition` holds (and there is work, if `work`). A conjunction of comparisons tests the second only when the first holds. */
+  #guard(condition: number, work: boolean): void {
     const f = this.#f;
     const ir = this.#ir;
     const id = this.#sideExitId();
+    if (work) {
+      f.i32Const(CTL.WORK).load(OP.i32_load, 2, 0);
+      f.if_();
+      f.i32Const(id);
+      this.#push(condition);
+      f.brIf(this.exit).drop();
+      f.end();
+      return;
+    }
     const { op } = ir;
     if (
       op[condition] === I32_AND &&
@@ -336,7 +349,8 @@ export class RegionBlockEmitter {
     const base = baseOf(ir, ir.a[i]);
     const offset = offsetOf(ir, ir.a[i]);
     const write = m.store || (ir.imm[i] & 1) !== 0;
-    const key = base * 2 + (m.address === I64 ? 1 : 0);
+    const supervisor = (ir.imm[i] & MEM_SUPERVISOR) !== 0;
+    const key = base * 4 + (m.address === I64 ? 1 : 0) + (supervisor ? 2 : 0);
     let list = groups.get(key);
     if (list === undefined) groups.set(key, (list = []));
     let group = this.#grouping
@@ -345,7 +359,8 @@ export class RegionBlockEmitter {
     // without grouping, a read-modify-write pair still shares its check
     group ??= list.find((g) => g.low <= offset && offset + m.size <= g.high && (g.write || !write));
     if (group === undefined) {
-      group = { low: offset, high: offset + m.size, write, host: -1, members: 0 };
+      const tlb = supervisor ? TLB.BASE : this.#tlb;
+      group = { low: offset, high: offset + m.size, write, tlb, host: -1, members: 0 };
       list.push(group);
     }
     group.low = Math.min(group.low, offset);
@@ -398,9 +413,9 @@ export class RegionBlockEmitter {
     tlbOffset(f, address, type);
     f.set(this.#entry);
     f.i32Const(this.#sideExitId());
-    tlbMisses(f, address, type, this.#entry, this.#tlb, group.high - group.low, group.write);
+    tlbMisses(f, address, type, this.#entry, group.tlb, group.high - group.low, group.write);
     f.brIf(this.exit).drop();
-    hostAddress(f, address, type, this.#entry, this.#tlb);
+    hostAddress(f, address, type, this.#entry, group.tlb);
     group.host = this.#alloc(I32);
     f.set(group.host);
   }

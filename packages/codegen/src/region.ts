@@ -7,7 +7,7 @@
  * exit with the state of the instruction's start. One TLB check covers all accesses of a block with the same base
  * value and constant offsets. The budget is counted down at back edges and joins only.
  */
-import { OPS } from '@emkit/ir';
+import { EXIT_ALWAYS, EXIT_LOOKUP, EXIT_WORK, OPS } from '@emkit/ir';
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ModuleBuilder, ValType } from '@emkit/wasm';
 import { analyseFlow } from './flow.ts';
@@ -18,6 +18,12 @@ import { RegionBlockEmitter } from './region-block.ts';
 import type { RegionInput, RegionOptions } from './region-input.ts';
 
 const VALTYPES: readonly ValType[] = [VALTYPE.i32, VALTYPE.i64, VALTYPE.f32, VALTYPE.f64, VALTYPE.v128];
+/** Kind of the exit record for each kind of `exit`. */
+const EXIT_OF: Readonly<Record<number, number>> = {
+  [EXIT_LOOKUP]: EXIT_KIND.INDIRECT,
+  [EXIT_WORK]: EXIT_KIND.WORK,
+  [EXIT_ALWAYS]: EXIT_KIND.ALWAYS,
+};
 const IS_GET = Uint8Array.from(OPS, (o) => (o.effect === 'get' ? 1 : 0));
 const IS_SET = Uint8Array.from(OPS, (o) => (o.effect === 'set' ? 1 : 0));
 
@@ -152,6 +158,12 @@ class RegionEmitter {
         f.else_();
         this.#branch(n, notTaken, targets[1], after);
         f.end();
+        return;
+      }
+      case 'exit': {
+        // pc and flags are in env, or among the registers that the common exit writes
+        const kind = block.ir.imm[block.ir.count - 1];
+        f.i32Const(this.#options.exitRecord(EXIT_OF[kind], 0, after)).br(this.#exit);
         return;
       }
       default: {

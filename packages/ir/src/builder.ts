@@ -42,6 +42,7 @@ const BR = opId('br');
 const JMP_IND = opId('jmp_ind');
 const JMP_IND_A64 = opId('jmp_ind_a64');
 const EXIT = opId('exit');
+const BAIL_IF_WORK = opId('bail_if_work');
 const RAISE_IF = opId('raise_if');
 const BAIL_IF = opId('bail_if');
 const ADD32 = opId('i32_add');
@@ -336,6 +337,12 @@ export class IrBuilder {
     this.#leave();
     this.block.push(BAIL_IF, cond, -1, -1, 0, 0);
   }
+  /** Bail out if cond != 0 while the accelerator has pending work. */
+  bailIfWork(cond: Value): void {
+    if (this.isConst(cond) && this.constOf(cond) === 0) return;
+    this.#leave();
+    this.block.push(BAIL_IF_WORK, cond, -1, -1, 0, 0);
+  }
   callw(helper: number, ...args: Value[]): Value {
     return this.#call(CALLW[args.length]!, helper, args);
   }
@@ -370,8 +377,8 @@ export class IrBuilder {
   jmpInd(pc: Value, kind = 0): void {
     this.#term(this.typeOf(pc) === I64 ? JMP_IND_A64 : JMP_IND, pc, kind, 0);
   }
-  exit(lookForWork = 0): void {
-    this.#term(EXIT, -1, lookForWork, 0);
+  exit(kind = 0): void {
+    this.#term(EXIT, -1, kind, 0);
   }
   #term(op: number, a: Value, imm: number, imm2: number): void {
     if (this.#terminated) throw new Error('block has a terminator already');

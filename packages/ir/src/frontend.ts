@@ -42,6 +42,8 @@ export interface TranslateResult {
   exitCcOp: number;
   /** Return EIP when the block ends in a near call, else -1. */
   callReturn: number;
+  /** A cold translation whose first instruction needs script: in a hot one it does not. */
+  quickFirst: boolean;
   /** Block-relative offsets of 4-byte immediates that the translation reads when it runs (`volatileCode`). */
   volatileOffsets: readonly number[];
   /** The first instruction could not be fetched: the caller raises #PF. Nothing was emitted. */

@@ -241,6 +241,7 @@ add(
   'hot translation only: if i0 != 0 leave, and let the exact (cold) form of this instruction run',
   'bail_if',
 );
+add('i:-', 'guard', 'hot translation only: bail_if, but only while the accelerator has pending work', 'bail_if_work');
 for (let n = 0; n <= 6; n++)
   add(
     `${'i'.repeat(n)}:i`,
@@ -276,13 +277,13 @@ add('l:-', 'term', 'continue at pc i0; imm = JUMP_* kind', 'jmp_ind_a64');
 add(
   ':-',
   'term',
-  'pc and flags are in env: look up again. imm: 1 = the processor must look for pending work first',
+  'pc and flags are in env: look up again. imm = EXIT_*: whether the accelerator looks for pending work first',
   'exit',
 );
 
 /** Memory-op flags (`imm` of ld* and st*). */
 export const MEM_RMW = 1; // a store to the same address follows: check for write permission now (#PF with W=1)
-/** Access as supervisor whatever CPL is (descriptor-table and TSS accesses of cold code). */
+/** Access as supervisor whatever CPL is: descriptor tables, TSS, frames on an inner stack. Hot translation only: the cold tier's mode is fixed. */
 export const MEM_SUPERVISOR = 2;
 /** 64-bit addresses: an access through the stack segment, whose non-canonical address is another exception. */
 export const MEM_STACK = 4;
@@ -291,6 +292,11 @@ export const MEM_STACK = 4;
  * one first; nothing is read, the value must not be used.
  */
 export const MEM_WIDE = 8;
+
+/** Kinds of `exit`: go on; look for pending work if the accelerator has noted any; look in any case (halted, traps to come). */
+export const EXIT_LOOKUP = 0;
+export const EXIT_WORK = 1;
+export const EXIT_ALWAYS = 2;
 
 /** Kinds of `jmp_ind`: a hint to region formation. */
 export const JUMP_PLAIN = 0;

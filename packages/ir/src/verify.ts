@@ -8,7 +8,7 @@
  *     a `set` or `envst`, because leaving restarts the instruction. A store may follow a store (it is repeated).
  */
 import type { IrBlock } from './block.ts';
-import { OPS } from './ops.ts';
+import { MEM_SUPERVISOR, OPS } from './ops.ts';
 import { NONE, TYPE_NAMES } from './types.ts';
 import type { GlobalDef } from './types.ts';
 
@@ -53,7 +53,9 @@ export function verify(
       case 'store':
       case 'guard':
         if (changedBy >= 0) at(i, `may leave after op ${changedBy} changed state in the same instruction`);
-        if (def.name === 'bail_if' && options.cold === true) at(i, 'bail_if in cold code');
+        if (def.name.startsWith('bail_if') && options.cold === true) at(i, 'hot guard in cold code');
+        if (def.effect !== 'guard' && (block.imm[i] & MEM_SUPERVISOR) !== 0 && options.cold === true)
+          at(i, 'access as supervisor in cold code');
         break;
       case 'term':
         if (i !== block.count - 1) at(i, 'terminator is not last');

@@ -200,13 +200,13 @@ for (const suffix of ['', '_a64']) {
     ['ld32', 4, 0],
   ] as const) {
     def(name + suffix, (m, k, i) => {
-      m.values[i] = (m.loadBytes(address(m, k, i), n, (k.imm[i] & 1) !== 0) << sign) >> sign;
+      m.values[i] = (m.loadBytes(address(m, k, i), n, k.imm[i]) << sign) >> sign;
     });
   }
   def(`ld64${suffix}`, (m, k, i) => {
     const lin = address(m, k, i);
-    const low = m.loadBytes(lin, 4, (k.imm[i] & 1) !== 0);
-    const high = m.loadBytes(lin + 4, 4, (k.imm[i] & 1) !== 0);
+    const low = m.loadBytes(lin, 4, k.imm[i]);
+    const high = m.loadBytes(lin + 4, 4, k.imm[i]);
     m.values[i] = s64((BigInt(high) << 32n) | BigInt(low >>> 0));
   });
   for (const [name, n] of [
@@ -214,16 +214,22 @@ for (const suffix of ['', '_a64']) {
     ['st16', 2],
     ['st32', 4],
   ] as const)
-    def(name + suffix, (m, k, i) => m.storeBytes(address(m, k, i), n, m.i(k, i, 1)));
+    def(name + suffix, (m, k, i) => m.storeBytes(address(m, k, i), n, m.i(k, i, 1), k.imm[i]));
   def(`st64${suffix}`, (m, k, i) => {
     const lin = address(m, k, i);
     const v = m.l(k, i, 1);
-    m.storeBytes(lin, 4, Number(BigInt.asUintN(32, v)));
-    m.storeBytes(lin + 4, 4, Number(BigInt.asUintN(32, v >> 32n)));
+    m.storeBytes(lin, 4, Number(BigInt.asUintN(32, v)), k.imm[i]);
+    m.storeBytes(lin + 4, 4, Number(BigInt.asUintN(32, v >> 32n)), k.imm[i]);
   });
 }
 def('raise_if', (m, k, i) => {
   if (m.i(k, i, 0) !== 0) m.cpu.raise(k.imm[i], k.imm2[i]);
+});
+def('bail_if', (m, k, i) => {
+  if (m.i(k, i, 0) !== 0) m.bail();
+});
+def('bail_if_work', (m, k, i) => {
+  if (m.work && m.i(k, i, 0) !== 0) m.bail();
 });
 for (let n = 0; n <= 4; n++) {
   def(`callj${n}`, (m, k, i) => {

@@ -3,7 +3,7 @@
  * of memory. Slow, no FPU or vector ops (ir-eval.ts), and independent of the WebAssembly tiers: a third opinion on the translator.
  * Every block is checked by the IR verifier before it runs.
  */
-import { IrBuilder, MEM_STACK, OPS, print, verify } from '@emkit/ir';
+import { IrBuilder, MEM_RMW, MEM_STACK, MEM_SUPERVISOR, OPS, print, verify } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import {
   ALL_FEATURES,
@@ -41,6 +41,8 @@ const TEST_MODEL: CpuModel = {
   caches: [],
 };
 
+const BAILED = new Error('bail');
+
 export interface MachineStop {
   /** Vector of the exception that ended the run; -1: HLT; -2: budget. */
   readonly vector: number;
@@ -55,6 +57,12 @@ export class IrMachine implements X86Host {
   readonly u8: Uint8Array;
   /** Linear page number -> host offset. */
   readonly pages = new Map<number, number>();
+  /** Pages that user accesses fault in. */
+  readonly supervisorPages = new Set<number>();
+  /** The accelerator has pending work. */
+  work = false;
+  /** Hot forms that have given up. */
+  bails = 0;
   /** Blocks and their text are kept here when set, for a failing test's message. */
   lastBlock = '';
   keepText = false;
@@ -81,6 +89,7 @@ export class IrMachine implements X86Host {
     exitFlags: 0,
     exitCcOp: 0,
     callReturn: 0,
+    quickFirst: false,
     volatileOffsets: [],
     fault: false,
   };
@@ -133,7 +142,8 @@ export class IrMachine implements X86Host {
   }
   #at(lin: number, write: boolean, user: number): number {
     const page = this.pages.get(this.#page(lin));
-    if (page === undefined) this.cpu.pageFault(lin, (write ? 2 : 0) | (user !== 0 ? 4 : 0));
+    if (page === undefined || (user !== 0 && this.supervisorPages.has(this.#page(lin))))
+      this.cpu.pageFault(lin, (write ? 2 : 0) | (user !== 0 ? 4 : 0));
     return page + (lin & (PAGE - 1));
   }
   /** Linear addresses wrap at 4 GiB outside 64-bit code. */
@@ -236,7 +246,8 @@ export class IrMachine implements X86Host {
     else this.#stop = { vector: cpu.env32(ENV.EXCEPTION_VECTOR), error: cpu.ei32[ENV.EXCEPTION_ERROR >> 2] };
   }
 
-  #runBlock(): void {
+  /** `exact`: the one instruction there in cold form. */
+  #runBlock(exact = false): void {
     const { cpu } = this;
     const is64 = (cpu.hflags & HF_CS64) !== 0;
     const b = is64 ? this.#builder64 : this.#builder32;
@@ -252,9 +263,9 @@ export class IrMachine implements X86Host {
       eip,
       csBase,
       flags: cpu.hflags,
-      maxInsns: this.maxInsns,
+      maxInsns: exact ? 1 : this.maxInsns,
       endEip: -1,
-      hot: this.hot,
+      hot: this.hot && !exact,
       entryCcOp: -1,
       volatileCode: false,
       code: {
@@ -276,12 +287,18 @@ export class IrMachine implements X86Host {
       return;
     }
     const block = b.finish();
-    const problems = verify(block, this.globals);
+    const problems = verify(block, this.globals, { cold: !request.hot });
     if (this.keepText) this.lastBlock = print(block, this.globals);
     if (problems.length > 0) throw new Error(`${problems.join('\n')}\n${print(block, this.globals)}`);
     try {
       this.#execute(block);
     } catch (e) {
+      // what a hot form may not do is the cold one's, a fault too
+      if (e === BAILED || (e === CPU_FAULT && this.hot && !exact)) {
+        cpu.eip = this.#insnEip >>> 0;
+        this.#runBlock(true);
+        return;
+      }
       if (e !== CPU_FAULT) throw e;
       this.#fault();
     }
@@ -311,15 +328,22 @@ export class IrMachine implements X86Host {
   get user(): number {
     return this.cpu.user;
   }
-  loadBytes(lin: number, n: number, rmw: boolean): number {
-    if (rmw) for (let k = 0; k < n; k++) this.#at(this.#wrap(lin + k), true, this.user);
-    for (let k = 0; k < n; k++) this.#at(this.#wrap(lin + k), false, this.user);
+  /** `flags`: MEM_* of the access. */
+  loadBytes(lin: number, n: number, flags: number): number {
+    const user = (flags & MEM_SUPERVISOR) !== 0 ? 0 : this.user;
+    if ((flags & MEM_RMW) !== 0) for (let k = 0; k < n; k++) this.#at(this.#wrap(lin + k), true, user);
+    for (let k = 0; k < n; k++) this.#at(this.#wrap(lin + k), false, user);
     let v = 0;
-    for (let k = 0; k < n; k++) v |= this.u8[this.#at(this.#wrap(lin + k), false, this.user)] << (8 * k);
+    for (let k = 0; k < n; k++) v |= this.u8[this.#at(this.#wrap(lin + k), false, user)] << (8 * k);
     return v;
   }
-  storeBytes(lin: number, n: number, v: number): void {
-    this.#write(lin, n, v, this.user);
+  storeBytes(lin: number, n: number, v: number, flags: number): void {
+    this.#write(lin, n, v, (flags & MEM_SUPERVISOR) !== 0 ? 0 : this.user);
+  }
+  /** A hot form gives up: the cold form of the instruction runs. */
+  bail(): void {
+    this.bails++;
+    throw BAILED;
   }
   /** Linear number of a 64-bit address; `flags`: MEM_* of the access. */
   canonical(address: bigint, flags: number): number {

@@ -13,6 +13,7 @@ const result: TranslateResult = {
   exitFlags: 0,
   exitCcOp: 0,
   callReturn: 0,
+  quickFirst: false,
   volatileOffsets: [],
   fault: false,
 };

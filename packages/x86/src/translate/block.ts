@@ -80,6 +80,7 @@ export class BlockTranslator {
           out.bytes = 0;
           out.insns = 0;
           out.callReturn = -1;
+          out.quickFirst = false;
           return;
         }
       }
@@ -109,6 +110,7 @@ export class BlockTranslator {
     out.exitFlags = t.flagsKnown ? t.flags : -1;
     out.exitCcOp = t.ccOp;
     out.callReturn = t.callReturn;
+    out.quickFirst = t.quickFirst;
   }
 
   #translatorFor(b: IrBuilder): Translator {

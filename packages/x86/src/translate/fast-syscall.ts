@@ -1,8 +1,9 @@
 /**
  * SYSCALL and SYSRET between 64-bit code as straight-line IR: what system/syscall.ts does, without leaving for script. Left to
- * the helper: other code, the one-instruction modes (so TF is clear here), and processors with SMAP, where EFLAGS.AC is more
- * than a bit. SDM Vol. 2B "SYSCALL", "SYSRET".
+ * the helper: other code, the one-instruction modes (so TF is clear here), and on processors with SMAP, where EFLAGS.AC is more
+ * than a bit, cold code and what ends AC. SDM Vol. 2B "SYSCALL", "SYSRET".
  */
+import { EXIT_LOOKUP, EXIT_WORK } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import {
   CS,
@@ -28,6 +29,7 @@ import {
 import { CR0_AM, EFER_SCE } from '../system/cr-bits.ts';
 import { DESC_DPL_SHIFT } from '../system/descriptor-bits.ts';
 import { SYSCALL_CODE64, SYSCALL_STACK, SYSRET_FLAGS } from '../system/syscall.ts';
+import { bailIfOverrideEnds } from './quick-descriptors.ts';
 import type { Translator } from './translator.ts';
 
 const R11 = 11;
@@ -71,11 +73,12 @@ export function inlineSyscall(t: Translator): void {
   const star = b.and(t.envLoad(ENV.MSR_STAR + 4), b.i32(0xfffc));
   const mask = t.envLoad(ENV.MSR_FMASK);
   const rip = t.envLoad64(ENV.MSR_LSTAR);
+  bailIfOverrideEnds(t, b.get(G.EFLAGS), b.not(mask));
   const image = b.or(b.or(t.flagsImage(), b.and(b.get(G.EFLAGS), b.i32(~(FLAG_RF | FLAG_VM)))), b.i32(2));
-  t.setReg(ECX, 3, b.i64(t.ripAfter(0)));
+  t.setReg(ECX, 3, t.returnAddress());
   t.setReg(R11, 3, t.extend(image));
   loadFlat(t, star, b.and(b.add(star, b.i32(8)), b.i32(0xffff)), 0);
-  finish(t, b.and(image, b.not(mask)), rip, b.i32((t.flags & ~(HF_CPL | HF_ALIGN)) | HF_IOPL_OK), 0);
+  finish(t, b.and(image, b.not(mask)), rip, b.i32((t.flags & ~(HF_CPL | HF_ALIGN)) | HF_IOPL_OK), EXIT_LOOKUP);
 }
 
 /** To 64-bit code at CPL 3. */
@@ -87,6 +90,7 @@ export function inlineSysret(t: Translator): void {
   const star = b.shr(t.envLoad(ENV.MSR_STAR + 4), b.i32(16));
   const selector = (plus: number): Value => b.or(b.and(b.add(star, b.i32(plus)), b.i32(0xffff)), b.i32(3));
   const eflags = b.and(t.reg(R11, 2), b.i32(SYSRET_FLAGS));
+  bailIfOverrideEnds(t, b.get(G.EFLAGS), eflags);
   const cr0 = t.envLoad(ENV.CR);
   loadFlat(t, selector(16), selector(8), 3);
   const aligned = b.shl(b.and(b.and(eflags, cr0), b.i32(CR0_AM)), b.i32(ALIGN_SHIFT));
@@ -94,5 +98,5 @@ export function inlineSysret(t: Translator): void {
   // EFLAGS.TF and HF_TF are one bit
   const derived = b.or(b.or(aligned, ports), b.and(eflags, b.i32(HF_TF)));
   const kept = (t.flags & ~(HF_CPL | HF_IOPL_OK | HF_ALIGN)) | 3;
-  finish(t, eflags, rip, b.or(derived, b.i32(kept)), 1);
+  finish(t, eflags, rip, b.or(derived, b.i32(kept)), EXIT_WORK);
 }

@@ -3,10 +3,12 @@
  * checked against the CS limit where that is not 4 GiB; in 64-bit code they are canonical addresses. Far transfers and interrupts are finished by helpers.
  * SDM Vol. 2A "CALL", "INT n", "Jcc", "JMP", "LOOP"; Vol. 2B "RET".
  */
-import { JUMP_CALL, JUMP_PLAIN, JUMP_RET } from '@emkit/ir';
+import { EXIT_LOOKUP, EXIT_WORK, JUMP_CALL, JUMP_PLAIN, JUMP_RET } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import { ECX, ENV, EXC } from '../state.ts';
+import { quickInt32, quickIret32 } from './quick-interrupt-32.ts';
+import { quickInt64, quickIret64 } from './quick-interrupt-64.ts';
 import { ACCESS_READ } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 
@@ -88,7 +90,10 @@ const farMemory =
   };
 const retFar: Handler = (t, i) =>
   t.finishWith('far_ret', [t.b.i32(1 << i.size), t.b.i32(i.row.imm1 === 0 ? 0 : i.imm)]);
-const iret: Handler = (t, i) => t.finishWith('iret', [t.b.i32(1 << i.size), t.b.i32(t.next)], 1);
+const iret: Handler = (t, i) => {
+  if (i.size === 3 ? quickIret64(t) : i.size === 2 && quickIret32(t)) return;
+  t.finishWith('iret', [t.b.i32(1 << i.size), t.b.i32(t.next)], EXIT_WORK);
+};
 
 // --- interrupts -------------------------------------------------------------------------------------------------
 /** The third argument of soft_int. */
@@ -96,8 +101,11 @@ const INT_N = 0;
 const INT_3 = 1;
 const INT_1 = 3;
 const softInt = (t: Translator, vector: number, kind: number): void =>
-  t.finishWith('soft_int', [t.b.i32(vector), t.b.i32(t.next), t.b.i32(kind)], 0, false);
-const int: Handler = (t, i) => softInt(t, i.imm, INT_N);
+  t.finishWith('soft_int', [t.b.i32(vector), t.b.i32(t.next), t.b.i32(kind)], EXIT_LOOKUP, false);
+const int: Handler = (t, i) => {
+  const vector = i.imm & 0xff;
+  if (!quickInt64(t, vector) && !quickInt32(t, vector)) softInt(t, vector, INT_N);
+};
 const int3: Handler = (t) => softInt(t, EXC.BP, INT_3);
 const int1: Handler = (t) => softInt(t, EXC.DB, INT_1);
 const into: Handler = (t) => t.finishWith('into', [t.overflow(), t.b.i32(t.next)]);

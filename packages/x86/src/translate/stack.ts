@@ -2,6 +2,7 @@
  * PUSH, POP and their families, ENTER, LEAVE, PUSHF, POPF. ESP is moved after everything that may fault.
  * SDM Vol. 2B "PUSH", "POP", "PUSHA", "POPA", "PUSHF", "POPF"; Vol. 2A "ENTER", "LEAVE".
  */
+import { EXIT_LOOKUP, EXIT_WORK } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import { EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_RF, FLAG_VM, G, HF_IOPL_OK, HF_VM, SS } from '../state.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
@@ -91,7 +92,7 @@ const popf: Handler = (t, i) => {
   // the upper half of RFLAGS is reserved and not looked at
   t.call('popf', t.low(v), b.i32(i.size === 1 ? 2 : 4), b.i32(t.next));
   t.dropStack(1 << i.size);
-  t.exitNext(1);
+  t.exitNext(EXIT_WORK);
 };
 
 const pushSeg: Handler = (t, i) => t.push(i.size, t.sized(i.size, t.read(0)));
@@ -101,7 +102,7 @@ const popSeg: Handler = (t, i) => {
   const v = t.top(i.size);
   t.call('load_seg', b.i32(seg), b.and(t.low(v), b.i32(0xffff)));
   t.dropStack(1 << i.size); // by the stack address size from before, as POP SS may change it
-  t.exitNext(0, seg === SS, seg !== SS);
+  t.exitNext(EXIT_LOOKUP, seg === SS, seg !== SS);
 };
 export const STACK_HANDLERS: HandlerTable = {
   push,

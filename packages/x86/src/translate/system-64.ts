@@ -3,6 +3,7 @@
  * registers, keys, SMAP's override, INVPCID, random numbers. What the helpers check is said in system/.
  * SDM Vol. 2A/2B, pages by mnemonic.
  */
+import { EXIT_WORK } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import { FEATURE } from '../decode/features.ts';
 import { CC_EFLAGS } from '../flags.ts';
@@ -14,15 +15,15 @@ import type { Handler, HandlerTable, Translator } from './translator.ts';
 /** Result of operand size: the helper returned its low half and left the high half in SCRATCH. */
 const result = (t: Translator, size: number, v: Value): Value => (size === 3 ? t.pair(v, t.envLoad(ENV.SCRATCH)) : v);
 
-/** SYSCALL and SYSRET may be done without the helper. */
-const quick = (t: Translator): boolean => t.is64 && !t.special && !t.has(FEATURE.smap!);
+/** SYSCALL and SYSRET may be done without the helper; where there is SMAP in hot code only, which leaves to it if EFLAGS.AC ends. */
+const quick = (t: Translator): boolean => t.is64 && !t.special && (!t.has(FEATURE.smap!) || t.quickForm());
 const syscall: Handler = (t) => {
   if (quick(t)) inlineSyscall(t);
-  else t.finishWith('syscall', [t.b.i32(t.next)], 1);
+  else t.finishWith('syscall', [t.b.i32(t.next)], EXIT_WORK);
 };
 const sysret: Handler = (t, i) => {
   if (i.size === 3 && t.cpl === 0 && quick(t)) inlineSysret(t);
-  else t.finishWith('sysret', [t.b.i32(1 << i.size)], 1);
+  else t.finishWith('sysret', [t.b.i32(1 << i.size)], EXIT_WORK);
 };
 
 /** In the way of every system call: without a helper. */

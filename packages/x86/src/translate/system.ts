@@ -6,8 +6,10 @@ import { FEATURE } from '../decode/features.ts';
 import { CC_EFLAGS } from '../flags.ts';
 import { CS, EAX, EBX, ECX, EDX, ENV, FLAG_IF, G, GS, HF_INHIBIT_IRQ, HF_IOPL_OK, SEG_SELECTOR, SS } from '../state.ts';
 import { LOAD_SEG_NO_SHADOW, SHADOW_STI } from '../system/load-seg.ts';
+import { quickSysenter, quickSysexit } from './quick-interrupt-32.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
+import { EXIT_ALWAYS, EXIT_LOOKUP, EXIT_WORK } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 
 /** #GP(0) unless CPL is 0. */
@@ -29,7 +31,7 @@ const movToSeg: Handler = (t, i) => {
     return;
   }
   t.call('load_seg', t.b.i32(seg), t.low(t.read(1)));
-  t.exitNext(0, seg === SS, seg !== SS);
+  t.exitNext(EXIT_LOOKUP, seg === SS, seg !== SS);
 };
 /** Memory gets 16 bits whatever the operand size. */
 const storeWord = (t: Translator, size: number, v: Value): void => {
@@ -135,7 +137,7 @@ const movToCr: Handler = (t, i) => {
   else if (t.cpl !== 0) t.protectionFault();
   else {
     t.call('mov_to_cr', t.b.i32(i.reg), ...registerArguments(t, i.rm));
-    t.exitNext(1);
+    t.exitNext(EXIT_WORK);
   }
 };
 /** DR8-DR15 do not exist. */
@@ -146,18 +148,18 @@ const debugRegister = (handler: Handler): Handler => {
 const movFromDr = debugRegister((t, i) => moveFrom(t, i.rm, 'mov_from_dr', i.reg));
 const movToDr = debugRegister((t, i) => {
   t.call('mov_to_dr', t.b.i32(i.reg), ...registerArguments(t, i.rm));
-  t.exitNext(1);
+  t.exitNext(EXIT_ALWAYS);
 });
 const smsw = notForPrograms((t, i) => storeWord(t, i.size, t.envLoad(ENV.CR)));
 const lmsw = privileged((t) => {
   t.call('lmsw', t.read(0));
-  t.exitNext(1);
+  t.exitNext(EXIT_WORK);
 });
 /** Helper without arguments at CPL 0 that may change block flags or translations. */
 const privilegedHelper = (name: string): Handler =>
   privileged((t) => {
     t.call(name);
-    t.exitNext(1);
+    t.exitNext(EXIT_WORK);
   });
 const invlpg = privileged((t, i) => {
   const lin = t.addBase(i.segment, t.ea());
@@ -183,7 +185,7 @@ const cli: Handler = (t) => {
     return;
   }
   t.call('cli', b.i32(t.next));
-  t.exitNext(1);
+  t.exitNext(EXIT_WORK);
 };
 /**
  * The shadow is begun also when IF was set already, where a CPU has none: nobody can tell, as an interrupt then waits
@@ -199,9 +201,9 @@ const sti: Handler = (t) => {
     return;
   }
   t.call('sti', b.i32(t.next));
-  t.exitNext(1, true);
+  t.exitNext(EXIT_WORK, true);
 };
-const hlt = privileged((t) => t.finishWith('hlt', [t.b.i32(t.next)], 1));
+const hlt = privileged((t) => t.finishWith('hlt', [t.b.i32(t.next)], EXIT_ALWAYS));
 const portOf = (t: Translator, operand: number): Value =>
   t.insn.row.imm1 !== 0 ? t.b.i32(t.insn.imm & 0xff) : t.read(operand);
 const portIn: Handler = (t) => {
@@ -250,9 +252,13 @@ export const SYSTEM_HANDLERS: HandlerTable = {
   rdpmc: plainHelper('rdpmc', EAX, EDX),
   cpuid: plainHelper('cpuid', EAX, ECX, EDX, EBX),
   monitor: privileged(plainHelper('monitor')),
-  mwait: privileged((t) => t.finishWith('mwait', [t.b.i32(t.next)], 1)),
-  sysenter: (t) => t.finishWith('sysenter', []),
-  sysexit: (t, i) => t.finishWith('sysexit', [t.b.i32(1 << i.size)]),
+  mwait: privileged((t) => t.finishWith('mwait', [t.b.i32(t.next)], EXIT_ALWAYS)),
+  sysenter: (t) => {
+    if (!quickSysenter(t)) t.finishWith('sysenter', []);
+  },
+  sysexit: (t, i) => {
+    if (i.size === 3 || !quickSysexit(t)) t.finishWith('sysexit', [t.b.i32(1 << i.size)]);
+  },
   clflush,
   cli,
   sti,

@@ -35,7 +35,7 @@
  *   x87 and SSE mode checks (CR0.TS/EM, OSFXSR) are done by the FPU handlers, from t.flags.
  *   ending: t.stop() = end the block after this instruction; t.exit() = helper has set EIP (and mode).
  */
-import { I64, JUMP_PLAIN } from '@emkit/ir';
+import { EXIT_ALWAYS, EXIT_LOOKUP, EXIT_WORK, I64, JUMP_PLAIN } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
@@ -82,6 +82,8 @@ export class Translator extends MachineState {
   /** One-instruction modes: trap flag, interrupt shadow, resume flag, instruction breakpoints. */
   #special = false;
   #stop = false;
+  /** The first instruction, which here needs script, has a quick form in hot translations. */
+  quickFirst = false;
   /** `flags` are those at the block's end (no helper has changed them). */
   flagsKnown = true;
 
@@ -92,6 +94,7 @@ export class Translator extends MachineState {
     this.callReturn = -1;
     this.#stop = false;
     this.flagsKnown = true;
+    this.quickFirst = false;
     this.#special = (flags & (HF_TF | HF_INHIBIT_IRQ | HF_RF | HF_DEBUG)) !== 0;
     this.beginState(flags, csBase, ccOp);
   }
@@ -111,6 +114,11 @@ export class Translator extends MachineState {
     }
   }
 
+  /** This instruction has a quick form: is it to be taken? */
+  quickForm(): boolean {
+    if (!this.hot && this.b.block.insnCount === 1) this.quickFirst = true;
+    return this.hot;
+  }
   get special(): boolean {
     return this.#special;
   }
@@ -278,7 +286,7 @@ export class Translator extends MachineState {
     this.envStore(ENV.EIP, this.low(pc));
     if (this.b.typeOf(pc) === I64) this.envStore(ENV.CS_BASE, this.high(pc));
     if ((this.flags & HF_TF) !== 0) this.b.callj(helperIndex('single_step'));
-    this.b.exit(1);
+    this.b.exit(this.#specialExit());
   }
   /**
    * Check a branch target: #GP(0) beyond the CS limit, in 64-bit code where it is not canonical. SDM Vol. 2A "JMP", "CALL".
@@ -344,13 +352,17 @@ export class Translator extends MachineState {
     else this.b.jmpInd(pc, kind);
   }
   /** The helper just called has set EIP and everything else. `trap`: a single-step trap may follow (not after INT n, MOV SS). */
-  exit(lookForWork = 0, trap = true): void {
+  exit(lookForWork: number = EXIT_LOOKUP, trap = true): void {
     this.flagsKnown = false;
     if ((this.flags & HF_TF) !== 0 && trap) this.b.callj(helperIndex('single_step'));
-    this.b.exit(this.#special ? 1 : lookForWork);
+    this.b.exit(this.#special ? Math.max(this.#specialExit(), lookForWork) : lookForWork);
+  }
+  /** Traps of debugging are to come now; after a shadow, interrupts if any wait. */
+  #specialExit(): number {
+    return (this.flags & (HF_TF | HF_DEBUG)) !== 0 ? EXIT_ALWAYS : EXIT_WORK;
   }
   /** Instructions that a helper finishes: run it last, then leave. */
-  finishWith(name: string, args: readonly Value[], lookForWork = 0, trap = true): void {
+  finishWith(name: string, args: readonly Value[], lookForWork: number = EXIT_LOOKUP, trap = true): void {
     this.endShadow();
     this.b.callj(helperIndex(name), ...args);
     this.exit(lookForWork, trap);
@@ -360,7 +372,7 @@ export class Translator extends MachineState {
    * `keepShadow`: the helper has begun an interrupt shadow; `trap` false: MOV SS and POP SS also hold back the
    * single-step trap (SDM Vol. 3A §6.8.3).
    */
-  exitNext(lookForWork = 0, keepShadow = false, trap = true): void {
+  exitNext(lookForWork: number = EXIT_LOOKUP, keepShadow = false, trap = true): void {
     const { b } = this;
     if ((this.flags & HF_RF) !== 0) b.set(G.EFLAGS, b.and(b.get(G.EFLAGS), b.i32(~FLAG_RF)));
     const ended = this.flags & (keepShadow ? HF_RF : HF_INHIBIT_IRQ | HF_RF);
