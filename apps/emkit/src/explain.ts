@@ -103,6 +103,7 @@ export function longForm(config: MachineConfig, program: string): string {
   );
   if (config.icount !== undefined)
     words.push('-icount', `shift=${config.icount.shift},sleep=${config.icount.sleep ? 'on' : 'off'}`);
+  if (config.seed !== undefined) words.push('-seed', `${config.seed}`);
   if (config.logItems.size > 0) words.push('-d', [...config.logItems].join(','));
   if (config.logFile !== undefined) words.push('-D', config.logFile);
   if (config.noReboot) words.push('-no-reboot');
@@ -133,6 +134,7 @@ export function explainText(config: MachineConfig, program: string): string {
   ]);
   if (config.icount !== undefined)
     rows.push(['icount', `2^${config.icount.shift} ns an instruction; runs repeat exactly`]);
+  if (config.seed !== undefined) rows.push(['random numbers', `from seed ${config.seed}: no secrets`]);
   rows.push(
     ['on reset', config.noReboot ? 'leave' : 'start again'],
     ['on power-off', config.noShutdown ? 'pause' : 'leave'],

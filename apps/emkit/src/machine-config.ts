@@ -44,6 +44,8 @@ export interface MachineConfig {
   escapeKey: number;
   rtc: RtcConfig;
   icount: { shift: number | 'auto'; sleep: boolean } | undefined;
+  /** Of repeatable random numbers. */
+  seed: number | undefined;
   logItems: Set<string>;
   logFile: string | undefined;
   logRanges: readonly AddressRange[];
@@ -88,6 +90,7 @@ function initialConfig(arch: option.Arch): MachineConfig {
     escapeKey: 1,
     rtc: { startMs: undefined, zone: 'utc', clock: 'host' },
     icount: undefined,
+    seed: undefined,
     logItems: new Set(),
     logFile: undefined,
     logRanges: [],
@@ -239,6 +242,11 @@ function apply(state: State, token: Token): ListRequest | undefined {
       return undefined;
     case 'icount':
       option.icountOption(config, token);
+      return undefined;
+    case 'seed':
+      config.seed = parseInteger(value);
+      if (config.seed === undefined)
+        throw new OptionError(`${token.typed}: Invalid seed number: '${value}'`, 'a number, for example -seed 1');
       return undefined;
     case 'S':
       config.startPaused = true;

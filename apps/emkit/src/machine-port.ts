@@ -8,8 +8,8 @@ import type { DebuggerConnection, PcExit, PcOptions as BoardOptions, ProfileRepo
 
 export type { DebuggerConnection, LogOptions, RtcOptions, SerialBackend, Symbols } from '@emkit/pc';
 
-/** The command decides all of it; only which tiers run and where random bits come from is left to the machine. */
-export type PcOptions = Required<Omit<BoardOptions, 'tier' | 'random'>>;
+/** The command decides all of it; only which tiers run is left to the machine. */
+export type PcOptions = Required<Omit<BoardOptions, 'tier'>>;
 /** How a run ends. For `debug-exit` the process exits with `code`, already (value << 1) | 1. */
 export type ExitReason = PcExit;
 

@@ -294,6 +294,12 @@ export const OPTIONS: readonly OptionSpec[] = [
       { key: 'align', value: 'on|off', help: 'accepted: off' },
     ],
   },
+  {
+    name: 'seed',
+    group: 'Time',
+    argument: 'NUMBER',
+    help: "RDRAND's and RDSEED's numbers repeat from run to run; without: real random numbers",
+  },
 
   { name: 'S', group: 'Debugging', help: 'do not start the CPU (wait for gdb)' },
   { name: 's', group: 'Debugging', help: 'same as -gdb tcp::1234' },
@@ -439,7 +445,6 @@ export const OPTIONS: readonly OptionSpec[] = [
       'replay',
       'overcommit',
       'cpu-pm',
-      'seed',
       'singlestep',
       'compat',
     ],

@@ -164,6 +164,7 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
       globals: config.globals,
       rtc: config.rtc,
       icount: config.icount,
+      random: config.seed,
       log:
         log === undefined
           ? undefined

@@ -85,6 +85,8 @@ describe('options', () => {
       'base=2006-06-17T16:01:21,clock=vm',
       '-icount',
       'shift=3,sleep=off',
+      '-seed',
+      '0x10',
       '-no-reboot',
       '-S',
       '-global',
@@ -104,6 +106,7 @@ describe('options', () => {
       startPaused: true,
       append: 'once',
       icount: { shift: 3, sleep: false },
+      random: 16,
     });
     expect(o.rtc).toEqual({ startMs: Date.UTC(2006, 5, 17, 16, 1, 21), zone: 'utc', clock: 'vm' });
     expect(o.serial.map((s) => s === undefined)).toEqual([false, true]);
@@ -133,7 +136,20 @@ describe('options', () => {
   });
   it('--explain gives the machine in full, and the long form makes the same machine', async () => {
     const first = (
-      await runCli(['--explain=json', '-m', '64', '-kernel', 'a b', '-append', 'x, y', '-icount', '2', '-S'])
+      await runCli([
+        '--explain=json',
+        '-m',
+        '64',
+        '-kernel',
+        'a b',
+        '-append',
+        'x, y',
+        '-icount',
+        '2',
+        '-seed',
+        '7',
+        '-S',
+      ])
     ).out;
     const { command } = JSON.parse(first);
     expect(command).toContain("-kernel 'a b'");

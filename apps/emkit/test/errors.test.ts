@@ -92,6 +92,7 @@ const CASES: readonly (readonly [readonly string[], string, string])[] = [
   [['-rtc', 'clock=foo'], "emkit: invalid option value 'foo'", 'host, rt or vm'],
   [['-icount', 'foo'], 'emkit: -icount foo: icount: Invalid shift value', '0 to 10'],
   [['-icount', 'shift=99'], 'emkit: -icount shift=99: icount: Invalid shift value', '0 to 10'],
+  [['-seed', 'dice'], "emkit: -seed dice: Invalid seed number: 'dice'", '-seed 1'],
   [['-d', 'in_sam'], "emkit: -d in_sam: unknown log item 'in_sam'", 'did you mean in_asm?'],
   [['-dfilter', 'foo'], 'emkit: -dfilter foo: Bad range specifier', '0x100000..0x1fffff'],
   [

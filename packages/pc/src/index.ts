@@ -4,7 +4,6 @@ export type { Board } from './board.ts';
 export { PcError } from './options.ts';
 export { MAX_MEMORY } from './ram-layout.ts';
 export type { DeviceOption, IcountOptions, LogOptions, PcOptions, RtcOptions, SerialBackend } from './options.ts';
-export { seededRandom } from './random.ts';
 export type { RandomSource } from './random.ts';
 export { hexNumber } from './profile-report.ts';
 export type { ProfileReport, ReportedRegion, Symbols } from './profile-report.ts';

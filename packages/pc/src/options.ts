@@ -68,8 +68,11 @@ export interface PcOptions {
   readonly globals?: readonly { readonly driver: string; readonly property: string; readonly value: string }[];
   readonly rtc?: RtcOptions;
   readonly icount?: IcountOptions | undefined;
-  /** Bytes for RDRAND and RDSEED, where the CPU model has them. Default: `crypto.getRandomValues`; `seededRandom(n)` repeats. */
-  readonly random?: ((bytes: Uint8Array) => void) | undefined;
+  /**
+   * Bytes for RDRAND and RDSEED, where the CPU model has them: what fills a buffer, or a number that the same ones are made from each
+   * time (no secrets). Default: `crypto.getRandomValues`.
+   */
+  readonly random?: ((bytes: Uint8Array) => void) | number | undefined;
   readonly log?: LogOptions | undefined;
   /** Count and sample what the processor runs: `Pc.profile()` reports it. Slower by some percent. */
   readonly profile?: { readonly symbols: readonly Symbols[] } | undefined;

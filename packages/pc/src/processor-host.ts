@@ -5,8 +5,8 @@
 import type { LocalApic } from '@emkit/apic';
 import { F_RDRAND, F_RDSEED } from '@emkit/x86';
 import type { CpuFeatures, X86Host } from '@emkit/x86';
-import { platformRandom, randomWords } from './random.ts';
-import type { RandomSource } from './random.ts';
+import type { PcOptions } from './options.ts';
+import { randomSource, randomWords } from './random.ts';
 
 /** Ticks of the time-stamp counter in a second: it counts nanoseconds of the virtual clock, which is the APIC's too. */
 export const TSC_HZ = 1e9;
@@ -24,11 +24,7 @@ type Services = Pick<
   | 'random32'
 >;
 
-export function processorHost(
-  features: CpuFeatures,
-  lapic: () => LocalApic,
-  random: RandomSource | undefined,
-): Services {
+export function processorHost(features: CpuFeatures, lapic: () => LocalApic, random: PcOptions['random']): Services {
   const wantsRandom = (features.ecx1 & F_RDRAND) !== 0 || (features.ebx7 & F_RDSEED) !== 0;
   return {
     // the processor has checked the transition
@@ -39,6 +35,6 @@ export function processorHost(
     x2apicWrite: (msr, low, high) => lapic().writeMsr(msr, low, high),
     setTscDeadline: (ticks) => lapic().setDeadline(ticks === 0 ? -1 : ticks * NS_PER_TICK),
     tscDeadlineArmed: () => lapic().isDeadlineArmed,
-    ...(wantsRandom ? { random32: randomWords(random ?? platformRandom()) } : {}),
+    ...(wantsRandom ? { random32: randomWords(randomSource(random)) } : {}),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Where RDRAND and RDSEED get their bits: a buffer that a source of random bytes fills now and then, so that the instruction costs
- * the read of an array. Default source: Web Crypto, in a page and in Node alike. `seededRandom` is for runs that must repeat; it
- * keeps no secrets.
+ * the read of an array. Default source: Web Crypto, in a page and in Node alike. A seed is for runs that must repeat; it keeps no
+ * secrets.
  */
 import { PcError } from './options.ts';
 
@@ -15,7 +15,13 @@ interface Platform {
 /** What the platform gives at once: `getRandomValues` takes up to 64 KiB. */
 const BUFFER_WORDS = 1024;
 
-export function platformRandom(): RandomSource {
+/** The embedder's choice as a source. */
+export function randomSource(given: RandomSource | number | undefined): RandomSource {
+  if (given === undefined) return platformRandom();
+  return typeof given === 'number' ? seededRandom(given) : given;
+}
+
+function platformRandom(): RandomSource {
   const { crypto } = globalThis as unknown as Platform;
   if (crypto === undefined)
     throw new PcError(
@@ -42,8 +48,8 @@ export function randomWords(source: RandomSource): () => number {
 }
 
 /** The same bytes for the same seed: a Weyl sequence through a mixer (MurmurHash3's finalizer). */
-export function seededRandom(seed: number): RandomSource {
-  let state = seed >>> 0;
+function seededRandom(seed: number): RandomSource {
+  let state = (seed ^ Math.floor(seed / 2 ** 32)) >>> 0;
   return (bytes) => {
     for (let at = 0; at < bytes.length; at++) {
       state = (state + 0x9e3779b9) >>> 0;
