@@ -202,8 +202,12 @@ export class SoftMmu {
   }
 
   flushPage(lin: number): void {
-    for (let user = 0; user < TLB.MODES; user++)
-      this.#drop(BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS);
+    for (let user = 0; user < TLB.MODES; user++) this.forgetPage(lin, user);
+  }
+
+  /** The entry for one privilege is dropped, without a change of the mapping: the next access walks again. */
+  forgetPage(lin: number, user: number): void {
+    this.#drop(BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS);
   }
 
   #drop(e: number): void {

@@ -26,6 +26,7 @@ export function targetHost(tcg: Tcg, o: TcgOptions): TargetHost {
     physWrite32: (pa, v) => space.write32(pa, v),
     flushTlb: (global) => tcg.flushTlb(global),
     flushTlbPage: (lin) => tcg.flushTlbPage(lin),
+    forgetSupervisorPage: (lin) => mmu.forgetPage(lin, 0),
     portIn: o.portIn,
     portOut: o.portOut,
     tsc: o.tsc,

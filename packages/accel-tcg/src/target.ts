@@ -87,6 +87,8 @@ export interface TargetHost {
   physWrite32(pa: number, v: number): void;
   flushTlb(includeGlobal: boolean): void;
   flushTlbPage(lin: number): void;
+  /** The TLB entry of a page for supervisor accesses is dropped; its mapping is what it was. */
+  forgetSupervisorPage(lin: number): void;
   portIn(port: number, size: 1 | 2 | 4): number;
   portOut(port: number, size: 1 | 2 | 4, v: number): void;
   tsc(): number;

@@ -167,6 +167,17 @@ describe.each(TIERS)('64-bit code, tier %s', (tier) => {
     expect(read(HIGH, TWIN)).toEqual([3n, 4n]);
   });
 
+  it('forgets a page for supervisors alone', () => {
+    const m = new Machine(tier).map(HIGH, 0x5000);
+    const hits = (): boolean[] => [0, 1].map((user) => m.tcg.mmu.hit(HIGH, 0, user) >= 0);
+    for (const user of [0, 1]) m.tcg.access.read8(HIGH, user);
+    expect(hits()).toEqual([true, true]);
+    m.tcg.mmu.forgetPage(HIGH, 0);
+    expect(hits()).toEqual([false, true]);
+    m.tcg.access.read8(HIGH, 0);
+    expect(hits()).toEqual([true, true]);
+  });
+
   it('sees other code in a page after its flush', () => {
     for (const page of [LOW, HIGH, -4096]) {
       const m = new Machine(tier).map(TWIN, 0x1000, insn(T.JMPR, 1));
