@@ -1,32 +1,15 @@
 /**
- * Handlers of AVX data movement: whole registers, scalars and halves, duplicates, masked moves, gathers, VZEROUPPER, VZEROALL.
- * Masked moves and gathers are script helpers (avx-helpers.ts), since what is masked out must not fault. SDM Vol. 2B, 2C.
+ * Handlers of AVX data movement: whole registers, scalars and halves, duplicates, VZEROUPPER, VZEROALL.
+ * Not here: masked moves and gathers (avx-masked.ts). SDM Vol. 2B, 2C.
  */
 import { opId } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import { SZ_D } from '../decode/row.ts';
 import type { Handler, HandlerTable, Translator } from '../translate/translator.ts';
-import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
-import { addressArguments, demandAlignment, onStack } from './address.ts';
-import {
-  GATHER_64,
-  GATHER_ADDRESS_32,
-  GATHER_DESTINATION,
-  GATHER_ELEMENT,
-  GATHER_INDEX,
-  GATHER_INDEX_SIZE,
-  GATHER_MASK,
-  GATHER_SCALE,
-  GATHER_SEGMENT,
-  GATHER_YMM,
-  MASKED_DATA,
-  MASKED_MASK,
-  MASKED_STACK,
-  MASKED_YMM,
-} from './avx-helpers.ts';
+import { ACCESS_READ } from '../translate/translator.ts';
+import { demandAlignment } from './address.ts';
 import {
   eachHalf,
-  first,
   firstXmm,
   isYmm,
   low32,
@@ -41,14 +24,12 @@ import {
   zeroExtend32,
   zeroExtend64,
 } from './simd-operands.ts';
-import type { Halves } from './simd-operands.ts';
 import { byteLanes } from './vector-ops.ts';
 
 const REPLACE32 = opId('i32x4_replace_lane');
 const REPLACE64 = opId('i64x2_replace_lane');
 const LANE64 = opId('i64x2_extract_lane');
 const SPLAT64 = opId('i64x2_splat');
-const ENVLD_V128 = opId('envld_v128');
 
 const bytesOfVector = (t: Translator): number => (isYmm(t) ? 32 : 16);
 
@@ -142,55 +123,6 @@ const zeroRegisters =
     for (let n = 0; n < (i.is64 ? 16 : 8); n++) setResult(t, all ? zero(t) : t.xmm(n), -1, n);
   };
 
-// --- masked moves, gathers --------------------------------------------------------------------------------------------------------
-function spillHalves(t: Translator, at: number, v: Halves): void {
-  t.envStore(at, v.lo);
-  if (isYmm(t)) t.envStore(at + 16, v.hi);
-}
-/** log2 of the element's size and what MASKED_* say. */
-const maskedBits = (t: Translator): Value =>
-  t.b.i32(t.insn.row.arg | (isYmm(t) ? MASKED_YMM : 0) | (onStack(t) ? MASKED_STACK : 0));
-const maskLoad: Handler = (t) => {
-  if (!sseReady(t)) return;
-  const address = t.memory(1, ACCESS_READ);
-  spillHalves(t, MASKED_MASK, first(t));
-  t.call('avx_mask_load', ...addressArguments(t, address), maskedBits(t));
-  const part = (at: number): Value => t.b.emit(ENVLD_V128, -1, -1, -1, MASKED_DATA + at);
-  setResult(t, part(0), isYmm(t) ? part(16) : -1);
-};
-const maskStore: Handler = (t, i) => {
-  if (!sseReady(t)) return;
-  const address = t.memory(1, ACCESS_WRITE);
-  spillHalves(t, MASKED_MASK, first(t));
-  spillHalves(t, MASKED_DATA, ymm(t, i.reg));
-  t.call('avx_mask_store', ...addressArguments(t, address), maskedBits(t));
-};
-/** Destination, indices and mask must be three registers. SDM Vol. 2C "VPGATHERDD". */
-const gather: Handler = (t, i) => {
-  if (!sseReady(t)) return;
-  const { index } = i;
-  if (index === i.reg || index === i.vexV || i.reg === i.vexV) {
-    t.undefined();
-    return;
-  }
-  // the address without the indices
-  i.index = -1;
-  const base = t.ea();
-  i.index = index;
-  const bits =
-    (i.reg << GATHER_DESTINATION) |
-    (index << GATHER_INDEX) |
-    (i.vexV << GATHER_MASK) |
-    (i.scale << GATHER_SCALE) |
-    ((i.row.arg & 3) << GATHER_ELEMENT) |
-    ((i.row.arg >> 4) << GATHER_INDEX_SIZE) |
-    (i.segment << GATHER_SEGMENT) |
-    (isYmm(t) ? GATHER_YMM : 0) |
-    (i.is64 ? GATHER_64 : 0) |
-    (i.is64 && i.asize === 2 ? GATHER_ADDRESS_32 : 0);
-  t.call('avx_gather', ...addressArguments(t, base), t.b.i32(bits));
-};
-
 /** VLDMXCSR and the like are the handlers of SSE. */
 export const AVX_MOVE_HANDLERS: HandlerTable = {
   vload_aligned: load(true),
@@ -211,7 +143,4 @@ export const AVX_MOVE_HANDLERS: HandlerTable = {
   vmovshdup: duplicate(1, 1, 3, 3),
   vzeroupper: zeroRegisters(false),
   vzeroall: zeroRegisters(true),
-  vmask_load: maskLoad,
-  vmask_store: maskStore,
-  vgather: gather,
 };

@@ -168,6 +168,25 @@ describe.each(TIERS)('AVX, %s tier', (tier) => {
     expect(m.peek(DATA_END - 16, 1)).toEqual([1]);
   });
 
+  it('a masked store inside a page keeps the rest, in all widths', () => {
+    m.begin();
+    const before = Array.from({ length: 32 }, (_, n) => n + 1);
+    const mask = `80000000${'00000000'.repeat(2)}ff000000${'7fffffff'.repeat(2)}80000000ffffffff`;
+    for (const [code, chosen] of [
+      ['C4E2758E00', [0, 1, 4, 7]], // vpmaskmovd [eax], ymm1, ymm0
+      ['C4E2718E00', [0, 1]], // xmm
+      ['C4E2F58E00', [0, 1, 6, 7]], // vpmaskmovq [eax], ymm1, ymm0
+    ] as const) {
+      m.setYmm(0, 'ee'.repeat(32));
+      m.setYmm(1, mask);
+      m.poke(DATA + 0x104, before);
+      m.cpu.setReg(EAX, DATA + 0x104);
+      expect(m.run(code).vector).toBe(3);
+      const lanes: readonly number[] = chosen;
+      expect(m.peek(DATA + 0x104, 32)).toEqual(before.map((v, n) => (lanes.includes(n >> 2) ? 0xee : v)));
+    }
+  });
+
   it('a gather that faults leaves what it has, and the mask of the rest', () => {
     m.begin();
     m.cpu.setReg(EAX, DATA_END - 8);

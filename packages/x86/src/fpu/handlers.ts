@@ -5,6 +5,7 @@ import { AVX_CONVERT_HANDLERS } from './avx-convert.ts';
 import { AVX_FLOAT_HANDLERS } from './avx-float.ts';
 import { AVX_HELPED_HANDLERS } from './avx-helped.ts';
 import { AVX_INTEGER_HANDLERS } from './avx-integer.ts';
+import { AVX_MASKED_HANDLERS } from './avx-masked.ts';
 import { AVX_MOVE_HANDLERS } from './avx-move.ts';
 import { EXTENDED_STATE_HANDLERS } from './extended-state.ts';
 import { SIMD_CONVERT_HANDLERS } from './simd-convert.ts';
@@ -29,6 +30,7 @@ export const FPU_HANDLERS: HandlerTable = {
   ...AVX_INTEGER_HANDLERS,
   ...AVX_ACROSS_HANDLERS,
   ...AVX_MOVE_HANDLERS,
+  ...AVX_MASKED_HANDLERS,
   ...AVX_FLOAT_HANDLERS,
   ...AVX_CONVERT_HANDLERS,
   ...AVX_HELPED_HANDLERS,

@@ -10,6 +10,7 @@ import type { Handler, HandlerTable, Translator } from '../translate/translator.
 import { ACCESS_READ, ACCESS_WRITE } from '../translate/translator.ts';
 import { DS, EDI, ENV, EXC, G, HF_SSE_FAST } from '../state.ts';
 import { addressArguments, is64, isWide } from './address.ts';
+import { storeMaskedBytes } from './avx-masked.ts';
 import { SSE_FAST_MASK, SSE_FAST_VALUE } from './mxcsr.ts';
 import {
   alignedAddress,
@@ -160,21 +161,22 @@ const duplicate =
   };
 
 // --- masked stores ----------------------------------------------------------------------------------------------------
-/** Bytes chosen by a mask, one by one: no fault for the ones left out. */
+/** Bytes chosen by a mask, one by one: no fault for the ones left out. Hot code: avx-masked.ts. */
 const maskmov: Handler = (t, i) => {
   const isMmx = i.row.method0 === OP_P;
   if (isMmx ? !mmxReady(t) : !sseReady(t)) return;
   const bytes = isMmx ? 8 : 16;
   const offset = t.reg(EDI, i.asize);
-  const address = t.linear(
-    i.override < 0 ? DS : i.override,
-    is64(t) && i.asize < 3 ? t.b.extU(offset) : offset,
-    bytes,
-    ACCESS_WRITE,
-  );
-  t.envStore(ENV.SCRATCH, isMmx ? mm(t, i.reg) : t.xmm(i.reg));
-  t.envStore(ENV.SCRATCH + 16, isMmx ? mm(t, i.rm) : t.xmm(i.rm));
-  t.call('maskmov', ...addressArguments(t, address), t.b.i32(bytes));
+  const segment = i.override < 0 ? DS : i.override;
+  const address = t.linear(segment, is64(t) && i.asize < 3 ? t.b.extU(offset) : offset, bytes, ACCESS_WRITE);
+  const data = isMmx ? mm(t, i.reg) : t.xmm(i.reg);
+  const mask = isMmx ? mm(t, i.rm) : t.xmm(i.rm);
+  if (t.quickForm()) storeMaskedBytes(t, bytes, segment, address, data, mask);
+  else {
+    t.envStore(ENV.SCRATCH, data);
+    t.envStore(ENV.SCRATCH + 16, mask);
+    t.call('maskmov', ...addressArguments(t, address), t.b.i32(bytes));
+  }
   if (isMmx) enterMmx(t);
 };
 
