@@ -2,7 +2,7 @@
  * Finds, translates and drops translation blocks: the way from a pc in env to a cold stream, through the fetch TLB and
  * the code map, and what must happen when code bytes or mappings change.
  */
-import { CODE, ColdEncoder, COLD, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codegen';
+import { CODE, ColdEncoder, COLD, CODE_TABLE, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codegen';
 import { IrBuilder, OPS } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
@@ -140,12 +140,37 @@ export class BlockCache {
     const host = this.#fetchHost(pc, csBase, flags);
     if (host < 0) return null;
     if (this.#bounced) return this.#translate(pc, csBase, flags, host, true);
-    const tb = this.#o.codeMap.find(host, pc, flags, csBase) ?? this.#translate(pc, csBase, flags, host, false);
+    const tb = this.#find(host, pc, flags, csBase) ?? this.#translate(pc, csBase, flags, host, false);
     if (tb === null) return null;
     if (tb.region !== null) this.hot?.revalidate(tb);
-    if (this.#o.trace?.exec === undefined && !this.#o.stopsAt(this.#o.target.linear(pc, csBase, flags)))
+    if (this.#o.trace?.exec === undefined && !this.#o.stopsAt(this.#o.target.linear(pc, csBase, flags))) {
       this.#enterJumpCache(tb);
+      if (tb.secondPage < 0) this.#enterCodeTable(tb);
+    }
     return tb;
+  }
+
+  /** The block at a host address. One that runs into a second page is good only as long as that is mapped to where it was. */
+  #find(host: number, pc: number, flags: number, csBase: number): Tb | null {
+    const tb = this.#o.codeMap.find(host, pc, flags, csBase);
+    if (tb === null || tb.secondPage < 0) return tb;
+    const { mmu, target } = this.#o;
+    const second = mmu.access(mmu.nextPage(target.linear(pc, csBase, flags)), EXEC, this.user());
+    if (second >= 0 && second >>> 12 === tb.secondPage >>> 12) return tb;
+    this.invalidate(tb);
+    return null;
+  }
+
+  #enterCodeTable(tb: Tb): void {
+    const e = codeTableWord(tb.host);
+    this.#i32[e + (CODE_TABLE.HOST >> 2)] = tb.host;
+    this.#i32[e + (CODE_TABLE.HEADER >> 2)] = tb.header;
+    this.#i32[e + (CODE_TABLE.CS_BASE >> 2)] = tb.csBase;
+  }
+
+  #leaveCodeTable(tb: Tb): void {
+    const e = codeTableWord(tb.host);
+    if (this.#i32[e + (CODE_TABLE.HEADER >> 2)] === tb.header) this.#i32[e + (CODE_TABLE.HOST >> 2)] = 0;
   }
 
   #enterJumpCache(tb: Tb): void {
@@ -297,6 +322,7 @@ export class BlockCache {
     this.hot?.invalidate(tb);
     this.#u16[tb.header >> 1] = COLD.DEAD;
     this.#o.codeMap.remove(tb);
+    this.#leaveCodeTable(tb);
     this.#byHeader.delete(tb.header);
   }
 
@@ -322,10 +348,17 @@ export class BlockCache {
     this.#byHeader.clear();
     this.#o.codeMap.clear();
     this.#codeEnd = CODE.BASE + ALONE_BYTES + BOUNCE_BYTES;
+    this.#i32.fill(0, CODE_TABLE.BASE >> 2, (CODE_TABLE.BASE + CODE_TABLE.ENTRIES * CODE_TABLE.ENTRY_SIZE) >> 2);
     this.flushJumpCache();
     // pages are no longer protected
     this.#o.mmu.flush(true);
   }
+}
+
+/** Word of the one place in the table that a host address has; the core module's look-up has the same. */
+function codeTableWord(host: number): number {
+  const index = (host ^ (host >>> Math.log2(CODE_TABLE.ENTRIES))) & (CODE_TABLE.ENTRIES - 1);
+  return (CODE_TABLE.BASE + index * CODE_TABLE.ENTRY_SIZE) >> 2;
 }
 
 /** What region formation wants to know of a block's end, and whether it can begin a region. */

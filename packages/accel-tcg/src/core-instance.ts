@@ -38,7 +38,8 @@ export function instantiateCore(
     helperTable.set(n, fn);
   });
   const regions = new engine.Table({ element: 'anyfunc', initial: maxRegions });
-  const bytes = buildCoreModule({ offsets: target.offsets, userMask: target.userMask, userValue: target.userValue });
+  const { offsets, userMask, userValue, windowMask } = target;
+  const bytes = buildCoreModule({ offsets, userMask, userValue, windowMask });
   const hooks = profile?.callbacks(callbacks) ?? callbacks;
   const { exports } = new engine.Instance(new engine.Module(bytes), {
     env: {

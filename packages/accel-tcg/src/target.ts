@@ -11,6 +11,8 @@ export interface Target {
   globalsFor(flags: number): readonly GlobalDef[];
   /** Flag bit under which linear addresses have 64 bits: TLB tags are compared whole, and numbers may be negative. */
   readonly longMask: number;
+  /** Flag bit under which the third word of a block's key (`offsets.csBase`) is the high half of the pc; 0: never. */
+  readonly windowMask: number;
   /** Linear number of a pc: 0 to 2^32 - 1, or with `longMask` the signed value of a canonical address. */
   linear(pc: number, csBase: number, flags: number): number;
   /** Can the 64-bit address be mapped at all? Asked before a number is made of the two halves. */

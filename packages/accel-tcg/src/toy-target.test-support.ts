@@ -29,6 +29,7 @@ const GLOBALS: readonly GlobalDef[] = [0, 1, 2, 3].map((n) => ({ name: `r${n}`, 
 export class ToyTarget implements Target {
   readonly name = 'toy';
   readonly longMask: number = 0;
+  readonly windowMask: number = 0;
   readonly offsets = { pc: 0x40, flags: 0x48, csBase: 0x50 };
   readonly userMask = 3;
   readonly userValue = 3;

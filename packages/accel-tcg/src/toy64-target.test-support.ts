@@ -27,6 +27,7 @@ const GLOBALS: readonly GlobalDef[] = [0, 1, 2, 3].map((n) => ({ name: `r${n}`, 
 
 export class Toy64Target extends ToyTarget {
   override readonly longMask = FLAG_LONG;
+  override readonly windowMask = FLAG_LONG;
   /** Physical page addresses by linear page address. */
   readonly pages = new Map<number, number>();
   /** What `deliver` maps when it is asked for. */

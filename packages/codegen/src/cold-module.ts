@@ -15,17 +15,14 @@ import { emitCallj, emitCallw, emitHeader, emitRaise, emitSimple, emitTerm, leav
 import type { HandlerContext, TargetOffsets } from './cold-handlers.ts';
 import { emitMemory } from './cold-memory.ts';
 import { COLD, COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
-import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, JUMP_CACHE, LEAVE, TLB } from './layout.ts';
+import { buildProbe, tlbOfMode } from './cold-probe.ts';
+import type { CoreModuleOptions } from './cold-probe.ts';
+import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, LEAVE, TLB } from './layout.ts';
 
 const I32 = VALTYPE.i32;
 const types = (n: number): ValType[] => Array.from({ length: n }, () => I32);
 
-export interface CoreModuleOptions {
-  readonly offsets: TargetOffsets;
-  /** Mask of flag bits that name the privilege level, and the value that selects the user TLB. */
-  readonly userMask: number;
-  readonly userValue: number;
-}
+export type { CoreModuleOptions };
 
 export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   const mb = new ModuleBuilder();
@@ -42,7 +39,7 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   const helperTypes = [0, 1, 2, 3, 4, 5, 6].map((n) => mb.addType(types(n), [I32]));
   const ctx: Shared = { options, imports, helperTypes, helperTable };
   const probe = mb.addFunction(mb.addType([I32], [I32]));
-  buildProbe(probe, options.offsets);
+  buildProbe(probe, options);
   const rare = mb.addFunction(mb.addType([I32], [I32]));
   buildRare(rare);
   const interpreter = mb.addFunction(mb.addType([I32], [I32]));
@@ -64,44 +61,6 @@ interface Shared {
   readonly imports: HandlerContext['imports'];
   readonly helperTypes: readonly number[];
   readonly helperTable: number;
-}
-
-/** probe(pc) -> block header or 0: jump cache lookup with the current flags and CS base. */
-function buildProbe(f: FunctionBuilder, offsets: TargetOffsets): void {
-  const pc = 0;
-  const e = f.addLocal(I32);
-  const linear = f.addLocal(I32);
-  f.get(pc)
-    .i32Const(ENV_BASE + offsets.csBase)
-    .load(OP.i32_load, 2, 0)
-    .op(OP.i32_add)
-    .set(linear);
-  jumpCacheEntry(f, linear);
-  f.set(e);
-  f.i32Const(0);
-  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CODE);
-  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.PC).get(linear).op(OP.i32_xor);
-  f.get(e)
-    .load(OP.i32_load, 2, JUMP_CACHE.FLAGS)
-    .i32Const(ENV_BASE + offsets.flags)
-    .load(OP.i32_load, 2, 0)
-    .op(OP.i32_xor)
-    .op(OP.i32_or);
-  f.get(e)
-    .load(OP.i32_load, 2, JUMP_CACHE.CS_BASE)
-    .i32Const(ENV_BASE + offsets.csBase)
-    .load(OP.i32_load, 2, 0)
-    .op(OP.i32_xor)
-    .op(OP.i32_or);
-  // any difference -> 0
-  f.op(OP.select);
-}
-
-/** Address of the jump cache entry of the linear pc in a local: 64 groups by page, 64 entries by offset. */
-export function jumpCacheEntry(f: FunctionBuilder, linear: number): void {
-  f.get(linear).i32Const(12).op(OP.i32_shr_u).i32Const(63).op(OP.i32_and).i32Const(6).op(OP.i32_shl);
-  f.get(linear).get(linear).i32Const(6).op(OP.i32_shr_u).op(OP.i32_xor).i32Const(63).op(OP.i32_and);
-  f.op(OP.i32_or).i32Const(4).op(OP.i32_shl).i32Const(JUMP_CACHE.BASE).op(OP.i32_add);
 }
 
 /** rare(ip) -> ip of the next op: one out-of-line op. */
@@ -126,7 +85,7 @@ function buildRare(f: FunctionBuilder): void {
 }
 
 function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rare: number): void {
-  const { offsets, userMask, userValue } = shared.options;
+  const { offsets } = shared.options;
   const ip = 0;
   const local = (): number => f.addLocal(I32);
   const tlb = local();
@@ -139,14 +98,8 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rar
   const address64 = f.addLocal(VALTYPE.i64);
 
   // The MMU mode cannot change inside one run of the interpreter: whatever changes it leaves.
-  f.i32Const(TLB.BASE + TLB.MODE_SIZE).i32Const(TLB.BASE);
-  f.i32Const(ENV_BASE + offsets.flags)
-    .load(OP.i32_load, 2, 0)
-    .i32Const(userMask)
-    .op(OP.i32_and)
-    .i32Const(userValue)
-    .op(OP.i32_eq);
-  f.op(OP.select).set(tlb);
+  tlbOfMode(f, shared.options);
+  f.set(tlb);
 
   const next = f.loop();
   const lookup = f.block();

@@ -65,6 +65,12 @@ export const JUMP_CACHE = {
   CS_BASE: 12,
 } as const;
 
+/**
+ * Blocks by the host address of their first byte, each address at one place: what the jump cache has lost (it goes with the mappings) is found here, through the TLB.
+ * A block is named by its header, which has its pc and flags. Blocks whose code lies in two pages are not here.
+ */
+export const CODE_TABLE = { BASE: 0x9_0000, ENTRIES: 16384, ENTRY_SIZE: 16, HOST: 0, HEADER: 4, CS_BASE: 8 } as const;
+
 /** Exit records of regions, 16 bytes each. Record 0 is unused. */
 export const EXIT_RECORDS = {
   BASE: 0x10_0000,

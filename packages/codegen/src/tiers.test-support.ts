@@ -41,17 +41,20 @@ export class TierRunner {
     this.#globals = globals;
     this.#encoder = new ColdEncoder(this.memory.buffer, globals);
     const table = (): object => new Table({ element: 'anyfunc', initial: 8 });
-    const core = new Instance(new Module(buildCoreModule({ offsets: OFFSETS, userMask: 3, userValue: 3 })), {
-      env: {
-        memory: this.memory,
-        regions: table(),
-        helpers: table(),
-        slow_load: (...args: number[]) => (this.slow.push(args), 1),
-        slow_store: (...args: number[]) => (this.slow.push(args), 1),
-        raise: (vector: number) => (this.calls.push(`raise ${vector}`), 1),
-        callj: (id: number, a: number) => (this.calls.push(`callj ${id} ${a}`), id + a),
+    const core = new Instance(
+      new Module(buildCoreModule({ offsets: OFFSETS, userMask: 3, userValue: 3, windowMask: 0 })),
+      {
+        env: {
+          memory: this.memory,
+          regions: table(),
+          helpers: table(),
+          slow_load: (...args: number[]) => (this.slow.push(args), 1),
+          slow_store: (...args: number[]) => (this.slow.push(args), 1),
+          raise: (vector: number) => (this.calls.push(`raise ${vector}`), 1),
+          callj: (id: number, a: number) => (this.calls.push(`callj ${id} ${a}`), id + a),
+        },
       },
-    });
+    );
     this.#interpret = core.exports['interpret'];
     const i32 = new Int32Array(this.memory.buffer);
     i32.fill(-1, TLB.BASE >> 2, (TLB.BASE + TLB.MODES * TLB.MODE_SIZE) >> 2);

@@ -21,6 +21,7 @@ export class X86Target {
   readonly userMask = HF_CPL;
   readonly userValue = 3;
   readonly longMask = HF_LMA;
+  readonly windowMask = HF_CS64;
   readonly envSize = ENV.SIZE;
   readonly wasmHelpers = WASM_HELPERS;
   readonly fault = CPU_FAULT;

@@ -1,0 +1,143 @@
+/**
+ * The core module's way from a pc to a block: the jump cache, by linear address; behind it the table of blocks by host address, which outlives
+ * changes of the mappings and is asked through the TLB.
+ */
+import { OP, VALTYPE } from '@emkit/wasm';
+import type { FunctionBuilder } from '@emkit/wasm';
+import type { TargetOffsets } from './cold-handlers.ts';
+import { CODE_TABLE, ENV_BASE, HEADER, JUMP_CACHE, PAGE_BITS, PAGE_MASK, TLB } from './layout.ts';
+
+const I32 = VALTYPE.i32;
+
+/** What the core module must know of a target. */
+export interface CoreModuleOptions {
+  readonly offsets: TargetOffsets;
+  /** Mask of flag bits that name the privilege level, and the value that selects the user TLB. */
+  readonly userMask: number;
+  readonly userValue: number;
+  /** Flag bits under which the CS base's word is the high half of the pc; 0: never. */
+  readonly windowMask: number;
+}
+
+/** probe(pc) -> block header or 0: the block for the current flags and CS base. What the table knows goes into the jump cache. */
+export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions): void {
+  const { offsets } = options;
+  const pc = 0;
+  const e = f.addLocal(I32);
+  const linear = f.addLocal(I32);
+  const csBase = f.addLocal(I32);
+  const flags = f.addLocal(I32);
+  const header = f.addLocal(I32);
+  f.i32Const(ENV_BASE + offsets.flags)
+    .load(OP.i32_load, 2, 0)
+    .set(flags);
+  f.get(pc)
+    .i32Const(ENV_BASE + offsets.csBase)
+    .load(OP.i32_load, 2, 0)
+    .tee(csBase)
+    .op(OP.i32_add)
+    .set(linear);
+  jumpCacheEntry(f, linear);
+  f.set(e);
+  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.PC).get(linear).op(OP.i32_xor);
+  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.FLAGS).get(flags).op(OP.i32_xor).op(OP.i32_or);
+  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CS_BASE).get(csBase).op(OP.i32_xor).op(OP.i32_or);
+  f.op(OP.i32_eqz);
+  f.if_();
+  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CODE).return_();
+  f.end();
+  findByHost(f, options, { pc, linear, csBase, flags, header });
+  f.get(e).get(linear).store(OP.i32_store, 2, JUMP_CACHE.PC);
+  f.get(e).get(flags).store(OP.i32_store, 2, JUMP_CACHE.FLAGS);
+  f.get(e).get(header).store(OP.i32_store, 2, JUMP_CACHE.CODE);
+  f.get(e).get(csBase).store(OP.i32_store, 2, JUMP_CACHE.CS_BASE);
+  f.get(header);
+}
+
+/** Locals of a look-up. */
+interface Wanted {
+  readonly pc: number;
+  readonly linear: number;
+  readonly csBase: number;
+  readonly flags: number;
+  /** Gets the block that was found. */
+  readonly header: number;
+}
+
+/** Sets `header`, or returns 0 from the function when TLB or table do not know. */
+function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Wanted): void {
+  const { pc, linear, csBase, flags, header } = wanted;
+  const low = f.addLocal(I32);
+  const high = f.addLocal(I32);
+  const tlb = f.addLocal(I32);
+  const host = f.addLocal(I32);
+  const entry = f.addLocal(I32);
+  if (options.windowMask === 0) {
+    f.get(linear).set(low);
+  } else {
+    f.get(pc).get(linear).get(flags).i32Const(options.windowMask).op(OP.i32_and).op(OP.select).set(low);
+    f.get(csBase).i32Const(0).get(flags).i32Const(options.windowMask).op(OP.i32_and).op(OP.select).set(high);
+  }
+  tlbOfMode(f, options);
+  f.get(low)
+    .i32Const(PAGE_BITS)
+    .op(OP.i32_shr_u)
+    .i32Const(TLB.ENTRIES - 1)
+    .op(OP.i32_and)
+    .i32Const(Math.log2(TLB.ENTRY_SIZE))
+    .op(OP.i32_shl)
+    .op(OP.i32_add)
+    .set(tlb);
+  f.get(tlb).load(OP.i32_load, 2, TLB.TAG_EXEC).get(low).i32Const(PAGE_MASK).op(OP.i32_and).op(OP.i32_xor);
+  f.get(tlb)
+    .load(OP.i32_load, 2, TLB.TAG_EXEC + 4)
+    .get(high)
+    .op(OP.i32_xor)
+    .op(OP.i32_or);
+  f.if_();
+  f.i32Const(0).return_();
+  f.end();
+  f.get(low).get(tlb).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).set(host);
+  f.get(host)
+    .get(host)
+    .i32Const(Math.log2(CODE_TABLE.ENTRIES))
+    .op(OP.i32_shr_u)
+    .op(OP.i32_xor)
+    .i32Const(CODE_TABLE.ENTRIES - 1)
+    .op(OP.i32_and)
+    .i32Const(Math.log2(CODE_TABLE.ENTRY_SIZE))
+    .op(OP.i32_shl)
+    .i32Const(CODE_TABLE.BASE)
+    .op(OP.i32_add)
+    .set(entry);
+  f.get(entry).load(OP.i32_load, 2, CODE_TABLE.HOST).get(host).op(OP.i32_ne);
+  f.if_();
+  f.i32Const(0).return_();
+  f.end();
+  f.get(entry).load(OP.i32_load, 2, CODE_TABLE.HEADER).set(header);
+  f.get(entry).load(OP.i32_load, 2, CODE_TABLE.CS_BASE).get(csBase).op(OP.i32_xor);
+  f.get(header).load(OP.i32_load, 2, HEADER.PC).get(pc).op(OP.i32_xor).op(OP.i32_or);
+  f.get(header).load(OP.i32_load, 2, HEADER.FLAGS).get(flags).op(OP.i32_xor).op(OP.i32_or);
+  f.if_();
+  f.i32Const(0).return_();
+  f.end();
+}
+
+/** Pushes the address of the TLB of the current flags' privilege. */
+export function tlbOfMode(f: FunctionBuilder, options: CoreModuleOptions): void {
+  f.i32Const(TLB.BASE + TLB.MODE_SIZE).i32Const(TLB.BASE);
+  f.i32Const(ENV_BASE + options.offsets.flags)
+    .load(OP.i32_load, 2, 0)
+    .i32Const(options.userMask)
+    .op(OP.i32_and)
+    .i32Const(options.userValue)
+    .op(OP.i32_eq);
+  f.op(OP.select);
+}
+
+/** Address of the jump cache entry of the linear pc in a local: 64 groups by page, 64 entries by offset. */
+function jumpCacheEntry(f: FunctionBuilder, linear: number): void {
+  f.get(linear).i32Const(12).op(OP.i32_shr_u).i32Const(63).op(OP.i32_and).i32Const(6).op(OP.i32_shl);
+  f.get(linear).get(linear).i32Const(6).op(OP.i32_shr_u).op(OP.i32_xor).i32Const(63).op(OP.i32_and);
+  f.op(OP.i32_or).i32Const(4).op(OP.i32_shl).i32Const(JUMP_CACHE.BASE).op(OP.i32_add);
+}
