@@ -17,6 +17,11 @@ const privileged =
   (handler: Handler): Handler =>
   (t, i) =>
     t.cpl === 0 ? handler(t, i) : t.protectionFault();
+/** #UD unless CPL is 0. SDM Vol. 2B "MONITOR", "MWAIT". */
+const supervisorOnly =
+  (handler: Handler): Handler =>
+  (t, i) =>
+    t.cpl === 0 ? handler(t, i) : t.undefined();
 /** #UD in real and virtual-8086 mode. */
 const protectedOnly =
   (handler: Handler): Handler =>
@@ -251,8 +256,8 @@ export const SYSTEM_HANDLERS: HandlerTable = {
   rdtscp: plainHelper('rdtscp', EAX, EDX, ECX),
   rdpmc: plainHelper('rdpmc', EAX, EDX),
   cpuid: plainHelper('cpuid', EAX, ECX, EDX, EBX),
-  monitor: privileged(plainHelper('monitor')),
-  mwait: privileged((t) => t.finishWith('mwait', [t.b.i32(t.next)], EXIT_ALWAYS)),
+  monitor: supervisorOnly(plainHelper('monitor')),
+  mwait: supervisorOnly((t) => t.finishWith('mwait', [t.b.i32(t.next)], EXIT_ALWAYS)),
   sysenter: (t) => {
     if (!quickSysenter(t)) t.finishWith('sysenter', []);
   },
