@@ -156,7 +156,22 @@ function fmaHandlers(): HandlerTable {
 
 const ARITHMETIC = ['add', 'sub', 'mul', 'div', 'min', 'max', 'sqrt'] as const;
 /** The upper half of VDPPS takes the same immediate. */
-const dot = (type: FloatType): Handler => packed((t, d, s, flags) => dotProduct(t, type, t.insn.imm, d, s, flags));
+const dot =
+  (type: FloatType): Handler =>
+  (t, i) => {
+    if (!sseReady(t)) return;
+    const flags: Value[] = [];
+    const s = source(t);
+    const d = first(t);
+    const pairs: (readonly [Value, Value])[] = isYmm(t)
+      ? [
+          [d.lo, s.lo],
+          [d.hi, s.hi],
+        ]
+      : [[d.lo, s.lo]];
+    const [lo, hi] = dotProduct(t, type, i.imm, pairs, flags);
+    finish(t, flags, () => setResult(t, lo!, hi ?? -1));
+  };
 
 export const AVX_FLOAT_HANDLERS: HandlerTable = {
   ...Object.assign(

@@ -226,17 +226,56 @@ function maskLanes(t: Translator, type: FloatType, v: Value, mask: number): Valu
  */
 const SWAP_PAIR = { f32: byteLanes(4, 1, 0, 3, 2), f64: byteLanes(8, 1, 0) };
 const SWAP_HALVES = byteLanes(4, 2, 3, 0, 1);
-export function dotProduct(t: Translator, type: FloatType, imm: number, a: Value, c: Value, flags: Value[]): Value {
+/**
+ * DPPS, DPPD of the pairs [first, second] of each 128 bits. An unmasked exception of the products ends the instruction before the sums,
+ * whose flags do not show then. SDM Vol. 2A "DPPS".
+ */
+export function dotProduct(
+  t: Translator,
+  type: FloatType,
+  imm: number,
+  pairs: readonly (readonly [Value, Value])[],
+  flags: Value[],
+): Value[] {
   const { b } = t;
-  const select = (imm >> 4) & 15;
   const n = lanesOf(type);
-  let sum = arithmetic(t, type, 'mul', n, maskLanes(t, type, a, select), maskLanes(t, type, c, select), flags);
-  if (type === 'f64') sum = arithmetic(t, type, 'add', n, sum, b.shuffle(sum, sum, SWAP_PAIR.f64), flags);
+  let stopped = -1;
+  const step = (op: Arithmetic, operands: readonly (readonly [Value, Value])[]): Value[] => {
+    const raised: Value[] = [];
+    const results = operands.map(([x, y]) => arithmetic(t, type, op, n, x, y, raised));
+    if (raised.length === 0) return results;
+    let all = raised.reduce((x, y) => b.or(x, y));
+    if (stopped >= 0) all = b.select(stopped, b.i32(0), all);
+    flags.push(all);
+    const masks = b.shr(mxcsr(t), b.i32(MXCSR_MASK_SHIFT));
+    const unmasked = b.and(b.and(all, b.i32(MXCSR_FLAGS)), b.not(masks));
+    stopped = stopped < 0 ? unmasked : b.or(stopped, unmasked);
+    return results;
+  };
+  const select = (imm >> 4) & 15;
+  const chosen = (v: Value): Value => maskLanes(t, type, v, select);
+  const products = step(
+    'mul',
+    pairs.map(([x, y]) => [chosen(x), chosen(y)]),
+  );
+  const swapped = (v: Value): Value => b.shuffle(v, v, SWAP_PAIR[type]);
+  let sums: Value[];
+  if (type === 'f64')
+    sums = step(
+      'add',
+      products.map((v) => [v, swapped(v)]),
+    );
   else {
-    const pairs = arithmetic(t, type, 'add', n, b.shuffle(sum, sum, SWAP_PAIR.f32), sum, flags);
-    sum = arithmetic(t, type, 'add', n, pairs, b.shuffle(pairs, pairs, SWAP_HALVES), flags);
+    const halves = step(
+      'add',
+      products.map((v) => [swapped(v), v]),
+    );
+    sums = step(
+      'add',
+      halves.map((v) => [v, b.shuffle(v, v, SWAP_HALVES)]),
+    );
   }
-  return maskLanes(t, type, sum, imm & 15);
+  return sums.map((v) => maskLanes(t, type, v, imm & 15));
 }
 
 // --- rounding, approximations ---------------------------------------------------------------------------------------------
