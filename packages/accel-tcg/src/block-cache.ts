@@ -71,6 +71,7 @@ export class BlockCache {
     exitCcOp: -1,
     callReturn: -1,
     quickFirst: false,
+    quickNext: -1,
     volatileOffsets: [],
     fault: false,
   };
@@ -282,7 +283,7 @@ export class BlockCache {
     tb.exitFlags = out.exitFlags;
     tb.callReturn = out.callReturn;
     if (out.volatileOffsets.length > 0) tb.holes = [...out.volatileOffsets];
-    describe(tb, block, out.quickFirst);
+    describe(tb, block, out);
     const bound = ColdEncoder.bound(block.count);
     if (keep && this.#codeEnd + bound > CODE.LIMIT) this.flush();
     if (!keep && bound > ALONE_BYTES) throw new Error('one instruction is too large for the translator');
@@ -362,14 +363,15 @@ function codeTableWord(host: number): number {
 }
 
 /** What region formation wants to know of a block's end, and whether it can begin a region. */
-function describe(tb: Tb, block: IrBlock, quickFirst: boolean): void {
+function describe(tb: Tb, block: IrBlock, out: TranslateResult): void {
   const last = block.count - 1;
   const { name } = OPS[block.op[last]];
   if (name === 'jmp') tb.taken = block.imm[last];
   else if (name === 'br') {
     tb.taken = block.imm[last];
     tb.notTaken = block.imm2[last];
-  } else if (name.startsWith('jmp_ind')) {
+  } else if (name === 'exit') tb.taken = out.quickNext;
+  else if (name.startsWith('jmp_ind')) {
     tb.indirect = true;
     tb.isReturn = block.imm[last] === 2;
   }
@@ -377,7 +379,7 @@ function describe(tb: Tb, block: IrBlock, quickFirst: boolean): void {
     const def = OPS[block.op[i]];
     if (def.name === 'insn_start' && block.c[i] > 0) break;
     if (def.effect === 'callj') {
-      tb.coldFirst = !quickFirst;
+      tb.coldFirst = !out.quickFirst;
       break;
     }
   }

@@ -64,6 +64,7 @@ export class RegionBuilder {
     exitCcOp: -1,
     callReturn: -1,
     quickFirst: false,
+    quickNext: -1,
     volatileOffsets: [],
     fault: false,
   };

@@ -71,6 +71,8 @@ export class ToyTarget implements Target {
     out.volatileOffsets = [];
     out.exitFlags = r.flags;
     out.exitCcOp = -1;
+    out.quickFirst = false;
+    out.quickNext = -1;
     out.callReturn = -1;
     out.insns = 0;
     while (!b.terminated) {

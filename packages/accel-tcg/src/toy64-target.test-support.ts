@@ -88,6 +88,8 @@ export class Toy64Target extends ToyTarget {
       volatileOffsets: [],
       exitFlags: r.flags,
       exitCcOp: -1,
+      quickFirst: false,
+      quickNext: -1,
       callReturn: -1,
       insns: 0,
     });

@@ -44,6 +44,8 @@ export interface TranslateResult {
   callReturn: number;
   /** A cold translation whose first instruction needs script: in a hot one it does not. */
   quickFirst: boolean;
+  /** A cold translation that ends in an `exit`: the pc at which the hot one goes on, as far as it is known, else -1. */
+  quickNext: number;
   /** Block-relative offsets of 4-byte immediates that the translation reads when it runs (`volatileCode`). */
   volatileOffsets: readonly number[];
   /** The first instruction could not be fetched: the caller raises #PF. Nothing was emitted. */

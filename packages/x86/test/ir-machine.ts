@@ -90,6 +90,7 @@ export class IrMachine implements X86Host {
     exitCcOp: 0,
     callReturn: 0,
     quickFirst: false,
+    quickNext: -1,
     volatileOffsets: [],
     fault: false,
   };

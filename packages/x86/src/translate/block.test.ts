@@ -14,6 +14,7 @@ const result: TranslateResult = {
   exitCcOp: 0,
   callReturn: 0,
   quickFirst: false,
+  quickNext: -1,
   volatileOffsets: [],
   fault: false,
 };

@@ -81,6 +81,7 @@ export class BlockTranslator {
           out.insns = 0;
           out.callReturn = -1;
           out.quickFirst = false;
+          out.quickNext = -1;
           return;
         }
       }
@@ -111,6 +112,7 @@ export class BlockTranslator {
     out.exitCcOp = t.ccOp;
     out.callReturn = t.callReturn;
     out.quickFirst = t.quickFirst;
+    out.quickNext = t.quickNext;
   }
 
   #translatorFor(b: IrBuilder): Translator {

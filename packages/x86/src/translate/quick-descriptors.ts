@@ -31,7 +31,7 @@ export const FLAT_CODE32 = 0x00cf9b00;
 export const FLAT_CODE64 = 0x00af9900;
 export const FLAT_DATA = 0x00cf9300;
 /** Of the high dword: what a flat data or 32-bit code segment may have or not. */
-const IGNORED = DESC_AVL | DESC_L;
+export const IGNORED = DESC_AVL | DESC_L;
 /** Of 64-bit code: base and readability do not count. */
 const CODE64_HIGH = 0x00effd00;
 
@@ -42,11 +42,11 @@ export const bail = (t: Translator, cond: Value): void => t.b.bailIf(cond);
 
 /**
  * A hot translation, in protected mode at a level that quick forms know, outside the one-instruction modes. Asked last: a cold
- * translation takes note that there is a quick form.
+ * translation takes note that there is a quick form. `goesOn`: that ends no block.
  */
-export function quickMode(t: Translator): boolean {
+export function quickMode(t: Translator, goesOn = false): boolean {
   if (t.special || !t.protectedMode || (t.cpl !== 0 && t.cpl !== 3)) return false;
-  return t.quickForm();
+  return t.quickForm(goesOn);
 }
 
 /** Linear address of an offset from a base in env, in the mode's type. */

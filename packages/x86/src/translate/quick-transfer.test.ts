@@ -14,6 +14,7 @@ import type { IrMachine } from '../../test/ir-machine.ts';
 import {
   CS,
   DS,
+  EAX,
   ECX,
   EDX,
   ENV,
@@ -63,6 +64,9 @@ interface Setup {
   readonly data: number;
   readonly nmi: number;
   readonly sysenter: number;
+  readonly eax: number;
+  /** Work is pending. */
+  readonly work: boolean;
 }
 
 const is64 = (m: IrMachine): boolean => m.cpu.longMode;
@@ -90,6 +94,7 @@ function prepare(m: IrMachine, s: Setup): void {
     if (s.data === 0) cpu.setSeg(n, 0, 0, is64(m) || n > 3 ? 0 : 0xffffffff, is64(m) || n > 3 ? 0 : 0x00cff300);
     else cpu.setSeg(n, 0x10 | s.data, 0, 0xffffffff, 0x00cf9300 | (s.data << 13));
   }
+  cpu.setCrRaw(4, is64(m) ? 0x20 | (s.nmi << 16) : 0);
   cpu.setCrRaw(0, (is64(m) ? 0x80000011 : 0x11) | (s.am ? 1 << 18 : 0));
   cpu.setEnv64(ENV.GDT_BASE, GDT, 0);
   cpu.setEnv32(ENV.GDT_LIMIT, s.gdtLimit);
@@ -111,7 +116,9 @@ function prepare(m: IrMachine, s: Setup): void {
   cpu.setEnv32(ENV.INHIBIT_IRQ, 0);
   cpu.halted = false;
   cpu.setReg64(ESP, s.stackAt, 0);
+  cpu.setReg64(EAX, s.eax, 0);
   cpu.setReg64(ECX, STACK_TOP - 16, 0);
+  m.work = s.work;
   cpu.setReg64(EDX, TARGET, 0);
   s.frame.forEach((v, n) => put(s.stackAt + 4 * n, v));
   cpu.updateHflags();
@@ -235,9 +242,15 @@ function setups(long: boolean): fc.Arbitrary<Setup> {
     data: fc.constantFrom(0, 0, 3, 0),
     nmi: fc.constantFrom(0, 1),
     sysenter: mostly(KERNEL_CS, 0, 3, 0xfffc),
+    eax: fc.oneof(fc.constantFrom(KERNEL_DS, USER_DS, 0, 3, KERNEL_CS, KERNEL_DS | 3), fc.nat(0x3f)),
+    work: fc.constantFrom(false, false, true),
   });
 }
 
+const POPF = ['9d', '66 9d 90', '01 c3 9d'];
+const BASES = ['00 01', '01 01', '02 01', '03 01', '80 00'].flatMap((n) =>
+  ['30', '32'].map((op) => `b9 ${n.slice(0, 2)} ${n.slice(3)} 00 c0 31 d2 0f ${op} 90`),
+);
 const machines = (make: () => IrMachine): [hot: IrMachine, cold: IrMachine] => {
   const [hot, cold] = [make(), make()];
   hot.hot = true;
@@ -250,9 +263,21 @@ const machines = (make: () => IrMachine): [hot: IrMachine, cold: IrMachine] => {
 };
 
 describe.each([
-  ['64-bit code', true, ['cd 80', '48 ff c0 cd 80', '48 cf', '90 48 cf', '01 c3 48 cf']],
-  ['32-bit code', false, ['cd 80', '40 cd 80', 'cf', '90 cf', '01 c3 cf', '0f 34', '0f 35']],
-] as const)('quick transfers of %s', (_name, long, codes) => {
+  ['transfers of 64-bit code', true, ['cd 80', '48 ff c0 cd 80', '48 cf', '90 48 cf', '01 c3 48 cf']],
+  ['transfers of 32-bit code', false, ['cd 80', '40 cd 80', 'cf', '90 cf', '01 c3 cf', '0f 34', '0f 35']],
+  // POPF and POPFW, WRMSR and RDMSR of three numbers and of another, RDGSBASE, WRFSBASE, WRGSBASE of 32 bits, STI and its shadow
+  [
+    'flags and bases of 64-bit code',
+    true,
+    [...POPF, ...BASES, 'f3 48 0f ae c8', 'f3 48 0f ae d0', 'f3 0f ae d8', 'fb 90 90'],
+  ],
+  // MOV and POP to DS, ES, FS, GS
+  [
+    'segments and flags of 32-bit code',
+    false,
+    [...POPF, '8e d8', '8e c0 40', '8e e0', '8e e8 40', '1f', '07 40', '0f a1', '40 0f a9', 'fb 40 40'],
+  ],
+] as const)('quick %s', (_name, long, codes) => {
   const [hot, cold] = machines(long ? () => longMachine() : () => flatMachine());
   it('leave what the exact forms leave', () => {
     let quick = 0;
@@ -287,6 +312,8 @@ describe('INT n and IRET', () => {
       data: 3,
       nmi: 1,
       sysenter: 0,
+      eax: 0,
+      work: false,
     };
     run(m, s, 'cd 80');
     expect([m.bails, m.cpu.hflags & HF_CPL, m.cpu.segSelector(CS), m.cpu.eflags() & FLAG_IF]).toEqual([0, 0, 8, 0]);

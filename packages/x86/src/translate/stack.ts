@@ -5,6 +5,8 @@
 import { EXIT_LOOKUP, EXIT_WORK } from '@emkit/ir';
 import type { Value } from '@emkit/ir';
 import { EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_RF, FLAG_VM, G, HF_IOPL_OK, HF_VM, SS } from '../state.ts';
+import { quickPopf } from './quick-flags.ts';
+import { changesFlags, quickLoadSegment } from './quick-segments.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable } from './translator.ts';
 
@@ -90,6 +92,10 @@ const popf: Handler = (t, i) => {
   const { b } = t;
   const v = t.top(i.size);
   // the upper half of RFLAGS is reserved and not looked at
+  if (quickPopf(t, t.low(v), i.size)) {
+    t.dropStack(1 << i.size);
+    return;
+  }
   t.call('popf', t.low(v), b.i32(i.size === 1 ? 2 : 4), b.i32(t.next));
   t.dropStack(1 << i.size);
   t.exitNext(EXIT_WORK);
@@ -100,7 +106,13 @@ const popSeg: Handler = (t, i) => {
   const { b } = t;
   const seg = i.row.operands[0]!.fixed;
   const v = t.top(i.size);
-  t.call('load_seg', b.i32(seg), b.and(t.low(v), b.i32(0xffff)));
+  const selector = b.and(t.low(v), b.i32(0xffff));
+  if (quickLoadSegment(t, seg, selector)) {
+    t.dropStack(1 << i.size);
+    if (changesFlags(seg)) t.exitNext();
+    return;
+  }
+  t.call('load_seg', b.i32(seg), selector);
   t.dropStack(1 << i.size); // by the stack address size from before, as POP SS may change it
   t.exitNext(EXIT_LOOKUP, seg === SS, seg !== SS);
 };

@@ -9,6 +9,8 @@ import { FEATURE } from '../decode/features.ts';
 import { CC_EFLAGS } from '../flags.ts';
 import { ENV, FLAG_AC, G, GS, SEG_BASE, SEG_STRIDE } from '../state.ts';
 import { inlineSyscall, inlineSysret } from './fast-syscall.ts';
+import { notCanonical } from './quick-descriptors.ts';
+import { quickBase } from './quick-segments.ts';
 import { ACCESS_READ } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 
@@ -40,11 +42,24 @@ const swapgs: Handler = (t) => {
 };
 /** RDFSBASE, RDGSBASE (arg: the segment). */
 const readBase: Handler = (t, i) => {
+  const at = quickBase(t, i.row.arg);
+  if (at >= 0) {
+    const base = t.envLoad64(at);
+    t.write(0, t.size(0) === 3 ? base : t.low(base));
+    return;
+  }
   const v = t.callKeep('read_fsgsbase', t.b.i32(i.row.arg));
   t.write(0, result(t, t.size(0), v));
 };
 const writeBase: Handler = (t, i) => {
   const v = t.read(0);
+  const at = quickBase(t, i.row.arg);
+  if (at >= 0) {
+    if (t.size(0) === 3) t.b.bailIf(notCanonical(t, v));
+    t.envStore(at, t.sized(3, v));
+    t.forgetBases();
+    return;
+  }
   t.callKeep('write_fsgsbase', t.b.i32(i.row.arg), t.low(v), t.size(0) === 3 ? t.high(v) : t.b.i32(0));
 };
 

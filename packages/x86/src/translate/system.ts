@@ -7,6 +7,7 @@ import { CC_EFLAGS } from '../flags.ts';
 import { CS, EAX, EBX, ECX, EDX, ENV, FLAG_IF, G, GS, HF_INHIBIT_IRQ, HF_IOPL_OK, SEG_SELECTOR, SS } from '../state.ts';
 import { LOAD_SEG_NO_SHADOW, SHADOW_STI } from '../system/load-seg.ts';
 import { quickSysenter, quickSysexit } from './quick-interrupt-32.ts';
+import { changesFlags, quickLoadSegment, quickReadBaseMsr, quickWriteBaseMsr } from './quick-segments.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
 import { EXIT_ALWAYS, EXIT_LOOKUP, EXIT_WORK } from '@emkit/ir';
@@ -35,7 +36,12 @@ const movToSeg: Handler = (t, i) => {
     t.undefined();
     return;
   }
-  t.call('load_seg', t.b.i32(seg), t.low(t.read(1)));
+  const selector = t.low(t.read(1));
+  if (quickLoadSegment(t, seg, selector)) {
+    if (changesFlags(seg)) t.exitNext();
+    return;
+  }
+  t.call('load_seg', t.b.i32(seg), selector);
   t.exitNext(EXIT_LOOKUP, seg === SS, seg !== SS);
 };
 /** Memory gets 16 bits whatever the operand size. */
@@ -249,8 +255,12 @@ export const SYSTEM_HANDLERS: HandlerTable = {
   lmsw,
   clts: privilegedHelper('clts'),
   wbinvd: privileged(plainHelper('wbinvd')),
-  rdmsr: privileged(plainHelper('rdmsr', EAX, EDX)),
-  wrmsr: privilegedHelper('wrmsr'),
+  rdmsr: privileged((t, i) => {
+    if (!quickReadBaseMsr(t)) plainHelper('rdmsr', EAX, EDX)(t, i);
+  }),
+  wrmsr: privileged((t, i) => {
+    if (!quickWriteBaseMsr(t)) privilegedHelper('wrmsr')(t, i);
+  }),
   invlpg,
   rdtsc: plainHelper('rdtsc', EAX, EDX),
   rdtscp: plainHelper('rdtscp', EAX, EDX, ECX),

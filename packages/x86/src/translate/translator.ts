@@ -84,6 +84,9 @@ export class Translator extends MachineState {
   #stop = false;
   /** The first instruction, which here needs script, has a quick form in hot translations. */
   quickFirst = false;
+  /** Where the quick form of the last instruction goes on, if the block exits there; -1: nowhere known. */
+  quickNext = -1;
+  #quickGoesOn = false;
   /** `flags` are those at the block's end (no helper has changed them). */
   flagsKnown = true;
 
@@ -95,6 +98,7 @@ export class Translator extends MachineState {
     this.#stop = false;
     this.flagsKnown = true;
     this.quickFirst = false;
+    this.quickNext = -1;
     this.#special = (flags & (HF_TF | HF_INHIBIT_IRQ | HF_RF | HF_DEBUG)) !== 0;
     this.beginState(flags, csBase, ccOp);
   }
@@ -104,8 +108,10 @@ export class Translator extends MachineState {
     this.eip = eip;
     this.next = (eip + insn.length) | 0;
     this.nextHigh = this.csBase + (this.is64 && this.next >>> 0 < eip >>> 0 ? 1 : 0);
+    this.#quickGoesOn = false;
     this.beginAddress(insn);
     this.b.insnStart(eip);
+    if (this.#quietShadow) this.b.bailIfWork(this.b.i32(1));
     if ((this.flags & (HF_DEBUG | HF_RF)) === HF_DEBUG) this.call('check_insn_breakpoint', this.b.i32(eip));
     if (this.checksSegments) {
       // fetch beyond the CS limit; SDM Vol. 3A §5.3 "Limit Checking"
@@ -114,10 +120,16 @@ export class Translator extends MachineState {
     }
   }
 
-  /** This instruction has a quick form: is it to be taken? */
-  quickForm(): boolean {
-    if (!this.hot && this.b.block.insnCount === 1) this.quickFirst = true;
-    return this.hot;
+  /** This instruction has a quick form: is it to be taken? `goesOn`: that ends no block. */
+  quickForm(goesOn = false): boolean {
+    if (this.hot) return true;
+    if (this.b.block.insnCount === 1) this.quickFirst = true;
+    this.#quickGoesOn = goesOn;
+    return false;
+  }
+  /** Hot code under an interrupt shadow alone: it ends without anybody looking while nothing waits for its end. */
+  get #quietShadow(): boolean {
+    return this.hot && (this.flags & (HF_INHIBIT_IRQ | HF_TF | HF_RF | HF_DEBUG)) === HF_INHIBIT_IRQ;
   }
   get special(): boolean {
     return this.#special;
@@ -281,12 +293,16 @@ export class Translator extends MachineState {
     if ((this.flags & HF_RF) !== 0) b.set(G.EFLAGS, b.and(b.get(G.EFLAGS), b.i32(~FLAG_RF)));
     this.setFlags(this.flags & ~(HF_INHIBIT_IRQ | HF_RF));
   }
-  #endSpecial(pc: Value): void {
+  /** The end of an instruction in a one-instruction mode. False: after a quiet shadow, as any other. */
+  #endSpecial(pc: Value): boolean {
+    const quiet = this.#quietShadow;
     this.endShadow();
+    if (quiet) return false;
     this.envStore(ENV.EIP, this.low(pc));
     if (this.b.typeOf(pc) === I64) this.envStore(ENV.CS_BASE, this.high(pc));
     if ((this.flags & HF_TF) !== 0) this.b.callj(helperIndex('single_step'));
     this.b.exit(this.#specialExit());
+    return true;
   }
   /**
    * Check a branch target: #GP(0) beyond the CS limit, in 64-bit code where it is not canonical. SDM Vol. 2A "JMP", "CALL".
@@ -329,8 +345,11 @@ export class Translator extends MachineState {
   }
   /** Continue at a `branchTarget`. */
   jmp(target: number): void {
-    if (this.#special) this.#endSpecial(this.#pc(target));
-    else if (this.#inWindow(target)) this.b.jmp(target);
+    if (this.#special && this.#endSpecial(this.#pc(target))) {
+      if (!this.hot && this.#inWindow(target)) this.quickNext = target | 0;
+      return;
+    }
+    if (this.#inWindow(target)) this.b.jmp(target);
     else this.b.jmpInd(this.#pc(target), JUMP_PLAIN);
   }
   /** Continue at the instruction after the last one. */
@@ -341,15 +360,14 @@ export class Translator extends MachineState {
   br(cond: Value, target: number): void {
     const { b } = this;
     const next = this.is64 ? this.ripAfter(0) : this.next;
-    if (this.#special) this.#endSpecial(b.select(cond, this.#pc(target), this.#pc(next)));
-    else if (this.#inWindow(target) && this.#inWindow(next)) b.br(cond, target, next);
+    if (this.#special && this.#endSpecial(b.select(cond, this.#pc(target), this.#pc(next)))) return;
+    if (this.#inWindow(target) && this.#inWindow(next)) b.br(cond, target, next);
     else b.jmpInd(b.select(cond, this.#pc(target), this.#pc(next)), JUMP_PLAIN);
   }
   jmpInd(target: Value, kind: number): void {
     // a 16-bit operand size in 64-bit code leaves 16 bits of RIP
     const pc = this.is64 ? this.sized(3, target) : target;
-    if (this.#special) this.#endSpecial(pc);
-    else this.b.jmpInd(pc, kind);
+    if (!this.#special || !this.#endSpecial(pc)) this.b.jmpInd(pc, kind);
   }
   /** The helper just called has set EIP and everything else. `trap`: a single-step trap may follow (not after INT n, MOV SS). */
   exit(lookForWork: number = EXIT_LOOKUP, trap = true): void {
@@ -379,6 +397,7 @@ export class Translator extends MachineState {
     if (ended !== 0) b.set(G.HFLAGS, b.and(b.get(G.HFLAGS), b.i32(~ended)));
     this.envStore(ENV.EIP, b.i32(this.next));
     if (this.nextHigh !== this.csBase) this.envStore(ENV.CS_BASE, b.i32(this.nextHigh));
+    else if (this.#quickGoesOn) this.quickNext = this.next;
     this.exit(lookForWork, trap);
   }
 
