@@ -2,6 +2,7 @@
 import type { BootRun } from './boot-bench.ts';
 import type { BootSample } from './boot-log.ts';
 import { median } from './ratios.ts';
+import type { Plot } from './markdown.ts';
 import { ms, ratio } from './table.ts';
 import type { Table } from './table.ts';
 
@@ -11,6 +12,7 @@ export interface BootReport {
   readonly summary: readonly string[];
   readonly errors: readonly string[];
   readonly ratios: Readonly<Record<string, number>>;
+  readonly plots: readonly Plot[];
 }
 
 export function bootReport(run: BootRun): BootReport {
@@ -40,5 +42,16 @@ export function bootReport(run: BootRun): BootReport {
     summary: Object.entries(found).map(([pair, value]) => `boot ${pair} ${ratio(value)}`),
     errors: [...run.failures].map(([name, why]) => `${name} failed: ${why}`),
     ratios: found,
+    plots: [
+      {
+        kind: 'bars',
+        title: 'Boot to the prompt',
+        x: 'emulator',
+        y: 'ms',
+        points: [...run.rounds]
+          .filter(([, samples]) => samples.length > 0)
+          .map(([name, samples]) => ({ x: name, y: median(samples.map((s) => s.promptMs)), series: name })),
+      },
+    ],
   };
 }

@@ -2,6 +2,7 @@
 import type { CpuRun } from './cpu-bench.ts';
 import type { EmulatorName } from './emulators.ts';
 import { checksums, cpuTimes, groupRatio, median, ratios, slowerThan, wallTimes } from './ratios.ts';
+import type { Plot } from './markdown.ts';
 import { ms, ratio } from './table.ts';
 import type { Table } from './table.ts';
 import { GROUP_NAMES, IDLE_WORKLOAD } from './workloads.ts';
@@ -13,6 +14,7 @@ export interface CpuReport {
   /** What makes the run a failure: a wrong checksum, a workload that did not finish. */
   readonly errors: readonly string[];
   readonly geomeans: Readonly<Record<string, number>>;
+  readonly plots: readonly Plot[];
 }
 
 /** No workload may be slower than this share of v86's speed. */
@@ -70,6 +72,21 @@ export function cpuReport(run: CpuRun): CpuReport {
     summary: [...notes, ...lines],
     errors,
     geomeans,
+    plots: [
+      {
+        kind: 'bars',
+        title: 'Speed of emkit by workload: the time of each over emkit\u2019s',
+        x: 'workload',
+        y: 'times their speed',
+        line: 1,
+        points: run.ran
+          .filter((workload) => workload !== IDLE_WORKLOAD)
+          .flatMap((workload) =>
+            peers.map((peer) => ({ x: workload, y: median(ratios(of('emkit'), of(peer), workload)), series: peer })),
+          )
+          .filter(({ y }) => !Number.isNaN(y)),
+      },
+    ],
   };
 }
 

@@ -16,7 +16,15 @@ export type PeerName = (typeof PEER_NAMES)[number];
 /** What to run; paths are absolute. */
 export type Guest =
   | { readonly kind: 'multiboot'; readonly elf: string; readonly commandLine: string }
-  | { readonly kind: 'linux'; readonly kernel: string; readonly initrd: string; readonly commandLine: string };
+  | {
+      readonly kind: 'linux';
+      readonly kernel: string;
+      readonly initrd: string;
+      readonly commandLine: string;
+      /** Default: MEMORY_MIB, and QEMU's default processor. */
+      readonly memoryMib?: number;
+      readonly cpu?: string;
+    };
 
 export interface Command {
   readonly program: string;
@@ -42,7 +50,9 @@ export class MissingPeer extends Error {
 const HERE = dirname(fileURLToPath(import.meta.url));
 export const MEMORY_MIB = 256;
 /** The benchmark guest may use every instruction an emulator has; a kernel boots on the default of QEMU's program for it. */
-const cpuFor = (guest: Guest, bits: GuestBits): string => (guest.kind === 'multiboot' ? 'max' : `qemu${bits}`);
+const cpuFor = (guest: Guest, bits: GuestBits): string =>
+  guest.kind === 'multiboot' ? 'max' : (guest.cpu ?? `qemu${bits}`);
+const memoryFor = (guest: Guest): number => (guest.kind === 'linux' ? guest.memoryMib : undefined) ?? MEMORY_MIB;
 
 export function emkit(
   bundle: string,
@@ -58,7 +68,7 @@ export function emkit(
       args: [
         ...profile,
         bundle,
-        JSON.stringify({ guest, memoryMib: MEMORY_MIB, cpu: cpuFor(guest, options.bits), tier: options.tier }),
+        JSON.stringify({ guest, memoryMib: memoryFor(guest), cpu: cpuFor(guest, options.bits), tier: options.tier }),
       ],
     }),
   };
@@ -82,14 +92,14 @@ export function qemu(bits: GuestBits): Emulator {
       'apt-get install qemu-system-x86, or: node tools/bench/install-peers.mjs',
     );
   const version = /version (\S+)/.exec(spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? '?';
-  const common = ['-m', String(MEMORY_MIB), '-display', 'none', '-serial', 'stdio', '-monitor', 'none'];
+  const common = ['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none'];
   return {
     name: 'qemu',
     version,
     command: (guest) => ({
       program,
       args: [
-        ...['-accel', 'tcg,thread=single', '-cpu', cpuFor(guest, bits), ...common, '-no-reboot', '-nic', 'none'],
+        ...['-accel', 'tcg,thread=single', '-cpu', cpuFor(guest, bits), '-m', String(memoryFor(guest)), ...common],
         ...(guest.kind === 'multiboot' ? ['-kernel', guest.elf] : ['-kernel', guest.kernel, '-initrd', guest.initrd]),
         ...['-append', guest.commandLine],
       ],
@@ -121,7 +131,7 @@ export function v86(bits: GuestBits): Emulator {
         );
       return {
         program: process.execPath,
-        args: [join(HERE, 'run-v86.mjs'), JSON.stringify({ guest, memoryMib: MEMORY_MIB, firmware })],
+        args: [join(HERE, 'run-v86.mjs'), JSON.stringify({ guest, memoryMib: memoryFor(guest), firmware })],
       };
     },
   };

@@ -1,77 +1,31 @@
 /**
- * npm run bench -- cpu | boot | storage | profile: emkit's speed beside QEMU's TCG, v86 and qemu-img on the same work (docs/performance).
+ * npm run bench -- cpu | boot | programs | growth | idle | storage | report | profile: emkit's speed beside QEMU's TCG, v86 and qemu-img on
+ * the same work (docs/performance).
  * Exit code: 0; 1 when a checksum differs, a guest does not finish or a peer is missing; 2 for a wrong command line.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { ensureKernel } from '../fetch-kernel/fetch-kernel.mjs';
 import { runBoot } from './boot-bench.ts';
 import { bootReport } from './boot-report.ts';
-import { bundleRunner, ROOT } from './bundle.ts';
+import { ROOT } from './bundle.ts';
 import { runCpu } from './cpu-bench.ts';
 import { cpuReport } from './cpu-report.ts';
-import { choosePeers, emkit, MEMORY_MIB, MissingPeer } from './emulators.ts';
-import type { Emulator } from './emulators.ts';
+import { MEMORY_MIB, MissingPeer } from './emulators.ts';
 import { guestBits } from './guest-bits.ts';
-import type { GuestBits } from './guest-bits.ts';
 import { gitCommit, hostFacts, isBusy } from './host.ts';
-import type { HostFacts } from './host.ts';
-import { resultMarkdown, writeMarkdown } from './markdown.ts';
-import type { Result } from './markdown.ts';
+import { report } from './kept.ts';
+import { growth, idle, programs } from './linux-benches.ts';
 import { parseOptions, USAGE, UsageError } from './options.ts';
-import type { BootOptions, CommonOptions, CpuOptions, StorageOptions } from './options.ts';
+import type { BootOptions, CpuOptions, Options, StorageOptions } from './options.ts';
 import { hottest } from './profile.ts';
 import type { CpuProfile } from './profile.ts';
 import { runStorage } from './storage-bench.ts';
+import { emulatorsFor, finish, note, startFacts } from './session.ts';
 import { storageReport } from './storage-report.ts';
 import { STORAGE_WORK } from './storage-work.ts';
 import { ms, textTable } from './table.ts';
-
-const note = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
-
-async function emulatorsFor(options: CommonOptions, bits: GuestBits): Promise<Emulator[]> {
-  const peers = choosePeers(options.peers, bits, note);
-  const profileDir = options.cpuProf === undefined ? undefined : resolve(options.cpuProf);
-  const commit = gitCommit();
-  const own = emkit(await bundleRunner(profileDir), commit === undefined ? '(unknown version)' : commit, {
-    tier: options.tier,
-    bits,
-    ...(profileDir === undefined ? {} : { profileDir }),
-  });
-  return [own, ...peers];
-}
-
-function startFacts(emulators: readonly Emulator[]): HostFacts {
-  const facts = hostFacts(emulators);
-  note(`${facts.machine}; ${facts.node}; ${facts.versions.join(', ')}`);
-  if (isBusy(facts)) note(`the machine is busy (load average ${facts.load.toFixed(1)}): expect noise`);
-  return facts;
-}
-
-/** Prints, writes the files that were asked for, and gives the exit code. */
-function finish(
-  options: Pick<CommonOptions, 'json' | 'markdown'>,
-  name: string,
-  what: string,
-  facts: HostFacts,
-  result: Result,
-  data: object,
-): number {
-  console.log(textTable(result.table));
-  for (const error of result.errors) console.log(`ERROR ${error}`);
-  for (const line of result.summary) console.log(line);
-  if (options.json !== undefined) {
-    const { errors, summary } = result;
-    mkdirSync(dirname(resolve(options.json)), { recursive: true });
-    writeFileSync(
-      options.json,
-      `${JSON.stringify({ benchmark: name, host: facts, options, ...data, errors, summary }, null, 1)}\n`,
-    );
-  }
-  if (options.markdown !== undefined) writeMarkdown(options.markdown, name, resultMarkdown(what, facts, result));
-  return result.errors.length === 0 ? 0 : 1;
-}
 
 async function cpu(options: CpuOptions): Promise<number> {
   const elf = resolve(options.elf ?? join(ROOT, '../shared/bench/bench32.elf'));
@@ -94,9 +48,9 @@ async function boot(options: BootOptions): Promise<number> {
   let { kernel, initrd } = options;
   let guest = 'a kernel of your own';
   if (kernel === undefined || initrd === undefined) {
-    const files = await ensureKernel();
+    const files = await ensureKernel({ arch: options.arch });
     ({ kernel, initramfs: initrd } = files);
-    guest = `Debian's installer kernel ${files.version} and the initramfs of npm start`;
+    guest = `Debian's installer kernel ${files.version} (${options.arch}) and the initramfs of npm start`;
   }
   const bits = guestBits(readFileSync(kernel), kernel);
   const emulators = await emulatorsFor(options, bits);
@@ -157,16 +111,32 @@ function profile(files: readonly string[]): number {
   return 0;
 }
 
+async function runCommand(options: Options): Promise<number> {
+  switch (options.command) {
+    case 'cpu':
+      return cpu(options);
+    case 'boot':
+      return boot(options);
+    case 'programs':
+      return programs(options);
+    case 'growth':
+      return growth(options);
+    case 'idle':
+      return idle(options);
+    case 'storage':
+      return storage(options);
+    case 'report':
+      console.log((await report()).join('\n'));
+      return 0;
+    case 'profile':
+      return profile(options.files);
+  }
+}
+
 try {
   const words = process.argv.slice(2);
   if (words.some((word) => word === '--help' || word === '-h')) console.log(USAGE);
-  else {
-    const options = parseOptions(words);
-    if (options.command === 'cpu') process.exitCode = await cpu(options);
-    else if (options.command === 'boot') process.exitCode = await boot(options);
-    else if (options.command === 'storage') process.exitCode = await storage(options);
-    else process.exitCode = profile(options.files);
-  }
+  else process.exitCode = await runCommand(parseOptions(words));
 } catch (error) {
   if (!(error instanceof Error)) throw error;
   process.stderr.write(`bench: ${error.message}\n`);

@@ -9,14 +9,31 @@ export interface Result {
   readonly table: Table;
   readonly summary: readonly string[];
   readonly errors: readonly string[];
+  readonly plots?: readonly Plot[];
 }
 
-export function resultMarkdown(what: string, facts: HostFacts, result: Result): string {
+/** What plot.ts draws. Bars with a `line` are of ratios, from there up and down; lines have logarithmic axes. */
+export interface Plot {
+  readonly kind: 'bars' | 'lines';
+  readonly title: string;
+  readonly x: string;
+  readonly y: string;
+  readonly line?: number;
+  readonly points: readonly { readonly x: string | number; readonly y: number; readonly series: string }[];
+}
+
+export function resultMarkdown(
+  what: string,
+  facts: HostFacts,
+  result: Result,
+  images: readonly { readonly title: string; readonly file: string }[] = [],
+): string {
   const lines = [
     `${what}. ${facts.date}, ${facts.machine}, ${facts.node}; ${facts.versions.join(', ')}; load average before the run ${facts.load.toFixed(1)}.`,
     '',
     markdownTable(result.table),
     '',
+    ...images.flatMap(({ title, file }) => [`![${title}](${file})`, '']),
     '```text',
     ...result.summary,
     ...result.errors.map((error) => `ERROR ${error}`),

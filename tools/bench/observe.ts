@@ -16,8 +16,16 @@ export interface Ending {
   readonly complaint: string;
 }
 
+/** The process, for listeners that do not only wait for text. */
+export interface Running {
+  /** CPU time of the process so far. */
+  cpuMs(): number;
+  /** End it: enough was heard. */
+  enough(): void;
+}
+
 /** Returns true when it has heard enough. */
-export type Listener = (text: string, wallMs: number, cpuMs: number) => boolean;
+export type Listener = (text: string, wallMs: number, cpuMs: number, running: Running) => boolean;
 
 /** Linux counts CPU time for user space in units of 1/100 s on every architecture. */
 const TICK_MS = 10;
@@ -70,6 +78,7 @@ export function observe(command: Command, silenceMs: number, listener: Listener)
       child.kill('SIGTERM');
       killer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
     };
+    const running: Running = { cpuMs: () => cpuMs(pid), enough: () => stop('enough') };
     const silence = setTimeout(() => stop('silent'), silenceMs);
     const onInterrupt = (): void => {
       child.kill('SIGKILL');
@@ -81,7 +90,7 @@ export function observe(command: Command, silenceMs: number, listener: Listener)
     child.stdout.on('data', (text: string) => {
       const now = performance.now() - start;
       silence.refresh();
-      if (kind === 'exited' && listener(text, now, cpuMs(pid))) stop('enough');
+      if (kind === 'exited' && listener(text, now, cpuMs(pid), running)) stop('enough');
     });
     child.stderr.setEncoding('utf8');
     child.stderr.on('data', (text: string) => {

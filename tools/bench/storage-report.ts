@@ -6,14 +6,14 @@ import type { StorageWork } from './storage-work.ts';
 import { ms, ratio } from './table.ts';
 
 export function storageReport(run: StorageRun, work: readonly StorageWork[]): Result {
-  const speeds: number[] = [];
+  const speeds: { x: string; y: number; series: string }[] = [];
   const rows = work.map(({ name, limit }) => {
     const { emkit = [], 'qemu-img': peer = [] } = run.samples.get(name) ?? {};
     const rounds = Math.min(emkit.length, peer.length);
     // within one round, so that a slow minute of the machine's slows both
     const times = Array.from({ length: rounds }, (_, n) => emkit[n].wallMs / peer[n].wallMs);
     const middle = median(times);
-    if (rounds > 0) speeds.push(1 / middle);
+    if (rounds > 0) speeds.push({ x: name, y: 1 / middle, series: 'qemu-img' });
     const verdict = limit === undefined || Number.isNaN(middle) ? '' : middle <= limit ? 'yes' : 'no';
     return [
       name,
@@ -28,6 +28,16 @@ export function storageReport(run: StorageRun, work: readonly StorageWork[]): Re
   return {
     table: { head: ['operation', 'emkit ms', 'qemu-img ms', 'time ratio', 'aim', 'met', 'peak MiB'], rows },
     errors: run.errors,
-    summary: [`geomean storage emkit/qemu-img ${ratio(geomean(speeds))}`],
+    summary: [`geomean storage emkit/qemu-img ${ratio(geomean(speeds.map(({ y }) => y)))}`],
+    plots: [
+      {
+        kind: 'bars',
+        title: 'Speed of emkit-img, qemu-img = 1',
+        x: 'operation',
+        y: "times qemu-img's speed",
+        line: 1,
+        points: speeds,
+      },
+    ],
   };
 }

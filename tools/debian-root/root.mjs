@@ -43,14 +43,15 @@ export function ensureRoot() {
 }
 
 /**
- * An initramfs of the root: `init` becomes its first program, `files` (path in the root to file here) come beside it. Gives the
- * image's path.
+ * An initramfs of the root: `init` becomes its first program, `files` (path in the root to file here) come beside it; what matches
+ * one of find's patterns in `without` stays out. Gives the image's path.
  */
-export function makeImage(name, init, files = {}) {
+export function makeImage(name, init, files = {}, without = []) {
   const image = join(WORK, `${name}.cpio`);
   for (const [path, from] of Object.entries({ init, ...files })) copyFileSync(from, join(GUEST, path));
   chmodSync(join(GUEST, 'init'), 0o755);
-  run('sh', ['-c', `find . -xdev | cpio -o -H newc --quiet > ${image}`], { cwd: GUEST });
+  const prune = without.length === 0 ? '' : `\\( ${without.map((w) => `-path '${w}'`).join(' -o ')} \\) -prune -o`;
+  run('sh', ['-c', `find . -xdev ${prune} -print | cpio -o -H newc --quiet > ${image}`], { cwd: GUEST });
   console.error(`initramfs: ${Math.round(statSync(image).size / 2 ** 20)} MiB`);
   return image;
 }

@@ -1,0 +1,57 @@
+/** What all benchmarks do before and after their runs: choose emulators, say what is measured on, print and store the result. */
+import { resolve } from 'node:path';
+import { bundleRunner } from './bundle.ts';
+import { choosePeers, emkit } from './emulators.ts';
+import type { Emulator } from './emulators.ts';
+import type { GuestBits } from './guest-bits.ts';
+import { gitCommit, hostFacts, isBusy } from './host.ts';
+import type { HostFacts } from './host.ts';
+import { keptFile, report, writeJson } from './kept.ts';
+import { resultMarkdown, writeMarkdown } from './markdown.ts';
+import type { Result } from './markdown.ts';
+import type { CommonOptions } from './options.ts';
+import { textTable } from './table.ts';
+
+export const note = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
+
+export async function emulatorsFor(options: CommonOptions, bits: GuestBits): Promise<Emulator[]> {
+  const peers = choosePeers(options.peers, bits, note);
+  const profileDir = options.cpuProf === undefined ? undefined : resolve(options.cpuProf);
+  const commit = gitCommit();
+  const own = emkit(await bundleRunner(profileDir), commit === undefined ? '(unknown version)' : commit, {
+    tier: options.tier,
+    bits,
+    ...(profileDir === undefined ? {} : { profileDir }),
+  });
+  return [own, ...peers];
+}
+
+export function startFacts(emulators: readonly Emulator[]): HostFacts {
+  const facts = hostFacts(emulators);
+  note(`${facts.machine}; ${facts.node}; ${facts.versions.join(', ')}`);
+  if (isBusy(facts)) note(`the machine is busy (load average ${facts.load.toFixed(1)}): expect noise`);
+  return facts;
+}
+
+/** Prints, writes the files that were asked for, and gives the exit code. */
+export async function finish(
+  options: Pick<CommonOptions, 'json' | 'markdown' | 'keep'>,
+  benchmark: string,
+  what: string,
+  host: HostFacts,
+  result: Result,
+  data: object,
+): Promise<number> {
+  const { table, summary, errors, plots = [] } = result;
+  console.log(textTable(table));
+  for (const error of errors) console.log(`ERROR ${error}`);
+  for (const line of summary) console.log(line);
+  const stored = { benchmark, what, host, options, ...data, table, summary, errors, plots };
+  if (options.json !== undefined) writeJson(options.json, stored);
+  if (options.markdown !== undefined) writeMarkdown(options.markdown, benchmark, resultMarkdown(what, host, result));
+  if (options.keep) {
+    writeJson(keptFile(benchmark), stored);
+    await report();
+  }
+  return errors.length === 0 ? 0 : 1;
+}
