@@ -123,6 +123,35 @@ describe('--arch x86_64', () => {
     s.type('poweroff\r');
     expect(await s.exit).toBe(0);
   });
+  it('-cpu max shows what the local APIC and RDRAND can do, and a timer of the TSC is one to rely on', async () => {
+    const s = emkit(
+      '--arch',
+      'x86_64',
+      '-cpu',
+      'max,+tsc-deadline',
+      '-m',
+      '256',
+      '-kernel',
+      files64.kernel,
+      '-initrd',
+      files64.initramfs,
+      '-append',
+      'console=ttyS0',
+    );
+    await s.expect('/ # ', BOOT_MS);
+    const flags = (await s.run('grep -m1 ^flags /proc/cpuinfo')).split(/\s+/);
+    expect(flags).toEqual(
+      expect.arrayContaining(['x2apic', 'tsc_deadline_timer', 'rdrand', 'rdseed', 'rdpid', 'umip', 'smap', 'xsaves']),
+    );
+    const log = await s.run('dmesg');
+    for (const line of ['TSC deadline timer available', 'x2apic: ', 'crng init done', "using 'compacted' format"])
+      expect(log).toContain(line);
+    expect(log).not.toMatch(/WARNING:|Oops|BUG:|Call Trace|RDRAND|unchecked MSR/);
+    expect(await s.run('cat /sys/devices/system/clockevents/clockevent0/current_device')).toBe('lapic-deadline');
+    expect(await s.run('sleep 1; echo slept', 20_000)).toBe('slept');
+    s.type('poweroff\r');
+    expect(await s.exit).toBe(0);
+  });
   it('warns where the processor cannot run that kernel', async () => {
     const s = emkit('-m', '256', '-kernel', files64.kernel, '-append', 'console=ttyS0');
     await expect.poll(() => s.errors, { timeout: 30_000 }).toContain('this kernel is for 64-bit processors');
