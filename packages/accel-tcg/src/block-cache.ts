@@ -333,7 +333,7 @@ export class BlockCache {
   /** Forget the blocks that start in the page. In 64-bit code they are found by the sum of both halves of the pc. */
   flushJumpCachePage(lin: number): void {
     const page = lin & ~4095;
-    const sum = this.#o.mmu.long ? (page + Math.floor(lin / 2 ** 32)) | 0 : page;
+    const sum = this.#o.mmu.long ? (page + this.#o.target.highHalf(lin)) | 0 : page;
     const groups = [page, sum, (sum + 4095) | 0].map((x) => (x >>> 12) & 63);
     for (const group of new Set(groups)) {
       const at = (JUMP_CACHE.BASE >> 2) + group * 64 * 4;

@@ -13,8 +13,8 @@ export interface Region {
   /** Block whose header enters it. */
   readonly head: Tb;
   readonly blocks: readonly Tb[];
-  /** Pages besides the head's: linear page address and the host page it must map to. Empty: always valid. */
-  readonly pages: readonly { readonly linear: number; readonly host: number }[];
+  /** Pages besides the head's (`SoftMmu.page`) and the host page each must map to. Empty: always valid. */
+  readonly pages: readonly { readonly page: number; readonly host: number }[];
   readonly exits: readonly number[];
   readonly group: boolean;
   /** Pages were looked at since the last TLB flush. */

@@ -17,7 +17,6 @@ export const RUN_ALONE = 2;
 
 /** `kind` of a slow access: its size, and these. */
 export const ACCESS_KIND = { SIZE: 31, FOR_WRITE: 32, STACK: 64, WIDE: 128 } as const;
-const TWO_32 = 2 ** 32;
 
 export interface AccessHooks {
   /** RAM holding code is about to be written. True: the running block is hit and the write must wait. */
@@ -55,14 +54,17 @@ export class GuestAccess {
   slowLoad(lo: number, hi: number, kind: number, user: number): number {
     const size = kind & ACCESS_KIND.SIZE;
     if (!this.#canonical(lo, hi, size, kind)) return FAULTED;
-    if ((kind & ACCESS_KIND.WIDE) !== 0) return this.#checkWide(hi * TWO_32 + (lo >>> 0), size, user);
-    return this.load(hi * TWO_32 + (lo >>> 0), size, (kind & ACCESS_KIND.FOR_WRITE) !== 0, user);
+    if ((kind & ACCESS_KIND.WIDE) !== 0) return this.#checkWide(this.#number(lo, hi), size, user);
+    return this.load(this.#number(lo, hi), size, (kind & ACCESS_KIND.FOR_WRITE) !== 0, user);
   }
   /** Store from CTL.VAL. */
   slowStore(lo: number, hi: number, kind: number, user: number): number {
     const size = kind & ACCESS_KIND.SIZE;
     if (!this.#canonical(lo, hi, size, kind)) return FAULTED;
-    return this.store(hi * TWO_32 + (lo >>> 0), size, user);
+    return this.store(this.#number(lo, hi), size, user);
+  }
+  #number(lo: number, hi: number): number {
+    return hi === 0 ? lo >>> 0 : this.#target.number(lo, hi);
   }
   /** First and last byte are; else the fault is recorded. Of narrow addresses the high half is 0. */
   #canonical(lo: number, hi: number, size: number, kind: number): boolean {
@@ -89,7 +91,7 @@ export class GuestAccess {
     if (host === ACCESS_FAULT) return this.#fault(lin);
     if (host === ACCESS_WATCH) {
       const at = this.#mmu.ramHost;
-      this.#hooks.watched(this.#mmu.number(lin), size, false);
+      this.#hooks.watched(this.#mmu.oneNumber(lin), size, false);
       this.#copy(at, VAL, size);
       return DONE;
     }
@@ -116,7 +118,7 @@ export class GuestAccess {
       return DONE;
     }
     const { ramHost, rom } = this.#mmu;
-    if (what === ACCESS_WATCH) this.#hooks.watched(this.#mmu.number(lin), size, true);
+    if (what === ACCESS_WATCH) this.#hooks.watched(this.#mmu.oneNumber(lin), size, true);
     if (rom) return DONE;
     if (what === ACCESS_CODE || what === ACCESS_WATCH) {
       if (this.#hooks.codeWrite(ramHost, size, mayDefer)) return RUN_ALONE;
@@ -141,7 +143,7 @@ export class GuestAccess {
     if (host >= 0) return this.#u8[host];
     if (host === ACCESS_WATCH) {
       const at = this.#mmu.ramHost;
-      this.#hooks.watched(this.#mmu.number(lin), 1, false);
+      this.#hooks.watched(this.#mmu.oneNumber(lin), 1, false);
       return this.#u8[at];
     }
     return host === ACCESS_IO ? this.#space.read8(this.#mmu.phys) : 0xff;

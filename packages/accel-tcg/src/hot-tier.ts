@@ -141,22 +141,21 @@ export class HotTier {
     const entry = this.#freeEntries.pop()!;
     this.#o.table.set(entry, fn);
     const { head } = plan;
-    const pageOf = (tb: Tb): number => {
-      const linear = this.#o.target.linear(tb.pc, tb.csBase, tb.flags);
-      return linear - (linear & 4095);
-    };
+    const { mmu, target } = this.#o;
+    const pageOf = (tb: Tb): number => mmu.page(target.linear(tb.pc, tb.csBase, tb.flags));
     const pages = new Map<number, number>();
     for (const { tb } of plan.nodes) {
       const page = pageOf(tb);
       pages.set(page, tb.host - (tb.host & 4095));
-      if (tb.secondPage >= 0) pages.set(this.#o.mmu.nextPage(page), tb.secondPage - (tb.secondPage & 4095));
+      if (tb.secondPage >= 0)
+        pages.set(mmu.page(mmu.nextPage(mmu.pageAddress(page))), tb.secondPage - (tb.secondPage & 4095));
     }
     pages.delete(pageOf(head));
     const region: Region = {
       entry,
       head,
       blocks: plan.nodes.map((n) => n.tb),
-      pages: [...pages].map(([linear, host]) => ({ linear, host })),
+      pages: [...pages].map(([page, host]) => ({ page, host })),
       exits,
       group: plan.group,
       checked: true,
@@ -216,9 +215,9 @@ export class HotTier {
 
   pageChanged(lin: number): void {
     if (this.#spanning.size === 0) return;
-    const page = this.#o.mmu.number(lin - (lin & 4095));
+    const page = this.#o.mmu.page(lin);
     for (const region of this.#spanning) {
-      if (region.checked && region.pages.some((p) => p.linear === page)) {
+      if (region.checked && region.pages.some((p) => p.page === page)) {
         region.checked = false;
         this.#u16[region.head.header >> 1] = COLD.DEAD;
       }
@@ -232,7 +231,7 @@ export class HotTier {
     const { target, mmu } = this.#o;
     const user = (tb.flags & target.userMask) === target.userValue ? 1 : 0;
     for (const p of region.pages) {
-      if (mmu.access(p.linear, EXEC, user) !== p.host) {
+      if (mmu.access(mmu.pageAddress(p.page), EXEC, user) !== p.host) {
         this.drop(region);
         return;
       }

@@ -27,7 +27,6 @@ export const EXEC = 2;
 const ENTRY_WORDS = TLB.ENTRY_SIZE >> 2;
 const MODE_WORDS = TLB.MODE_SIZE >> 2;
 const BASE_WORD = TLB.BASE >> 2;
-const TWO_32 = 2 ** 32;
 /** Fills remembered for cheap flushes; beyond that a flush clears the tables. */
 const FILL_LOG = 2048;
 /** In HOST_PAGE: the page may be written, whatever its write tag says; the tag is withheld while it holds code. */
@@ -46,7 +45,7 @@ export class SoftMmu {
   /** Word of env with the flags, and the flag that says how wide addresses are. */
   #flags = 0;
   #longMask = 0;
-  /** Linear page addresses that must always take the slow path (watchpoints); null when none. */
+  /** Pages (`page`) that must always take the slow path (watchpoints); null when none. */
   #watched: Set<number> | null = null;
   /** Physical address of the last ACCESS_IO, host offset of the last ACCESS_CODE or ACCESS_WATCH. */
   phys = 0;
@@ -78,6 +77,17 @@ export class SoftMmu {
   number(lin: number): number {
     return this.long ? lin : lin >>> 0;
   }
+  /** The number that stands for all of its address: to be compared. */
+  oneNumber(lin: number): number {
+    return this.long ? this.#target.oneNumber(lin) : lin >>> 0;
+  }
+  /** Page number, which lasts; and its address. */
+  page(lin: number): number {
+    return this.long ? this.#target.pageNumber(lin) : lin >>> 12;
+  }
+  pageAddress(page: number): number {
+    return this.long ? this.#target.pageAddress(page) : page * 4096;
+  }
   /** First address of the next page. */
   nextPage(lin: number): number {
     return this.number(lin - (lin & 4095) + 4096);
@@ -86,7 +96,7 @@ export class SoftMmu {
   /** Does the entry's tag for this kind of access name the page? */
   #matches(e: number, lin: number, kind: number): boolean {
     const i32 = this.#i32;
-    return i32[e + kind * 2] === (lin & ~4095) && (!this.long || i32[e + kind * 2 + 1] === Math.floor(lin / TWO_32));
+    return i32[e + kind * 2] === (lin & ~4095) && (!this.long || i32[e + kind * 2 + 1] === this.#target.highHalf(lin));
   }
 
   /** Host offset for an access of bytes inside one page, or ACCESS_*. Hot path. */
@@ -121,7 +131,7 @@ export class SoftMmu {
     const prot = target.walkProt;
     const isRom = what === PAGE_ROM;
     const isCode = this.#codePages[host >>> 12] !== 0;
-    if (this.#watched !== null && this.#watched.has(this.number(lin - (lin & 4095)))) {
+    if (this.#watched !== null && this.#watched.has(this.page(lin))) {
       i32[e] = i32[e + 2] = i32[e + 4] = -1;
       this.ramHost = host + (lin & 4095);
       this.rom = isRom;
@@ -132,7 +142,7 @@ export class SoftMmu {
     i32[e] = (prot & 1) !== 0 ? page : -1;
     i32[e + 2] = (prot & 2) !== 0 && !isRom && !isCode ? page : -1;
     i32[e + 4] = (prot & 4) !== 0 ? page : -1;
-    i32[e + 1] = i32[e + 3] = i32[e + 5] = this.long ? Math.floor(lin / TWO_32) : 0;
+    i32[e + 1] = i32[e + 3] = i32[e + 5] = this.long ? target.highHalf(lin) : 0;
     i32[e + (TLB.ADDEND >> 2)] = (host - page) | 0;
     const writable = (prot & 2) !== 0 && !isRom;
     i32[e + (TLB.HOST_PAGE >> 2)] = (host >>> 12) | (writable ? MAY_WRITE : 0);
@@ -216,7 +226,7 @@ export class SoftMmu {
     i32[e + (TLB.HOST_PAGE >> 2)] = 0;
   }
 
-  /** Pages (linear addresses) whose accesses must be seen. */
+  /** Pages (`page`) whose accesses must be seen. */
   watch(pages: Set<number> | null): void {
     this.#watched = pages !== null && pages.size > 0 ? pages : null;
     this.flush(true);

@@ -13,8 +13,20 @@ export interface Target {
   readonly longMask: number;
   /** Flag bit under which the third word of a block's key (`offsets.csBase`) is the high half of the pc; 0: never. */
   readonly windowMask: number;
-  /** Linear number of a pc: 0 to 2^32 - 1, or with `longMask` the signed value of a canonical address. */
+  /** Linear number of a pc: 0 to 2^32 - 1, or with `longMask` that of a 64-bit address, see `number`. */
   linear(pc: number, csBase: number, flags: number): number;
+  /**
+   * The number of a 64-bit address, with the same low 32 bits. Where addresses have more bits than a double, it is good for as long as one
+   * access, helper or region is worked on, and more than one number can stand for an address (sums across certain borders).
+   */
+  number(lo: number, hi: number): number;
+  /** The address's high half, i32, of its number. */
+  highHalf(lin: number): number;
+  /** The number that stands for all others of its address: to be compared. */
+  oneNumber(lin: number): number;
+  /** Page number, address / 4096, which lasts and is exact; and back. */
+  pageNumber(lin: number): number;
+  pageAddress(page: number): number;
   /** Can the 64-bit address be mapped at all? Asked before a number is made of the two halves. */
   canonical(lo: number, hi: number): boolean;
   /** Record the fault of an access to an address that is not. `kind`: ACCESS_KIND bits. */

@@ -442,7 +442,7 @@ export class Tcg {
   updateWatched(): void {
     const pages = new Set<number>();
     for (const w of [...this.target.watchpoints, ...this.debug.watches]) {
-      for (let p = w.address - (w.address & 4095); p < w.address + w.length; p += 4096) pages.add(p);
+      for (let p = w.address - (w.address & 4095); p < w.address + w.length; p += 4096) pages.add(this.mmu.page(p));
     }
     this.mmu.watch(pages);
   }

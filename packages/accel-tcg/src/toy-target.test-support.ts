@@ -155,6 +155,21 @@ export class ToyTarget implements Target {
   canonical(_lo: number, _hi: number): boolean {
     return true;
   }
+  number(lo: number, hi: number): number {
+    return (hi | 0) * 2 ** 32 + (lo >>> 0);
+  }
+  highHalf(lin: number): number {
+    return Math.floor(lin / 2 ** 32);
+  }
+  oneNumber(lin: number): number {
+    return lin;
+  }
+  pageNumber(lin: number): number {
+    return Math.floor(lin / 4096);
+  }
+  pageAddress(page: number): number {
+    return page * 4096;
+  }
   recordNonCanonical(_lo: number, _hi: number, _kind: number): void {
     throw new Error('toy addresses are all canonical');
   }

@@ -10,11 +10,12 @@
  * HFLAGS; HF_INHIBIT_IRQ in HFLAGS is the interrupt shadow itself. The translator ends HF_INHIBIT_IRQ and HF_RF (with
  * EFLAGS.RF) in the block that runs under them, before any helper that finishes the instruction.
  * In 64-bit code the word of the CS base is the high half of RIP (docs/adr/0015): whoever loads CS sets it (`setRip`).
- * Linear addresses are numbers: u32 without long mode, canonical and signed with it.
+ * Linear addresses are numbers: u32 without long mode, those of `linear` with it.
  * Not here: memory and its TLB (`X86Host`), decoding.
  */
 import { evaluateFlags } from './flags.ts';
 import type { X86Host } from './host.ts';
+import { F_LA57 } from './models/features.ts';
 import type { CpuFeatures } from './models/features.ts';
 import type { CpuModel } from './models/model.ts';
 import {
@@ -24,9 +25,11 @@ import {
   FLAGS_ARITH,
   FLAG_AC,
   FLAG_IF,
+  FS,
   HF_CPL,
   HF_CS64,
   HF_INHIBIT_IRQ,
+  HF_LA57,
   HF_LMA,
   SEG_BASE,
   SEG_FLAGS,
@@ -34,12 +37,12 @@ import {
   SEG_SELECTOR,
   SEG_STRIDE,
 } from './state.ts';
-import { TWO32, highHalf } from './system/address.ts';
 import { DESC_L } from './system/descriptor-bits.ts';
 import { collectWatchpoints } from './system/debug-registers.ts';
 import type { Watchpoint } from './system/debug-registers.ts';
 import { deliverException, deliverExternal, deliverTrap } from './system/exception.ts';
 import { CPU_FAULT } from './system/fault.ts';
+import { LinearNumbers } from './system/linear-numbers.ts';
 import { computeHflags, withFpuBits } from './system/hflags.ts';
 import { physicalBits } from './system/page-rights.ts';
 import { debugTranslate, walk } from './system/paging.ts';
@@ -82,6 +85,8 @@ export class X86Cpu {
   /** MAXPHYADDR; and what entries of 8 bytes have in their high dword: bits of the address. SDM Vol. 3A §4.1.4. */
   readonly physicalBits: number;
   readonly pteHighMask: number;
+  /** Linear addresses of 64 bits as numbers. */
+  readonly linear: LinearNumbers;
   /** User pages that supervisor accesses have reached under EFLAGS.AC. */
   readonly smapPages: SmapPages;
   /** PDPTEs being checked before they replace `pdptes`. */
@@ -145,6 +150,7 @@ export class X86Cpu {
     this.ei32 = new Int32Array(m, this.env, ENV.SIZE >> 2);
     this.physicalBits = physicalBits(this.features);
     this.pteHighMask = (1 << (Math.max(this.physicalBits, 36) - 32)) - 1; // only entries of 8 bytes have it
+    this.linear = new LinearNumbers((this.features.ecx7 & F_LA57) !== 0);
     this.smapPages = new SmapPages(this);
     this.pdptes = new Uint32Array(m, this.env + ENV.PDPTE, 8);
     this.reset();
@@ -179,9 +185,9 @@ export class X86Cpu {
     this.e32[n << 1] = low;
     this.e32[(n << 1) + 1] = high;
   }
-  /** All of a general register as a signed number: exact if it is a canonical address. */
+  /** All of a general register as the number of an address. */
   regNumber(n: number): number {
-    return this.ei32[(n << 1) + 1] * TWO32 + this.e32[n << 1];
+    return this.linear.of(this.ei32[n << 1], this.ei32[(n << 1) + 1]);
   }
   /** Low 16 bits of a general register. */
   setReg16(n: number, v: number): void {
@@ -193,12 +199,12 @@ export class X86Cpu {
   set eip(v: number) {
     this.e32[ENV.EIP >> 2] = v;
   }
-  /** RIP in 64-bit code (signed), else EIP. */
+  /** RIP in 64-bit code (a number of `linear`), else EIP. */
   get rip(): number {
     return (this.ei32[ENV.HFLAGS >> 2] & HF_CS64) !== 0 ? this.envNumber(ENV.EIP, ENV.CS_BASE) : this.eip;
   }
   set rip(v: number) {
-    this.setRip(v, highHalf(v));
+    this.setRip(v, this.linear.high(v));
   }
   /** RIP from its halves; the high one counts in 64-bit code only. HFLAGS must be those of the code it is in. */
   setRip(low: number, high: number): void {
@@ -253,7 +259,7 @@ export class X86Cpu {
   dr(n: number): number {
     return this.e32[(ENV.DR >> 2) + (n << 1)];
   }
-  /** All of a debug register as a signed number. */
+  /** All of a debug register as the number of an address. */
   drNumber(n: number): number {
     return this.envNumber(ENV.DR + n * 8);
   }
@@ -268,9 +274,9 @@ export class X86Cpu {
   setEnv32(offset: number, v: number): void {
     this.e32[offset >> 2] = v;
   }
-  /** Eight bytes of env as a signed number, exact if canonical. */
+  /** Eight bytes of env as the number of an address. */
   envNumber(offset: number, highOffset = offset + 4): number {
-    return this.ei32[highOffset >> 2] * TWO32 + this.e32[offset >> 2];
+    return this.linear.of(this.ei32[offset >> 2], this.ei32[highOffset >> 2]);
   }
   setEnv64(offset: number, low: number, high: number): void {
     this.e32[offset >> 2] = low;
@@ -284,9 +290,16 @@ export class X86Cpu {
   segFlags(n: number): number {
     return this.e32[(ENV.SEG + SEG_FLAGS + n * SEG_STRIDE) >> 2];
   }
-  /** Base as a number: u32, or of FS and GS in long mode canonical and signed. */
+  /** Base as a number: u32, or of FS and GS in long mode that of a 64-bit address. */
   segBase(n: number): number {
     return this.envNumber(ENV.SEG + SEG_BASE + n * SEG_STRIDE);
+  }
+  /** 64-bit code: the number of seg:offset. Only FS and GS have a base there. */
+  linearIn(seg: number, low: number, high: number): number {
+    if (seg < FS) return this.linear.of(low, high);
+    const base = (ENV.SEG + SEG_BASE + seg * SEG_STRIDE) >> 2;
+    const sum = this.e32[base] + (low >>> 0);
+    return this.linear.of(sum | 0, this.ei32[base + 1] + (high | 0) + (sum >= 0x1_0000_0000 ? 1 : 0));
   }
   /** All 64 bits of the base of FS or GS, and nothing else of it. */
   setSegBase(n: number, low: number, high: number): void {
@@ -340,7 +353,9 @@ export class X86Cpu {
   }
   /** Recompute the derived bits of HFLAGS; CPL, x87 and MXCSR bits and the shadow are kept. */
   updateHflags(): void {
-    this.ei32[ENV.HFLAGS >> 2] = computeHflags(this);
+    const hflags = computeHflags(this);
+    this.ei32[ENV.HFLAGS >> 2] = hflags;
+    this.linear.setWide((hflags & HF_LA57) !== 0);
   }
 
   // --- memory at current privilege and as supervisor ---------------------------------------------------------------
@@ -406,7 +421,7 @@ export class X86Cpu {
     this.raise(14, errorCode);
   }
   setCr2(lin: number): void {
-    this.setCrRaw(2, lin, this.longMode ? highHalf(lin) : 0);
+    this.setCrRaw(2, lin, this.longMode ? this.linear.high(lin) : 0);
   }
   /** Deliver the recorded exception at env.EIP (EIP of the faulting instruction). Never throws. */
   deliver(): void {

@@ -165,6 +165,7 @@ export const HF_IOPL_OK = 1 << 26;
 export const HF_FPU_UNMASKED = 1 << 27;
 /** CR4.OSXSAVE, and XCR0 has SSE and AVX: VEX-encoded instructions are allowed (protected mode only). */
 export const HF_AVX = 1 << 28;
+export const HF_LA57 = 1 << 29; // long mode with five-level paging: addresses have 57 bits
 
 /** Registers that translated code keeps in locals. Index = position in this table. */
 const gpr = (name: string, n: number): GlobalDef => ({ name, type: I32, offset: ENV.GPR + 8 * n });

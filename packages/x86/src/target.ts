@@ -8,6 +8,7 @@ import { bindHelpers } from './helpers.ts';
 import type { Helper } from './helpers.ts';
 import type { CpuModel } from './models/model.ts';
 import { ENV, EXC, GLOBALS_32, GLOBALS_64, HF_CPL, HF_CS64, HF_LMA } from './state.ts';
+import { NOT_CANONICAL } from './system/page-rights.ts';
 import { BlockTranslator } from './translate/block.ts';
 import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 import { WASM_HELPERS } from './wasm-helpers.ts';
@@ -42,12 +43,26 @@ export class X86Target {
     return (flags & HF_CS64) !== 0 ? GLOBALS_64 : GLOBALS_32;
   }
   linear(pc: number, csBase: number, flags: number): number {
-    if ((flags & HF_CS64) !== 0) return (csBase | 0) * 2 ** 32 + (pc >>> 0);
+    if ((flags & HF_CS64) !== 0) return this.cpu.linear.of(pc, csBase);
     return (pc + csBase) >>> 0;
   }
-  /** Bits 63-47 are equal. SDM Vol. 1 §3.3.7.1 "Canonical Addressing". */
   canonical(_lo: number, hi: number): boolean {
-    return hi >> 15 === hi >> 31;
+    return this.cpu.linear.canonicalHigh(hi);
+  }
+  number(lo: number, hi: number): number {
+    return this.cpu.linear.of(lo, hi);
+  }
+  highHalf(lin: number): number {
+    return this.cpu.linear.high(lin);
+  }
+  oneNumber(lin: number): number {
+    return this.cpu.linear.one(lin);
+  }
+  pageNumber(lin: number): number {
+    return this.cpu.linear.page(lin);
+  }
+  pageAddress(page: number): number {
+    return this.cpu.linear.ofPage(page);
   }
   recordNonCanonical(_lo: number, _hi: number, kind: number): void {
     this.record((kind & ACCESS_STACK) !== 0 ? EXC.SS : EXC.GP, 0);
@@ -60,8 +75,12 @@ export class X86Target {
     this.cpu.setEnv32(ENV.EXCEPTION_ERROR, errorCode);
   }
   recordPageFault(lin: number): void {
+    if (this.cpu.faultError === NOT_CANONICAL) {
+      this.record(EXC.GP, 0);
+      return;
+    }
     this.cpu.setCr2(lin);
-    this.record(14, this.cpu.faultError);
+    this.record(EXC.PF, this.cpu.faultError);
   }
   deliver(): void {
     this.cpu.deliver();

@@ -6,9 +6,10 @@
  */
 import type { X86Cpu } from './cpu.ts';
 import { CS, ENV, HF_CPL, HF_INHIBIT_IRQ, HF_TOP, SEG_BASE, SEG_FLAGS, SEG_STRIDE, XMM_STRIDE } from './state.ts';
-import { canonicalHigh } from './system/address.ts';
-import { CR0_PG, CR4_PAE, EFER_LMA, EFER_LME, XCR0_X87 } from './system/cr-bits.ts';
+import { F_LA57 } from './models/features.ts';
+import { CR0_PG, CR4_LA57, CR4_PAE, EFER_LMA, EFER_LME, XCR0_X87 } from './system/cr-bits.ts';
 import { DESC_L } from './system/descriptor-bits.ts';
+import { LinearNumbers } from './system/linear-numbers.ts';
 
 export type VmFieldKind = 'u8' | 'u32' | 'u64' | 'bytes';
 export interface VmField {
@@ -152,7 +153,7 @@ const EFER_BITS = 0xd01;
 const XCR0_BITS = 0x207;
 
 /** What several fields say together: mode bits that agree, addresses that the processor would have refused. */
-function checkMode(get: (envOffset: number) => number): void {
+function checkMode(cpu: X86Cpu, get: (envOffset: number) => number): void {
   const fail = (why: string): never => {
     throw new VmStateError(`x86-cpu: ${why}`);
   };
@@ -164,10 +165,13 @@ function checkMode(get: (envOffset: number) => number): void {
   if (!active) return;
   if ((get(ENV.CR + 32) & CR4_PAE) === 0) fail('long mode without CR4.PAE');
   const code64 = (get(ENV.SEG + CS * SEG_STRIDE + SEG_FLAGS) & DESC_L) !== 0;
-  if (code64 && !canonicalHigh(get(ENV.CS_BASE) | 0)) fail('RIP is not canonical');
+  const numbers = new LinearNumbers((cpu.features.ecx7 & F_LA57) !== 0);
+  numbers.setWide((get(ENV.CR + 32) & CR4_LA57) !== 0);
+  if (code64 && !numbers.canonicalHigh(get(ENV.CS_BASE) | 0)) fail('RIP is not canonical');
   const bases = [ENV.GDT_BASE, ENV.IDT_BASE, ENV.LDTR + SEG_BASE, ENV.TR + SEG_BASE];
   for (let seg = 0; seg < 6; seg++) bases.push(ENV.SEG + seg * SEG_STRIDE + SEG_BASE);
-  for (const at of bases) if (!canonicalHigh(get(at + 4) | 0)) fail('the base of a segment or table is not canonical');
+  for (const at of bases)
+    if (!numbers.canonicalBase(get(at + 4) | 0)) fail('the base of a segment or table is not canonical');
 }
 
 /** Replaces the state of `cpu`. Throws VmStateError with nothing changed if `data` is not acceptable. */
@@ -188,7 +192,7 @@ export function loadX86State(cpu: X86Cpu, data: Uint8Array): void {
     for (let i = 0; i + 4 <= fieldBytes(f); i += 4) places.set(f.offset + i, at + i);
     at += fieldBytes(f);
   }
-  checkMode((offset) => {
+  checkMode(cpu, (offset) => {
     const place = places.get(offset);
     return place === undefined ? 0 : view.getUint32(place, true);
   });

@@ -225,6 +225,30 @@ for (const suffix of ['', '_a64']) {
 def('raise_if', (m, k, i) => {
   if (m.i(k, i, 0) !== 0) m.cpu.raise(k.imm[i], k.imm2[i]);
 });
+/** Bulk ops: as the TLB's check in regions, within one page each. */
+for (const suffix of ['', '_a64']) {
+  const address = (m: IrMachine, k: IrBlock, i: number, n: number): number =>
+    suffix === '' ? m.i(k, i, n) >>> 0 : m.canonical(m.l(k, i, n), 0);
+  const inPage = (m: IrMachine, lin: number, bytes: number): void => {
+    if (Math.floor(lin / 4096) !== Math.floor((lin + bytes - 1) / 4096)) m.bail();
+  };
+  def(`fill${suffix}`, (m, k, i) => {
+    const to = address(m, k, i, 0);
+    const bytes = m.i(k, i, 2);
+    inPage(m, to, bytes);
+    for (let n = 0; n < bytes; n++) m.storeBytes(to + n, 1, m.i(k, i, 1), 0);
+  });
+  def(`copy${suffix}`, (m, k, i) => {
+    const to = address(m, k, i, 0);
+    const from = address(m, k, i, 1);
+    const bytes = m.i(k, i, 2);
+    inPage(m, to, bytes);
+    inPage(m, from, bytes);
+    if (to >= from && to < from + bytes) m.bail();
+    const copied = Array.from({ length: bytes }, (_, n) => m.loadBytes(from + n, 1, 0));
+    copied.forEach((byte, n) => m.storeBytes(to + n, 1, byte, 0));
+  });
+}
 def('bail_if', (m, k, i) => {
   if (m.i(k, i, 0) !== 0) m.bail();
 });

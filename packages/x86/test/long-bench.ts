@@ -4,11 +4,17 @@
  */
 import { ALL_FEATURES } from '../src/decode/features.ts';
 import { parseCpuOption } from '../src/models/cpu-option.ts';
+import { F_LA57 } from '../src/models/features.ts';
 import type { CpuModel } from '../src/models/model.ts';
 import { ENV } from '../src/state.ts';
 import { Bench, descriptor } from './fake-host.ts';
 
-export const LONG_MODEL: CpuModel = { ...parseCpuOption('max'), vendor: 'GenuineIntel', features: ALL_FEATURES };
+/** With five-level paging. */
+export const LA57_MODEL: CpuModel = { ...parseCpuOption('max'), vendor: 'GenuineIntel', features: ALL_FEATURES };
+export const LONG_MODEL: CpuModel = {
+  ...LA57_MODEL,
+  features: { ...ALL_FEATURES, ecx7: ALL_FEATURES.ecx7 & ~F_LA57 },
+};
 export const AMD_MODEL: CpuModel = { ...LONG_MODEL, vendor: 'AuthenticAMD' };
 
 /** Where the lowest 2 MiB appear in the upper half, for supervisors only. */

@@ -8,9 +8,6 @@ import type { X86Cpu } from '../cpu.ts';
 import type { Translator } from '../translate/translator.ts';
 import { EXC, HF_CS64, SS } from '../state.ts';
 
-/** The first number that is no canonical address. */
-const LOWER_END = 0x8000_0000_0000;
-
 export const is64 = (t: Translator): boolean => (t.flags & HF_CS64) !== 0;
 /** REX.W, or VEX.W in 64-bit code: the instruction's `y` operands are of 64 bits. */
 export const isWide = (t: Translator): boolean => t.insn.size === 3;
@@ -36,16 +33,17 @@ function notCanonical(cpu: X86Cpu, stack: boolean): never {
 }
 /** The number of a linear address; one that is not canonical faults. SDM Vol. 1 §3.3.7.1. */
 export function linearOf(cpu: X86Cpu, low: number, high: number, stack = false): number {
-  if (high >> 15 !== high >> 31) notCanonical(cpu, stack);
-  return high * 0x1_0000_0000 + (low >>> 0);
+  if (!cpu.linear.canonicalHigh(high)) notCanonical(cpu, stack);
+  return cpu.linear.of(low, high);
 }
+const is64Bit = (cpu: X86Cpu): boolean => (cpu.hflags & HF_CS64) !== 0;
 /** Linear address `n` bytes on: 32-bit addresses wrap. */
 export const linearAt = (cpu: X86Cpu, linear: number, n: number): number =>
-  (cpu.hflags & HF_CS64) !== 0 ? linear + n : (linear + n) >>> 0;
+  is64Bit(cpu) ? linear + n : (linear + n) >>> 0;
 
 /** Faults as an access to any byte of the range would (access 0 read, 1 write). */
 export function probe(cpu: X86Cpu, linear: number, bytes: number, access: number, stack = false): void {
-  if (linear + bytes > LOWER_END) notCanonical(cpu, stack);
+  if (is64Bit(cpu) && !cpu.linear.canonical(linear + bytes - 1)) notCanonical(cpu, stack);
   cpu.host.pointer(linear, access, cpu.user);
   if ((linear & 0xfff) + bytes > 0x1000) cpu.host.pointer(linearAt(cpu, linear, bytes - 1), access, cpu.user);
 }

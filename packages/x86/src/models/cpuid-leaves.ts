@@ -11,6 +11,7 @@ import {
   F_MONITOR,
   F_OSPKE,
   F_OSXSAVE,
+  F_LA57,
   F_PAE,
   F_PKU,
   F_PSE36,
@@ -39,6 +40,7 @@ const CR4_PKE = 1 << 22;
 const AMD_REPEATED = 0x0183f3ff;
 /** Bits of linear addresses in long mode, and of physical ones. */
 const LINEAR_BITS = 48;
+const LINEAR_BITS_5_LEVEL = 57;
 const PHYSICAL_BITS = 40;
 
 export const HYPERVISOR_SIGNATURE = 'emkitemkitem';
@@ -194,7 +196,7 @@ function extendedLeaf(model: CpuModel, leaf: number, subleaf: number, state: Cpu
     case 0x80000008:
       out[0] =
         (f.edxExt & F_LM) !== 0
-          ? PHYSICAL_BITS | (LINEAR_BITS << 8)
+          ? PHYSICAL_BITS | (((f.ecx7 & F_LA57) !== 0 ? LINEAR_BITS_5_LEVEL : LINEAR_BITS) << 8)
           : ((f.edx1 & (F_PAE | F_PSE36)) !== 0 ? 36 : 32) | (32 << 8);
       out[1] = f.ebxExt8;
       return;

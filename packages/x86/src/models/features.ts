@@ -123,6 +123,7 @@ export const F_PKU = 1 << 3;
 export const F_OSPKE = 1 << 4;
 export const F_VAES = 1 << 9;
 export const F_VPCLMULQDQ = 1 << 10;
+export const F_LA57 = 1 << 16;
 export const F_RDPID = 1 << 22;
 /** Leaf 7.0 EDX. */
 export const F_FSRM = 1 << 4;
@@ -286,7 +287,7 @@ export const IMPLEMENTED: CpuFeatures = features({
     F_CLWB,
     F_SHA,
   ),
-  ecx7: bits(F_UMIP, F_PKU, F_VAES, F_VPCLMULQDQ, F_RDPID),
+  ecx7: bits(F_UMIP, F_PKU, F_VAES, F_VPCLMULQDQ, F_LA57, F_RDPID),
   edx7: 0,
   eaxD1: bits(F_XSAVEOPT, F_XSAVEC, F_XGETBV1, F_XSAVES),
   edxExt: bits(F_SYSCALL, F_NX, F_PDPE1GB, F_RDTSCP, F_LM),

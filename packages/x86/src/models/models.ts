@@ -1,7 +1,15 @@
 /**
  * The CPU models, made from their rows (rows-models.ts): features by name become words of bits, versions and their aliases become models.
  */
-import { FEATURE_NAMES, FEATURE_WORD_NAMES, IMPLEMENTED, F_INVTSC, F_TSC_DEADLINE, features } from './features.ts';
+import {
+  FEATURE_NAMES,
+  FEATURE_WORD_NAMES,
+  IMPLEMENTED,
+  F_INVTSC,
+  F_LA57,
+  F_TSC_DEADLINE,
+  features,
+} from './features.ts';
 import type { CpuFeatures, FeatureWord } from './features.ts';
 import { DEFAULT_CACHES, DEFAULT_LEAF2, MODEL_ROWS } from './rows-models.ts';
 import type { ModelRow } from './rows-models.ts';
@@ -62,10 +70,12 @@ function buildAll(): Map<string, CpuModel> {
     name: 'max',
     description: 'Everything that is implemented',
     // as with QEMU: what would make a saved machine depend on its clock is asked for by name
+    // A kernel uses five levels of page tables wherever it can, at the price of a step more in each walk.
     // On a busy host Linux loses ticks with the TSC deadline while jiffies are its only clock, and then distrusts the TSC.
     features: {
       ...IMPLEMENTED,
       ecx1: IMPLEMENTED.ecx1 & ~F_TSC_DEADLINE,
+      ecx7: IMPLEMENTED.ecx7 & ~F_LA57,
       edxExt7: IMPLEMENTED.edxExt7 & ~F_INVTSC,
     },
   });

@@ -9,6 +9,7 @@ import {
   F_DE,
   F_FSGSBASE,
   F_FXSR,
+  F_LA57,
   F_MCE,
   F_PAE,
   F_PCID,
@@ -39,6 +40,7 @@ import {
   CR0_WP,
   CR4_DE,
   CR4_FSGSBASE,
+  CR4_LA57,
   CR4_MCE,
   CR4_OSFXSR,
   CR4_OSXMMEXCPT,
@@ -59,13 +61,12 @@ import {
   EFER_LME,
 } from './cr-bits.ts';
 import { DESC_L, DESC_TYPE_SHIFT } from './descriptor-bits.ts';
-import { canonicalHigh, numberOf } from './address.ts';
 import { readPdptes } from './paging.ts';
 
 const CR0_KNOWN = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
 /** A change of these changes translations. */
 const CR0_PAGING = CR0_PE | CR0_WP | CR0_PG;
-const CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE;
+const CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE;
 /** CR3 bit 63 in a value to be loaded: other address spaces' translations may stay. */
 const CR3_KEEP_HIGH = 0x8000_0000;
 const PCID = 0xfff;
@@ -84,6 +85,7 @@ export function cr4Bits(f: CpuFeatures): number {
     has(F_FXSR, CR4_OSFXSR) |
     has(F_SSE, CR4_OSXMMEXCPT) |
     has(F_UMIP, CR4_UMIP, f.ecx7) |
+    has(F_LA57, CR4_LA57, f.ecx7) |
     has(F_FSGSBASE, CR4_FSGSBASE, f.ebx7) |
     has(F_PCID, CR4_PCIDE, f.ecx1) |
     has(F_XSAVE, CR4_OSXSAVE, f.ecx1) |
@@ -182,7 +184,7 @@ function writeCr4(cpu: X86Cpu, v: number): void {
   if ((v & ~known) !== 0) cpu.raise(EXC.GP, 0);
   const old = cpu.cr(4) | 0;
   const long = cpu.longMode;
-  if (long && (v & CR4_PAE) === 0) cpu.raise(EXC.GP, 0);
+  if (long && ((v & CR4_PAE) === 0 || ((v ^ old) & CR4_LA57) !== 0)) cpu.raise(EXC.GP, 0);
   // Identifiers begin with 0, in long mode.
   if ((v & ~old & CR4_PCIDE) !== 0 && (!long || (cpu.cr(3) & PCID) !== 0)) cpu.raise(EXC.GP, 0);
   const paging = ((v ^ old) & CR4_PAGING) !== 0;
@@ -209,7 +211,7 @@ export function lmsw(cpu: X86Cpu, v: number): number {
 /** An address that is not canonical has no translation to drop. SDM Vol. 2A "INVLPG". */
 export function invlpg(cpu: X86Cpu, lin: number, high: number): number {
   if (!cpu.code64) cpu.host.flushTlbPage(lin >>> 0);
-  else if (canonicalHigh(high)) cpu.host.flushTlbPage(numberOf(lin, high));
+  else if (cpu.linear.canonicalHigh(high)) cpu.host.flushTlbPage(cpu.linear.of(lin, high));
   return 0;
 }
 
@@ -221,8 +223,9 @@ export function invpcid(cpu: X86Cpu, type: number, typeHigh: number): number {
   if (type < 2 && pcid !== 0 && (cpu.cr(4) & CR4_PCIDE) === 0) cpu.raise(EXC.GP, 0);
   if (type === 0) {
     const high = cpu.env32(ENV.SCRATCH + 12);
-    if (cpu.code64 && !canonicalHigh(high)) cpu.raise(EXC.GP, 0);
-    cpu.host.flushTlbPage(cpu.code64 ? cpu.envNumber(ENV.SCRATCH + 8) : cpu.env32(ENV.SCRATCH + 8));
+    if (cpu.code64 && !cpu.linear.canonicalBase(high)) cpu.raise(EXC.GP, 0);
+    if (!cpu.code64) cpu.host.flushTlbPage(cpu.env32(ENV.SCRATCH + 8));
+    else if (cpu.linear.canonicalHigh(high)) cpu.host.flushTlbPage(cpu.envNumber(ENV.SCRATCH + 8));
   } else cpu.host.flushTlb(type === 2);
   return 0;
 }

@@ -5,8 +5,8 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { ENV, EXC, FLAG_RF, HF_INHIBIT_IRQ } from '../state.ts';
-import { numberOf } from './address.ts';
 import { CR4_DE } from './cr-bits.ts';
+import { HELD_BY_GUEST } from './linear-numbers.ts';
 import { SHADOW_MOV_SS } from './load-seg.ts';
 
 export const DR6_BD = 1 << 13;
@@ -36,14 +36,17 @@ const LENGTHS = [1, 2, 8, 4];
 
 /** Low bits of a breakpoint's address do not count. */
 function alignedAddress(cpu: X86Cpu, index: number, length: number): number {
-  const address = cpu.drNumber(index);
-  return address - (address & (length - 1));
+  const low = cpu.dr(index) & -length;
+  const high = cpu.env32(ENV.DR + index * 8 + 4);
+  // the guest holds four at most
+  return cpu.linear.hold(low, high, HELD_BY_GUEST) ?? cpu.linear.of(low, high);
 }
 
 /** Rebuild cpu.watchpoints. */
 export function collectWatchpoints(cpu: X86Cpu): void {
   const dr7 = cpu.dr(7);
   cpu.watchpoints.length = 0;
+  cpu.linear.release(HELD_BY_GUEST);
   for (let index = 0; index < 4; index++) {
     const k = kind(dr7, index);
     if (!enabled(dr7, index) || (k !== 1 && k !== 3)) continue;
@@ -98,10 +101,13 @@ export function returnFlags(cpu: X86Cpu, flags: number): number {
 }
 
 /** Bits of DR6 for the instruction breakpoints that match a linear address. */
-function matchInstruction(cpu: X86Cpu, lin: number): number {
+function matchInstruction(cpu: X86Cpu, low: number, high: number): number {
   const dr7 = cpu.dr(7);
   let hit = 0;
-  for (let i = 0; i < 4; i++) if (enabled(dr7, i) && kind(dr7, i) === 0 && cpu.drNumber(i) === lin) hit |= 1 << i;
+  for (let i = 0; i < 4; i++) {
+    if (!enabled(dr7, i) || kind(dr7, i) !== 0 || cpu.dr(i) !== low >>> 0) continue;
+    if (cpu.env32(ENV.DR + i * 8 + 4) === high >>> 0) hit |= 1 << i;
+  }
   return hit;
 }
 
@@ -118,7 +124,7 @@ export function checkInstructionBreakpoint(cpu: X86Cpu, eip: number): number {
   }
   if ((cpu.e32[ENV.EFLAGS >> 2] & FLAG_RF) !== 0) return 0;
   const base = cpu.ei32[ENV.CS_BASE >> 2];
-  const hit = matchInstruction(cpu, cpu.code64 ? numberOf(eip, base) : (base + eip) >>> 0);
+  const hit = cpu.code64 ? matchInstruction(cpu, eip, base) : matchInstruction(cpu, base + eip, 0);
   if (hit !== 0) {
     cpu.setDrRaw(6, (cpu.dr(6) & ~15) | hit);
     cpu.raise(EXC.DB);

@@ -4,20 +4,19 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { ENV, EXC } from '../state.ts';
-import { canonicalHigh } from './address.ts';
 import { CR4_UMIP } from './cr-bits.ts';
 import { DESC_KEPT, DESC_P, DESC_TSS_BUSY, DESC_TYPE_SHIFT, SYS_LDT, SYS_TSS16, SYS_TSS32 } from './descriptor-bits.ts';
 import { descriptorBase, descriptorLimit, fetchDescriptor, fetchUpper, loadWideCache } from './descriptor.ts';
 
 /** The translator has cut the base to 24 bits for 16-bit operand size. */
 export function lgdt(cpu: X86Cpu, limit: number, base: number, high = 0): number {
-  if (!canonicalHigh(high)) cpu.raise(EXC.GP, 0);
+  if (!cpu.linear.canonicalBase(high)) cpu.raise(EXC.GP, 0);
   cpu.setEnv32(ENV.GDT_LIMIT, limit & 0xffff);
   cpu.setEnv64(ENV.GDT_BASE, base, high);
   return 0;
 }
 export function lidt(cpu: X86Cpu, limit: number, base: number, high = 0): number {
-  if (!canonicalHigh(high)) cpu.raise(EXC.GP, 0);
+  if (!cpu.linear.canonicalBase(high)) cpu.raise(EXC.GP, 0);
   cpu.setEnv32(ENV.IDT_LIMIT, limit & 0xffff);
   cpu.setEnv64(ENV.IDT_BASE, base, high);
   return 0;
@@ -61,7 +60,7 @@ export function ltr(cpu: X86Cpu, selector: number): number {
   if ((hi & DESC_P) === 0) cpu.raise(EXC.NP, error);
   if (long) {
     fetchUpper(cpu, selector, error);
-    if (!canonicalHigh(cpu.descUpper)) cpu.raise(EXC.GP, error);
+    if (!cpu.linear.canonicalBase(cpu.descUpper)) cpu.raise(EXC.GP, error);
   }
   cpu.writeSys8(cpu.descLin + 5, ((hi | DESC_TSS_BUSY) >>> 8) & 0xff);
   if (long) {

@@ -6,7 +6,6 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { ENV, EXC, HF_LMA, SEG_BASE, SEG_LIMIT } from '../state.ts';
-import { TWO32, canonicalNumber } from './address.ts';
 import {
   DESC_A,
   DESC_AVL,
@@ -29,9 +28,8 @@ export function fetchDescriptor(cpu: X86Cpu, selector: number): boolean {
   const limit = local ? e[(ENV.LDTR + SEG_LIMIT) >> 2] : e[ENV.GDT_LIMIT >> 2];
   if (index + 7 > limit) return false;
   const at = (local ? ENV.LDTR + SEG_BASE : ENV.GDT_BASE) >> 2;
-  let lin = e[at] + index;
-  if ((e[ENV.HFLAGS >> 2] & HF_LMA) === 0) lin >>>= 0;
-  else lin += cpu.ei32[at + 1] * TWO32;
+  const long = (e[ENV.HFLAGS >> 2] & HF_LMA) !== 0;
+  const lin = long ? cpu.linear.of(e[at], cpu.ei32[at + 1]) + index : (e[at] + index) >>> 0;
   cpu.descLin = lin;
   cpu.descLo = cpu.readSys32(lin);
   cpu.descHi = cpu.readSys32(lin + 4);
@@ -50,12 +48,9 @@ export function fetchUpper(cpu: X86Cpu, selector: number, error: number): void {
   if ((cpu.readSys32(cpu.descLin + 12) & 0x1f00) !== 0) cpu.raise(EXC.GP, error);
 }
 
-/** Base of the 16-byte descriptor as a number. */
-export const wideBase = (cpu: X86Cpu): number => (cpu.descUpper | 0) * TWO32 + descriptorBase(cpu.descLo, cpu.descHi);
-
 /** Load LDTR or TR from the fetched 16-byte descriptor, whose base must be canonical: #GP(error). */
 export function loadWideCache(cpu: X86Cpu, offset: number, selector: number, hi: number, error: number): void {
-  if (!canonicalNumber(wideBase(cpu))) cpu.raise(EXC.GP, error);
+  if (!cpu.linear.canonicalBase(cpu.descUpper)) cpu.raise(EXC.GP, error);
   const { descLo: lo, descUpper } = cpu;
   cpu.setSegCache(offset, selector, descriptorBase(lo, hi), descriptorLimit(lo, hi), hi & DESC_KEPT);
   cpu.setEnv32(offset + SEG_BASE + 4, descUpper);
@@ -70,8 +65,8 @@ export function gdtWord(cpu: X86Cpu, selector: number): number {
   const index = selector & 0xfff8;
   if ((selector & 4) !== 0 || index + 7 > e[ENV.GDT_LIMIT >> 2]) return -1;
   const long = (e[ENV.HFLAGS >> 2] & HF_LMA) !== 0;
-  const low = cpu.e32[ENV.GDT_BASE >> 2] + index;
-  const lin = long ? low + e[(ENV.GDT_BASE >> 2) + 1] * TWO32 : low >>> 0;
+  const base = e[ENV.GDT_BASE >> 2];
+  const lin = long ? cpu.linear.of(base, e[(ENV.GDT_BASE >> 2) + 1]) + index : (base + index) >>> 0;
   return (lin & 7) === 0 ? plainWord(cpu, lin, 0, 0) : -1;
 }
 

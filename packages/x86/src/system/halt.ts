@@ -1,7 +1,6 @@
 /** HLT, MONITOR, MWAIT. SDM Vol. 2A "HLT", Vol. 2B "MONITOR", "MWAIT". */
 import type { X86Cpu } from '../cpu.ts';
 import { DS, EAX, ECX, ENV, EXC, FLAG_IF, HF_INHIBIT_IRQ } from '../state.ts';
-import { canonicalHigh } from './address.ts';
 
 /** Stops until an interrupt; execution goes on behind the HLT. The shadow of an STI before it is over. */
 export function hlt(cpu: X86Cpu, nextEip: number): number {
@@ -17,7 +16,7 @@ export function monitor(cpu: X86Cpu): number {
   if (cpu.reg(ECX) !== 0) cpu.raise(EXC.GP, 0);
   if (!cpu.code64) cpu.read8(cpu.segBase(DS) + cpu.reg(EAX));
   else {
-    if (!canonicalHigh(cpu.regHigh(EAX))) cpu.raise(EXC.GP, 0);
+    if (!cpu.linear.canonicalHigh(cpu.regHigh(EAX))) cpu.raise(EXC.GP, 0);
     cpu.read8(cpu.regNumber(EAX));
   }
   return 0;

@@ -31,6 +31,7 @@ import {
   HF_FPU_UNMASKED,
   HF_INHIBIT_IRQ,
   HF_IOPL_OK,
+  HF_LA57,
   HF_LMA,
   HF_MP,
   HF_OSFXSR,
@@ -57,6 +58,7 @@ import {
   CR0_PE,
   CR0_TS,
   CR4_OSFXSR,
+  CR4_LA57,
   CR4_OSXMMEXCPT,
   CR4_OSXSAVE,
   EFER_LMA,
@@ -147,6 +149,7 @@ export function computeHflags(cpu: X86Cpu): number {
   }
   const longMode = (e[ENV.MSR_EFER >> 2] & EFER_LMA) !== 0 ? HF_LMA : 0;
   h |= longMode | segmentBits(e, longMode);
+  if (longMode !== 0 && (cr4 & CR4_LA57) !== 0) h |= HF_LA57;
 
   if ((eflags & FLAG_TF) !== 0) h |= HF_TF;
   if ((eflags & FLAG_RF) !== 0) h |= HF_RF;

@@ -5,7 +5,6 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { CS, ESP, EXC, SS } from '../state.ts';
-import { canonicalHigh, highHalf } from './address.ts';
 import {
   DESC_B,
   DESC_CODE,
@@ -77,7 +76,7 @@ function throughGate(cpu: X86Cpu, gateSelector: number, nextEip: number, call: b
   if ((hi & (DESC_L | DESC_B)) !== DESC_L) cpu.raise(EXC.GP, error);
   if (!call && !conforming && dpl !== cpl) cpu.raise(EXC.GP, error);
   if ((hi & DESC_P) === 0) cpu.raise(EXC.NP, error);
-  if (!canonicalHigh(high)) cpu.raise(EXC.GP, 0);
+  if (!cpu.linear.canonicalHigh(high)) cpu.raise(EXC.GP, 0);
   const { descLo: lo } = cpu;
   markAccessed(cpu);
   const codeHi = cpu.descHi;
@@ -93,7 +92,7 @@ function throughGate(cpu: X86Cpu, gateSelector: number, nextEip: number, call: b
     push64(cpu, cpu.segSelector(CS), 0);
     push64(cpu, nextEip, cpu.nextHigh(nextEip));
     if (inner) loadNullStack(cpu, dpl);
-    cpu.setReg64(ESP, cpu.stackPtr, highHalf(cpu.stackPtr));
+    cpu.setReg64(ESP, cpu.stackPtr, cpu.linear.high(cpu.stackPtr));
   }
   loadCode(cpu, selector, lo, codeHi, newCpl, low, high);
 }

@@ -5,7 +5,6 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { CS, ENV, EXC, HF_CS64, SEG_BASE, SEG_FLAGS, SEG_LIMIT, SEG_SELECTOR, SEG_STRIDE, SS } from '../state.ts';
-import { TWO32, canonicalHigh, canonicalNumber } from './address.ts';
 import { DESC_B, DESC_DPL_SHIFT, DESC_KEPT, DESC_L } from './descriptor-bits.ts';
 import { descriptorBase, descriptorLimit, withinLimit } from './descriptor.ts';
 import { PRIVILEGE_BITS, SEGMENT_BITS, privilegeBits } from './hflags.ts';
@@ -17,7 +16,7 @@ export function checkCodeTarget(cpu: X86Cpu, error: number, ripLow: number, ripH
   const hi = cpu.descHi;
   if ((hi & DESC_L) !== 0) {
     if ((hi & DESC_B) !== 0) cpu.raise(EXC.GP, error);
-    if (!canonicalHigh(ripHigh)) cpu.raise(EXC.GP, 0);
+    if (!cpu.linear.canonicalHigh(ripHigh)) cpu.raise(EXC.GP, 0);
   } else if (ripHigh !== 0 || !withinLimit(hi, descriptorLimit(cpu.descLo, hi), ripLow >>> 0, 1)) cpu.raise(EXC.GP, 0);
 }
 
@@ -79,7 +78,8 @@ export function tssStack(cpu: X86Cpu, dpl: number, ist: number): number {
   if (at + 7 > cpu.e32[(ENV.TR + SEG_LIMIT) >> 2])
     cpu.raise(EXC.TS, (cpu.e32[(ENV.TR + SEG_SELECTOR) >> 2] & 0xfffc) | cpu.ext);
   const lin = cpu.envNumber(ENV.TR + SEG_BASE) + at;
-  const rsp = (cpu.readSys32(lin + 4) | 0) * TWO32 + cpu.readSys32(lin);
-  if (!canonicalNumber(rsp)) cpu.raise(EXC.SS, cpu.ext);
+  const high = cpu.readSys32(lin + 4);
+  const rsp = cpu.linear.of(cpu.readSys32(lin), high);
+  if (!cpu.linear.canonical(rsp)) cpu.raise(EXC.SS, cpu.ext);
   return rsp;
 }

@@ -21,7 +21,6 @@ import {
   SEG_STRIDE,
   SS,
 } from '../state.ts';
-import { TWO32, canonicalHigh, highHalf } from './address.ts';
 import {
   DESC_B,
   DESC_CODE,
@@ -75,7 +74,7 @@ export function enterLong(
   if ((codeHi & (DESC_S | DESC_CODE)) !== (DESC_S | DESC_CODE) || dpl > cpl) cpu.raise(EXC.GP, selError);
   if ((codeHi & (DESC_L | DESC_B)) !== DESC_L) cpu.raise(EXC.GP, selError);
   if ((codeHi & DESC_P) === 0) cpu.raise(EXC.NP, selError);
-  if (!canonicalHigh(upper)) cpu.raise(EXC.GP, ext);
+  if (!cpu.linear.canonicalHigh(upper)) cpu.raise(EXC.GP, ext);
   const codeLo = cpu.descLo;
   markAccessed(cpu);
   const codeFlags = cpu.descHi & DESC_KEPT;
@@ -92,7 +91,7 @@ export function enterLong(
   if (type === SYS_INT_GATE32) cleared |= FLAG_IF;
   cpu.ei32[ENV.EFLAGS >> 2] &= ~cleared;
   const rsp = aligned - (error >= 0 ? 48 : 40);
-  cpu.setReg64(ESP, rsp, highHalf(rsp));
+  cpu.setReg64(ESP, rsp, cpu.linear.high(rsp));
   const target = ((hi & 0xffff0000) | (lo & 0xffff)) >>> 0;
   const limit = descriptorLimit(codeLo, codeHi);
   loadCode64(cpu, (selector & 0xfffc) | newCpl, limit, codeFlags, newCpl, target, upper);
@@ -100,8 +99,7 @@ export function enterLong(
 
 /** Compatibility code has an ESP; what is above it does not count. */
 function currentRsp(cpu: X86Cpu): number {
-  const i = ESP << 1;
-  return (cpu.ei32[ENV.HFLAGS >> 2] & HF_CS64) !== 0 ? cpu.ei32[i + 1] * TWO32 + cpu.e32[i] : cpu.e32[i];
+  return (cpu.ei32[ENV.HFLAGS >> 2] & HF_CS64) !== 0 ? cpu.regNumber(ESP) : cpu.e32[ESP << 1];
 }
 
 /** SS, RSP, RFLAGS, CS, RIP and the error code below `top`: straight to memory if they lie in one page of plain RAM. */
@@ -119,7 +117,7 @@ function pushFrame(
   const inPage = (top & 4095) === 0 || (top & 4095) >= 48;
   openStack64(cpu, top, user);
   // The first push is the one that a fault names.
-  const p = inPage && canonicalHigh(highHalf(top - 8)) ? plainWord(cpu, top - 8, 1, user) : -1;
+  const p = inPage && cpu.linear.canonical(top - 8) ? plainWord(cpu, top - 8, 1, user) : -1;
   if (p < 0) {
     push64(cpu, e[SS_SELECTOR], 0);
     push64(cpu, e[ESP << 1], rspHigh);

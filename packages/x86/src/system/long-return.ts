@@ -25,7 +25,7 @@ import {
   GS,
   SS,
 } from '../state.ts';
-import { canonicalNumber, highHalf } from './address.ts';
+import { highHalf } from './address.ts';
 import { returnFlags } from './debug-registers.ts';
 import {
   DESC_B,
@@ -126,7 +126,7 @@ export function iretLong(cpu: X86Cpu, size: number): number {
 /** All five words at once, if they lie in one page of plain RAM. */
 function popFrame(cpu: X86Cpu): boolean {
   const at = cpu.stackPtr;
-  if (cpu.stackMask !== 0 || (at & 7) !== 0 || (at & 4095) > 4096 - 40 || !canonicalNumber(at)) return false;
+  if (cpu.stackMask !== 0 || (at & 7) !== 0 || (at & 4095) > 4096 - 40 || !cpu.linear.canonical(at)) return false;
   const p = plainWord(cpu, at, 0, cpu.stackUser);
   if (p < 0) return false;
   const m = cpu.i32;

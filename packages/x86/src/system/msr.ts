@@ -19,7 +19,6 @@ import {
   F_XSAVES,
 } from '../models/features.ts';
 import { EAX, ECX, EDX, ENV, EXC, FS, GS, SEG_BASE, SEG_STRIDE } from '../state.ts';
-import { canonicalHigh } from './address.ts';
 import { mtrrOffset, validMemoryTypes, validMtrr } from './memory-type.ts';
 import { readSpecial, validApicBase, writeEfer, writeSpecial, writeTscMsr } from './msr-special.ts';
 import { readTsc } from './time-stamp.ts';
@@ -248,7 +247,7 @@ function validWrite(cpu: X86Cpu, msr: number, low: number, high: number): boolea
     case MSR_KERNEL_GS_BASE:
     case MSR_SYSENTER_ESP:
     case MSR_SYSENTER_EIP:
-      return (cpu.features.edxExt & F_LM) === 0 || canonicalHigh(high);
+      return (cpu.features.edxExt & F_LM) === 0 || cpu.linear.canonicalBase(high);
     default:
       return validMtrr(msr, low, high, cpu.pteHighMask);
   }

@@ -20,6 +20,8 @@ export const XD = 0x8000_0000;
 export const READ = 1;
 export const WRITE = 2;
 export const EXECUTE = 4;
+/** In place of a page fault's error code: the address has no place in the tables, which is #GP. */
+export const NOT_CANONICAL = -1;
 
 export function maskA20(cpu: X86Cpu, pa: number): number {
   const mask = cpu.e32[ENV.A20_MASK >> 2];

@@ -1,6 +1,6 @@
 /**
- * Page walks: no paging, two-level with 4K and 4M pages (PSE, PSE-36), PAE with 4K and 2M pages and NX; four-level:
- * paging-4-level.ts. SMEP and SMAP in all of them.
+ * Page walks: no paging, two-level with 4K and 4M pages (PSE, PSE-36), PAE with 4K and 2M pages and NX; four and five levels:
+ * paging-long.ts. SMEP and SMAP in all of them.
  * SDM Vol. 3A §4.3 "32-Bit Paging", §4.4 "PAE Paging", §4.6 "Access Rights", §4.7 "Page-Fault Exceptions",
  * §4.8 "Accessed and Dirty Flags". Accessed and dirty bits are written only when the whole walk succeeded.
  * Table reads are physical: tables outside RAM read as all ones, which is an entry with reserved bits set or a page.
@@ -11,7 +11,7 @@ import { F_PSE36 } from '../models/features.ts';
 import { ENV, HF_LMA } from '../state.ts';
 import { TWO32 } from './address.ts';
 import { CR0_PG, CR4_PAE, CR4_PGE, CR4_PSE, EFER_NXE, PF_P, PF_RSVD } from './cr-bits.ts';
-import { walk4 } from './paging-4-level.ts';
+import { walkLong } from './paging-long.ts';
 import {
   EXECUTE,
   PTE_A,
@@ -45,7 +45,7 @@ export function walk(cpu: X86Cpu, lin: number, access: number, user: number): bo
     cpu.walkGlobal = false;
     return true;
   }
-  if ((cpu.ei32[ENV.HFLAGS >> 2] & HF_LMA) !== 0) return walk4(cpu, lin, access, user, true);
+  if ((cpu.ei32[ENV.HFLAGS >> 2] & HF_LMA) !== 0) return walkLong(cpu, lin, access, user, true);
   return (cpu.e32[(ENV.CR + 32) >> 2] & CR4_PAE) !== 0
     ? walkPae(cpu, lin, access, user, true)
     : walk32(cpu, lin, access, user, true);
@@ -56,7 +56,7 @@ export function debugTranslate(cpu: X86Cpu, lin: number): number {
   const { walkPhys, walkProt, walkPageBits, walkGlobal, faultError } = cpu;
   let found = true;
   if ((cpu.ei32[ENV.CR >> 2] & CR0_PG) === 0) cpu.walkPhys = maskA20(cpu, lin);
-  else if (cpu.longMode) found = walk4(cpu, lin, 0, 0, false);
+  else if (cpu.longMode) found = walkLong(cpu, lin, 0, 0, false);
   else found = (cpu.cr(4) & CR4_PAE) !== 0 ? walkPae(cpu, lin, 0, 0, false) : walk32(cpu, lin, 0, 0, false);
   const pa = found ? cpu.walkPhys : -1;
   cpu.walkPhys = walkPhys;

@@ -13,7 +13,6 @@ import {
   ESI,
   EXC,
   FLAG_DF,
-  FS,
   HF_IOPL_OK,
   HF_SEGCHECK,
   HF_FGCHECK,
@@ -23,7 +22,7 @@ import {
   SEG_LIMIT,
   SS,
 } from '../state.ts';
-import { TWO32, canonicalNumber, highHalf } from './address.ts';
+import { TWO32, highHalf } from './address.ts';
 import { notePortAccess } from './debug-registers.ts';
 import { DESC_CODE, DESC_P, DESC_RW, DESC_TYPE_SHIFT } from './descriptor-bits.ts';
 import { withinLimit } from './descriptor.ts';
@@ -102,13 +101,13 @@ function count(cpu: X86Cpu, mask: number): number {
 
 /** Linear address of an element, checked. In 64-bit code only FS and GS have a base, and all that counts is its form. */
 function elementAddress(cpu: X86Cpu, seg: number, index: number, mask: number, size: number, write: boolean): number {
-  const offset = mask === WIDE ? cpu.regNumber(index) : (cpu.reg(index) & mask) >>> 0;
+  const offset = (cpu.reg(index) & (mask === WIDE ? 0xffffffff : mask)) >>> 0;
   if (!cpu.code64) {
     checkSegment(cpu, seg, offset, size, write);
     return (cpu.segBase(seg) + offset) >>> 0;
   }
-  const lin = seg >= FS ? cpu.segBase(seg) + offset : offset;
-  if (!canonicalNumber(lin)) cpu.raise(seg === SS ? EXC.SS : EXC.GP, 0);
+  const lin = cpu.linearIn(seg, offset, mask === WIDE ? cpu.regHigh(index) : 0);
+  if (!cpu.linear.canonical(lin)) cpu.raise(seg === SS ? EXC.SS : EXC.GP, 0);
   return lin;
 }
 

@@ -19,7 +19,7 @@ export class SmapPages {
 
   /** An entry for this page is about to be made. Hot path. */
   add(lin: number): void {
-    const page = lin - (lin & 4095);
+    const page = this.#cpu.linear.page(lin);
     if (this.count > CAPACITY) return;
     for (let i = 0; i < this.count; i++) if (this.#pages[i] === page) return;
     if (this.count < CAPACITY) this.#pages[this.count] = page;
@@ -28,12 +28,13 @@ export class SmapPages {
 
   /** AC has been cleared. */
   forget(): void {
-    const { host } = this.#cpu;
+    const { host, linear } = this.#cpu;
     if (this.count > CAPACITY) host.flushTlb(true);
     else {
       for (let i = 0; i < this.count; i++) {
-        if (host.forgetSupervisorPage !== undefined) host.forgetSupervisorPage(this.#pages[i]);
-        else host.flushTlbPage(this.#pages[i]);
+        const address = linear.ofPage(this.#pages[i]);
+        if (host.forgetSupervisorPage !== undefined) host.forgetSupervisorPage(address);
+        else host.flushTlbPage(address);
       }
     }
     this.count = 0;

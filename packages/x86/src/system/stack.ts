@@ -6,7 +6,6 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { ESP, EXC, SS } from '../state.ts';
-import { canonicalNumber, highHalf } from './address.ts';
 import { DESC_B } from './descriptor-bits.ts';
 import { descriptorBase, descriptorLimit, withinLimit } from './descriptor.ts';
 
@@ -55,7 +54,7 @@ function below(cpu: X86Cpu, size: number): number {
     return p;
   }
   const p = cpu.stackPtr - size;
-  if (!canonicalNumber(p)) cpu.raise(EXC.SS, cpu.ext);
+  if (!cpu.linear.canonical(p)) cpu.raise(EXC.SS, cpu.ext);
   return p;
 }
 /** The current offset, checked for a pop; the pointer moves up. */
@@ -65,7 +64,7 @@ function above(cpu: X86Cpu, size: number): number {
     if (!withinLimit(cpu.stackFlags, cpu.stackLimit, p, size)) cpu.raise(EXC.SS, cpu.stackSelector | cpu.ext);
     cpu.stackPtr = ((p + size) & cpu.stackMask) >>> 0;
   } else {
-    if (!canonicalNumber(p)) cpu.raise(EXC.SS, cpu.ext);
+    if (!cpu.linear.canonical(p)) cpu.raise(EXC.SS, cpu.ext);
     cpu.stackPtr = p + size;
   }
   return p;
@@ -118,7 +117,7 @@ export function pop(cpu: X86Cpu, size: number): number {
 
 /** ESP = the moved pointer: all of it for a 32- or 64-bit stack, else SP alone. */
 export function commitStack(cpu: X86Cpu): void {
-  if (cpu.stackMask === 0) cpu.setReg64(ESP, cpu.stackPtr, highHalf(cpu.stackPtr));
+  if (cpu.stackMask === 0) cpu.setReg64(ESP, cpu.stackPtr, cpu.linear.high(cpu.stackPtr));
   else if (cpu.stackMask === 0xffff) cpu.setReg16(ESP, cpu.stackPtr);
   else cpu.setReg(ESP, cpu.stackPtr);
 }

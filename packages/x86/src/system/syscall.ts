@@ -6,7 +6,6 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { CS, ECX, ENV, EXC, FLAG_IF, FLAG_RF, FLAG_VM, FS, GS, SEG_BASE, SEG_STRIDE, SS } from '../state.ts';
-import { canonicalHigh } from './address.ts';
 import { CR0_PE, CR4_FSGSBASE, EFER_SCE } from './cr-bits.ts';
 import {
   DESC_A,
@@ -88,7 +87,7 @@ export function sysret(cpu: X86Cpu, size: number): number {
   if (cpu.cpl !== 0 || (cpu.cr(0) & CR0_PE) === 0) cpu.raise(EXC.GP, 0);
   const low = cpu.reg(ECX);
   const high = cpu.regHigh(ECX);
-  if (size === 8 && !canonicalHigh(high)) cpu.raise(EXC.GP, 0);
+  if (size === 8 && !cpu.linear.canonicalHigh(high)) cpu.raise(EXC.GP, 0);
   const star = e[(ENV.MSR_STAR >> 2) + 1] >>> 16;
   if (cpu.code64) cpu.setEflags(cpu.reg(R11) & SYSRET_FLAGS, -1);
   else cpu.setEflags(FLAG_IF, FLAG_IF);
@@ -123,7 +122,7 @@ export function readFsGsBase(cpu: X86Cpu, seg: number): number {
 
 export function writeFsGsBase(cpu: X86Cpu, seg: number, low: number, high: number): number {
   const at = baseOf(cpu, seg);
-  if (!canonicalHigh(high)) cpu.raise(EXC.GP, 0);
+  if (!cpu.linear.canonicalBase(high)) cpu.raise(EXC.GP, 0);
   cpu.setEnv64(at, low, high);
   return 0;
 }

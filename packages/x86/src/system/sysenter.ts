@@ -4,7 +4,6 @@
  */
 import type { X86Cpu } from '../cpu.ts';
 import { CS, ECX, EDX, ENV, ESP, EXC, FLAG_IF, FLAG_RF, FLAG_VM, HF_CPL, HF_LMA, HF_PE, SS } from '../state.ts';
-import { canonicalHigh } from './address.ts';
 import { DESC_A, DESC_B, DESC_CODE, DESC_DPL_SHIFT, DESC_G, DESC_P, DESC_RW, DESC_S } from './descriptor-bits.ts';
 import { loadFlat64 } from './syscall.ts';
 
@@ -47,7 +46,7 @@ export function sysexit(cpu: X86Cpu, size: number): number {
   if (cpu.cpl !== 0) cpu.raise(EXC.GP, 0);
   if (size === 8) {
     const high = cpu.regHigh(EDX);
-    if (!canonicalHigh(high) || !canonicalHigh(cpu.regHigh(ECX))) cpu.raise(EXC.GP, 0);
+    if (!cpu.linear.canonicalHigh(high) || !cpu.linear.canonicalHigh(cpu.regHigh(ECX))) cpu.raise(EXC.GP, 0);
     cpu.setReg64(ESP, cpu.reg(ECX), cpu.regHigh(ECX));
     loadFlat64(cpu, ((selector + 32) & 0xffff) | 3, ((selector + 40) & 0xffff) | 3, 3, cpu.reg(EDX), high);
     return 0;

@@ -9,7 +9,6 @@ import { type Bench, GDT, IDT, KSTACK, LDT, TSS, USTACK, protectedBench, toUser 
 import { ENV, ESP, FLAG_VM, HF_CPL, HF_PE, HF_VM } from '../state.ts';
 import { GDT as GDT64, IDT as IDT64, LDT as LDT64, HIGH, longBench } from '../../test/long-bench.ts';
 import { CS, HF_CS64, HF_LMA, SEG_BASE, SEG_STRIDE } from '../state.ts';
-import { canonicalHigh } from './address.ts';
 import { SYSTEM_HELPERS } from './index.ts';
 import { computeHflags } from './hflags.ts';
 
@@ -274,9 +273,9 @@ describe('random tables and helper calls in long mode', () => {
           const h = cpu.hflags;
           expect((h & HF_CS64) !== 0 && (h & HF_LMA) === 0).toBe(false);
           if ((h & HF_CS64) === 0) expect(cpu.env32(ENV.CS_BASE)).toBe(cpu.segBase(CS) >>> 0);
-          else expect([canonicalHigh(cpu.env32(ENV.CS_BASE) | 0), cpu.segBase(CS)]).toEqual([true, 0]);
+          else expect([cpu.linear.canonicalHigh(cpu.env32(ENV.CS_BASE) | 0), cpu.segBase(CS)]).toEqual([true, 0]);
           for (let seg = 0; seg < 6; seg++)
-            expect(canonicalHigh(cpu.env32(ENV.SEG + SEG_BASE + seg * SEG_STRIDE + 4) | 0)).toBe(true);
+            expect(cpu.linear.canonicalHigh(cpu.env32(ENV.SEG + SEG_BASE + seg * SEG_STRIDE + 4) | 0)).toBe(true);
           expect([cpu.ext, cpu.delivering]).toEqual([0, false]);
           b.host.insnEip = cpu.eip;
           if (b.rsp < HIGH + 0x1000 && (h & HF_CPL) !== 3) b.rsp = HIGH + 0x9000;

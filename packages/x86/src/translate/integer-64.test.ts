@@ -242,7 +242,7 @@ describe('system instructions of 64-bit code', () => {
     set(m, EBX, BigInt(DATA));
     run(m, '0f 01 13 0f 01 43 10'); // lgdt [rbx]; sgdt [rbx + 16]
     expect([m.view.getUint16(m.host(DATA + 16), true), read64(m, DATA + 18)]).toEqual([0x1ff, 0xffff_ffff_8000_7000n]);
-    put64(m, DATA + 2, 1n << 47n);
+    put64(m, DATA + 2, 1n << 56n);
     expect(run(m, '0f 01 1b')).toBe(EXC.GP);
   });
 

@@ -34,6 +34,7 @@ import {
   gprGlobal,
 } from '../state.ts';
 import { IMM_MOFFS } from '../decode/row.ts';
+import { TWO32, highHalf } from '../system/address.ts';
 import { LazyFlags } from './lazy-flags.ts';
 
 export const ACCESS_READ = 0;
@@ -189,7 +190,7 @@ export class MachineState extends LazyFlags {
   }
   #ea64(insn: Insn): Value {
     const { b } = this;
-    if (insn.ripRelative) return b.i64(this.ripAfter(insn.disp));
+    if (insn.ripRelative) return this.rip(this.offsetAfter(insn.disp));
     let v = -1;
     if (insn.base >= 0) v = b.get(gprGlobal(insn.base));
     if (insn.index >= 0) {
@@ -200,9 +201,13 @@ export class MachineState extends LazyFlags {
     if (v >= 0) return this.plus(v, insn.disp);
     return insn.row.imm1 === IMM_MOFFS ? b.i64Parts(insn.disp, insn.immHigh) : b.i64(insn.disp);
   }
-  /** 64-bit code: RIP after this instruction, moved by `offset`. Exact in a double. */
-  ripAfter(offset: number): number {
-    return this.nextHigh * 0x1_0000_0000 + (this.next >>> 0) + offset;
+  /** 64-bit code: RIP after this instruction, moved by `offset`; counted from the start of the window, so that it is exact in a double. */
+  offsetAfter(offset: number): number {
+    return (this.nextHigh - this.csBase) * TWO32 + (this.next >>> 0) + offset;
+  }
+  /** All of the RIP at an offset in the window. */
+  rip(offset: number): Value {
+    return this.b.i64Parts(offset | 0, (this.csBase + highHalf(offset)) | 0);
   }
   /** Use another effective address (BT with a register bit offset, POP relative to ESP). */
   setEa(v: Value): void {

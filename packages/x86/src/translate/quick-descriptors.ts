@@ -78,10 +78,7 @@ export function notCode64(t: Translator, descriptor: Value, dpl: Value): Value {
   return b.ne(b.and(descriptor, b.i64Parts(0xffff, CODE64_HIGH)), t.pair(b.i32(FLAT_LOW), high));
 }
 /** Not a canonical address. */
-export function notCanonical(t: Translator, address: Value): Value {
-  const { b } = t;
-  return b.ne(b.shr(b.add(address, b.i64(2 ** 47)), b.i64(48)), b.i64(0));
-}
+export const notCanonical = (t: Translator, address: Value): Value => t.notCanonical(address);
 
 /** A segment cache with base 0. */
 export function storeSegment(t: Translator, seg: number, selector: Value, flags: Value, limit: Value): void {

@@ -71,7 +71,10 @@ describe('repeated string instructions', () => {
         fc.nat(60),
         fc.boolean(),
         fc.boolean(),
-        (form, prefix, seed, si, distance, count, down, address16) => {
+        fc.boolean(),
+        (form, prefix, seed, si, distance, count, down, address16, hot) => {
+          a.hot = hot;
+          a.bails = 0;
           const start = Math.min(Math.max(si, 300), 3 * PAGE - 300);
           for (const m of [a, b]) prepare(m, seed, start, start + distance, count, down);
           const stop = runCode(a, hexBytes(`${address16 ? '67 ' : ''}${prefix} ${form}`));
@@ -80,8 +83,36 @@ describe('repeated string instructions', () => {
           expect(state(a)).toEqual(state(b));
         },
       ),
-      { seed: 6, numRuns: 500 },
+      { seed: 6, numRuns: 400 },
     );
+  });
+
+  it.each([
+    ['f3 a4', 0],
+    ['f3 a5', 2],
+    ['f3 aa', 0],
+    ['f3 ab', 2],
+  ])('%s in hot code is one copy or fill within pages, upwards, of one byte and without overlap', (form, size) => {
+    const m = flatMachine();
+    m.hot = true;
+    const bails = (si: number, di: number, count: number, eax = 0x07070707, down = false): number => {
+      prepare(m, 1, si, di, count, down);
+      m.cpu.setReg(EAX, eax);
+      m.bails = 0;
+      expect(runCode(m, hexBytes(form)).vector).toBe(-1);
+      expect(m.cpu.reg(ECX)).toBe(0);
+      expect(m.cpu.reg(EDI)).toBe(DATA + di + (count << size) * (down ? -1 : 1));
+      return m.bails;
+    };
+    const page = PAGE >> size;
+    expect(bails(0, PAGE, page)).toBe(0);
+    expect(bails(16, PAGE + 4, 100)).toBe(0);
+    expect(bails(16, PAGE + 4, page)).toBe(1);
+    expect(bails(PAGE + 64, PAGE + 64 + (8 << size), 4, 0x07070707, true)).toBe(1);
+    const isCopy = form.includes('a4') || form.includes('a5');
+    expect(bails(16, 24, 20)).toBe(isCopy ? 1 : 0);
+    expect(bails(24, 16, 20)).toBe(0);
+    expect(bails(16, PAGE, 20, 0x07070708)).toBe(!isCopy && size > 0 ? 1 : 0);
   });
 
   it('move more than one call is allowed to, and far apart', () => {

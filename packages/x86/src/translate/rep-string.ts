@@ -8,7 +8,7 @@
  * Copies have the meaning of element after element in the given direction, also when the areas overlap.
  *
  * 64-bit code: no limits, a base for FS and GS only, addresses that must be canonical. Linear addresses are numbers as in
- * docs/adr/0015; an index register that is not exact in a double is not canonical either.
+ * docs/adr/0015.
  */
 import type { X86Cpu } from '../cpu.ts';
 import { KIND_SUB, ccOp } from '../flags.ts';
@@ -31,7 +31,6 @@ import {
   HF_VM,
   SS,
 } from '../state.ts';
-import { canonicalNumber } from '../system/address.ts';
 import { REP_ADDRESS_32, REP_ADDRESS_64, REP_SEGMENT_SHIFT, REP_SIZE, REP_UNTIL_EQUAL } from './rep-bits.ts';
 
 /** Bytes that one call moves at most before interrupts are looked at. */
@@ -77,9 +76,10 @@ class RepString {
     this.budget = (cpu.hflags & HF_TF) !== 0 ? 1 : REP_BUDGET >> this.size;
   }
 
-  /** An index register as an offset. */
-  get(r: number): number {
-    return this.wide ? this.cpu.regNumber(r) : (this.cpu.reg(r) & this.mask) >>> 0;
+  /** An index register as an offset in the segment; with 64-bit addresses the linear address itself. */
+  get(r: number, seg: number): number {
+    const { cpu } = this;
+    return this.wide ? cpu.linearIn(seg, cpu.reg(r), cpu.regHigh(r)) : (cpu.reg(r) & this.mask) >>> 0;
   }
   /** Move a register by n, of which the sum is exact also where the register is not. */
   move(r: number, n: number): void {
@@ -104,10 +104,10 @@ class RepString {
     return 0;
   }
 
-  /** Linear address of seg:offset, as yet without checks. */
+  /** Linear address of what `get` gave, as yet without checks. */
   linear(seg: number, offset: number): number {
     if (!this.is64) return (this.cpu.segBase(seg) + offset) >>> 0;
-    return seg >= FS ? this.cpu.segBase(seg) + offset : offset;
+    return this.wide ? offset : this.cpu.linearIn(seg, offset, 0);
   }
   /**
    * Elements from seg:offset in the direction of the step that lie in one page, in the segment, and before the offset
@@ -120,7 +120,7 @@ class RepString {
     let n: number;
     if (this.step > 0) n = (PAGE - inPage) >> this.size;
     else n = inPage + bytes > PAGE ? 0 : (inPage >> this.size) + 1;
-    if (this.is64 && !canonicalNumber(lin)) return 0;
+    if (this.is64 && !cpu.linear.canonical(lin)) return 0;
     if (!this.wide) {
       const before = this.step > 0 ? (this.mask - offset + 1) / bytes : offset / bytes + 1;
       n = Math.min(n, Math.floor(before));
@@ -154,7 +154,7 @@ class RepString {
     if (this.checked(seg) && !this.allowed(seg, offset, bytes, write)) cpu.raise(seg === SS ? EXC.SS : EXC.GP, 0);
     const lin = this.linear(seg, offset);
     // the last byte counts too: an element may not reach across the end of the canonical half
-    if (this.is64 && !(canonicalNumber(lin) && canonicalNumber(lin + bytes - 1))) cpu.raise(EXC.GP, 0);
+    if (this.is64 && !(cpu.linear.canonical(lin) && cpu.linear.canonical(lin + bytes - 1))) cpu.raise(EXC.GP, 0);
     if (bytes > 1 && (cpu.hflags & HF_ALIGN) !== 0 && (lin & (bytes - 1)) !== 0) cpu.raise(EXC.AC, 0);
     return lin;
   }
@@ -193,8 +193,8 @@ class RepString {
   movs(nextEip: number): number {
     const { cpu } = this;
     while (this.count !== 0 && this.budget > 0) {
-      const si = this.get(ESI);
-      const di = this.get(EDI);
+      const si = this.get(ESI, this.segment);
+      const di = this.get(EDI, ES);
       const n = Math.min(this.run(this.segment, si, false), this.run(ES, di, true));
       if (n > 0) {
         const from = cpu.host.pointer(this.linear(this.segment, si), 0, this.user);
@@ -272,7 +272,7 @@ class RepString {
     const v = cpu.reg(EAX);
     const high = cpu.regHigh(EAX) | 0;
     while (this.count !== 0 && this.budget > 0) {
-      const di = this.get(EDI);
+      const di = this.get(EDI, ES);
       const n = this.run(ES, di, true);
       if (n > 0) {
         const to = cpu.host.pointer(this.linear(ES, di), 1, this.user);
@@ -299,7 +299,7 @@ class RepString {
       return;
     }
     if (size === 2 && (to & 3) === 0) {
-      this.cpu.i32.fill(v | 0, to >> 2, (to + length) >> 2);
+      this.cpu.i32.fill(v | 0, to / 4, (to + length) / 4);
       return;
     }
     for (let k = 0; k < this.bytes; k++) u8[to + k] = k < 4 ? v >>> (8 * k) : high >>> (8 * k - 32);
@@ -310,7 +310,7 @@ class RepString {
   lods(nextEip: number): number {
     const { cpu } = this;
     while (this.count !== 0 && this.budget > 0) {
-      const si = this.get(ESI);
+      const si = this.get(ESI, this.segment);
       const n = this.run(this.segment, si, false);
       const from = n > 0 ? cpu.host.pointer(this.linear(this.segment, si), 0, this.user) : -1;
       const done = from >= 0 ? n : 1;
@@ -337,8 +337,8 @@ class RepString {
     this.high = 0;
     let stop = false;
     while (this.count !== 0 && this.budget > 0 && !stop) {
-      const si = this.get(ESI);
-      const di = this.get(EDI);
+      const si = this.get(ESI, this.segment);
+      const di = this.get(EDI, ES);
       let n = this.run(ES, di, false);
       if (!scan) n = Math.min(n, this.run(this.segment, si, false));
       let left = -1;

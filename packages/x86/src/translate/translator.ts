@@ -58,7 +58,8 @@ import {
   SZ_Z,
 } from '../decode/row.ts';
 import { helperIndex } from '../helpers.ts';
-import { CS, ENV, EXC, FLAG_RF, G, HF_CPL, HF_DEBUG, HF_INHIBIT_IRQ, HF_RF, HF_TF } from '../state.ts';
+import { CS, ENV, EXC, FLAG_RF, G, HF_CPL, HF_DEBUG, HF_INHIBIT_IRQ, HF_LA57, HF_RF, HF_TF } from '../state.ts';
+import { highHalf } from '../system/address.ts';
 import { wasmHelperIndex } from '../wasm-helpers.ts';
 import { ACCESS_READ, ACCESS_RMW, ACCESS_WRITE, MachineState } from './machine-state.ts';
 
@@ -311,37 +312,47 @@ export class Translator extends MachineState {
   checkTarget(target: Value, cond: Value = -1): void {
     const { b } = this;
     if (b.typeOf(target) === I64) {
-      // canonical addresses are the 2^48 from -2^47 on
-      b.raiseIf(b.ne(b.shr(b.add(target, b.i64(2 ** 47)), b.i64(48)), b.i64(0)), EXC.GP, 0);
+      b.raiseIf(this.notCanonical(target), EXC.GP, 0);
       return;
     }
     if (!this.checksSegments) return;
     const beyond = b.ltU(this.segLimit(CS), target);
     b.raiseIf(cond < 0 ? beyond : b.and(cond, beyond), EXC.GP, 0);
   }
+  /** Is the 64-bit address not canonical? Those that are, are the 2^48 from -2^47 on, or 2^57 from -2^56. */
+  notCanonical(address: Value): Value {
+    const { b } = this;
+    const bits = this.addressBits;
+    return b.ne(b.shr(b.add(address, b.i64(2 ** (bits - 1))), b.i64(bits)), b.i64(0));
+  }
+  /** Width of linear addresses in 64-bit code. */
+  get addressBits(): number {
+    return (this.flags & HF_LA57) !== 0 ? 57 : 48;
+  }
   /** Check the target of a relative branch (`branchTarget`), taken where cond != 0. */
   checkBranch(target: number, cond: Value = -1): void {
     const { b } = this;
     if (!this.is64) {
       if (this.checksSegments) this.checkTarget(b.i32(target), cond);
-    } else if (target < -(2 ** 47) || target >= 2 ** 47) b.raiseIf(cond < 0 ? b.i32(1) : cond, EXC.GP, 0);
+    } else if ((((this.csBase + highHalf(target)) >> (this.addressBits - 33)) + 1) >>> 1 !== 0)
+      b.raiseIf(cond < 0 ? b.i32(1) : cond, EXC.GP, 0);
   }
-  /** Where a branch by `offset` goes: EIP, in 64-bit code all of RIP. */
+  /** Where a branch by `offset` goes: EIP, in 64-bit code counted from the start of the window. */
   branchTarget(offset: number): number {
-    if (this.is64) return this.ripAfter(offset);
+    if (this.is64) return this.offsetAfter(offset);
     const target = (this.next + offset) | 0;
     return this.insn.size === 1 ? target & 0xffff : target;
   }
   /** Return address of a call, in the type of the operand size. */
   returnAddress(): Value {
-    return this.is64 ? this.b.i64(this.ripAfter(0)) : this.b.i32(this.next);
+    return this.is64 ? this.rip(this.offsetAfter(0)) : this.b.i32(this.next);
   }
   /** 64-bit code: the target is in the window of 4 GiB that the block is in. docs/adr/0015. */
   #inWindow(target: number): boolean {
-    return !this.is64 || Math.floor(target / 0x1_0000_0000) === this.csBase;
+    return !this.is64 || highHalf(target) === 0;
   }
   #pc(target: number): Value {
-    return this.is64 ? this.b.i64(target) : this.b.i32(target);
+    return this.is64 ? this.rip(target) : this.b.i32(target);
   }
   /** Continue at a `branchTarget`. */
   jmp(target: number): void {
@@ -354,12 +365,12 @@ export class Translator extends MachineState {
   }
   /** Continue at the instruction after the last one. */
   goOn(): void {
-    this.jmp(this.is64 ? this.ripAfter(0) : this.next);
+    this.jmp(this.is64 ? this.offsetAfter(0) : this.next);
   }
   /** Continue at a `branchTarget` if cond != 0, else after this instruction. */
   br(cond: Value, target: number): void {
     const { b } = this;
-    const next = this.is64 ? this.ripAfter(0) : this.next;
+    const next = this.is64 ? this.offsetAfter(0) : this.next;
     if (this.#special && this.#endSpecial(b.select(cond, this.#pc(target), this.#pc(next)))) return;
     if (this.#inWindow(target) && this.#inWindow(next)) b.br(cond, target, next);
     else b.jmpInd(b.select(cond, this.#pc(target), this.#pc(next)), JUMP_PLAIN);

@@ -1,35 +1,65 @@
 /**
- * Four-level paging: 4K, 2M and 1G pages, NX, protection keys. SDM Vol. 3A §4.5 "4-Level Paging and 5-Level Paging",
- * Tables 4-15 to 4-20, §4.6.2 "Protection Keys". As in paging.ts, accessed and dirty bits are written only when the whole
- * walk succeeded. A linear address is a signed number of 48 bits; it is split once. Hot path: no allocation.
+ * Paging in long mode, with four or five levels: 4K, 2M and 1G pages, NX, protection keys. SDM Vol. 3A §4.5 "4-Level Paging and 5-Level
+ * Paging", Tables 4-14 to 4-20, §4.6.2 "Protection Keys". As in paging.ts, accessed and dirty bits are written only when the whole
+ * walk succeeded. A linear address is a number (linear-numbers.ts); it is split once. Hot path: no allocation.
  */
 import type { X86Cpu } from '../cpu.ts';
 import { F_PDPE1GB } from '../models/features.ts';
 import { ENV } from '../state.ts';
-import { TWO32, highHalf } from './address.ts';
+import { TWO32 } from './address.ts';
 import { CR0_WP, CR4_PGE, CR4_PKE, EFER_NXE, PF_P, PF_PK, PF_RSVD } from './cr-bits.ts';
-import { PTE_A, PTE_D, PTE_G, PTE_P, PTE_PS, PTE_U, READ, WRITE, XD, allowed, fault, maskA20 } from './page-rights.ts';
+import {
+  NOT_CANONICAL,
+  PTE_A,
+  PTE_D,
+  PTE_G,
+  PTE_P,
+  PTE_PS,
+  PTE_U,
+  PTE_W,
+  READ,
+  WRITE,
+  XD,
+  allowed,
+  fault,
+  maskA20,
+} from './page-rights.ts';
 
 /** High dword: bits 51 to 32 of the address; those above it are ignored or a protection key. */
 const ADDRESS_HIGH = 0xfffff;
 const ADDRESS_LOW = 0xfffff000;
+const ALL = PTE_P | PTE_W | PTE_U | PTE_A;
 /** 2M page: bits 20:13. 1G page: bits 29:13. */
 const RESERVED_2M = 0x001fe000;
 const RESERVED_1G = 0x3fffe000;
 
-export function walk4(cpu: X86Cpu, lin: number, access: number, user: number, commit: boolean): boolean {
+export function walkLong(cpu: X86Cpu, lin: number, access: number, user: number, commit: boolean): boolean {
+  if (!cpu.linear.canonical(lin)) {
+    cpu.faultError = NOT_CANONICAL;
+    return false;
+  }
   const { host, pteHighMask } = cpu;
   const e = cpu.e32;
   const low = lin >>> 0;
-  const high = highHalf(lin);
+  const high = cpu.linear.high(lin);
   const reserved = (ADDRESS_HIGH & ~pteHighMask) | ((e[ENV.MSR_EFER >> 2] & EFER_NXE) !== 0 ? 0 : XD);
 
-  const at4 = maskA20(
-    cpu,
-    (e[(ENV.CR + 28) >> 2] & pteHighMask) * TWO32 +
-      ((e[(ENV.CR + 24) >> 2] & ADDRESS_LOW) >>> 0) +
-      (((high >>> 7) & 0x1ff) << 3),
-  );
+  // CR3 is as an entry that allows everything and has been accessed.
+  const root = e[(ENV.CR + 24) >> 2];
+  const rootHigh = e[(ENV.CR + 28) >> 2];
+  let at5 = 0;
+  let e5 = ALL;
+  let h5 = 0;
+  if (cpu.linear.wide) {
+    at5 = entryAt(cpu, root, rootHigh, (high >>> 16) & 0x1ff);
+    e5 = host.physRead32(at5);
+    if ((e5 & PTE_P) === 0) return fault(cpu, access, user, 0);
+    h5 = host.physRead32(at5 + 4);
+    if ((h5 & reserved) !== 0 || (e5 & PTE_PS) !== 0) return fault(cpu, access, user, PF_P | PF_RSVD);
+  }
+
+  const index4 = (high >>> 7) & 0x1ff;
+  const at4 = cpu.linear.wide ? entryAt(cpu, e5, h5, index4) : entryAt(cpu, root, rootHigh, index4);
   const e4 = host.physRead32(at4);
   if ((e4 & PTE_P) === 0) return fault(cpu, access, user, 0);
   const h4 = host.physRead32(at4 + 4);
@@ -43,8 +73,9 @@ export function walk4(cpu: X86Cpu, lin: number, access: number, user: number, co
   if ((e3 & PTE_PS) !== 0) {
     if ((cpu.features.edxExt & F_PDPE1GB) === 0 || (e3 & RESERVED_1G) !== 0)
       return fault(cpu, access, user, PF_P | PF_RSVD);
-    if (!mapped(cpu, lin, e4 & e3, h4 | h3, e3, h3, access, user, commit)) return false;
+    if (!mapped(cpu, lin, e5 & e4 & e3, h5 | h4 | h3, e3, h3, access, user, commit)) return false;
     if (commit) {
+      setAccessed(cpu, at5, e5);
       setAccessed(cpu, at4, e4);
       finish(cpu, at3, e3, access);
     }
@@ -58,8 +89,9 @@ export function walk4(cpu: X86Cpu, lin: number, access: number, user: number, co
   if ((h2 & reserved) !== 0) return fault(cpu, access, user, PF_P | PF_RSVD);
   if ((e2 & PTE_PS) !== 0) {
     if ((e2 & RESERVED_2M) !== 0) return fault(cpu, access, user, PF_P | PF_RSVD);
-    if (!mapped(cpu, lin, e4 & e3 & e2, h4 | h3 | h2, e2, h2, access, user, commit)) return false;
+    if (!mapped(cpu, lin, e5 & e4 & e3 & e2, h5 | h4 | h3 | h2, e2, h2, access, user, commit)) return false;
     if (commit) {
+      setAccessed(cpu, at5, e5);
       setAccessed(cpu, at4, e4);
       setAccessed(cpu, at3, e3);
       finish(cpu, at2, e2, access);
@@ -72,8 +104,9 @@ export function walk4(cpu: X86Cpu, lin: number, access: number, user: number, co
   if ((e1 & PTE_P) === 0) return fault(cpu, access, user, 0);
   const h1 = host.physRead32(at1 + 4);
   if ((h1 & reserved) !== 0) return fault(cpu, access, user, PF_P | PF_RSVD);
-  if (!mapped(cpu, lin, e4 & e3 & e2 & e1, h4 | h3 | h2 | h1, e1, h1, access, user, commit)) return false;
+  if (!mapped(cpu, lin, e5 & e4 & e3 & e2 & e1, h5 | h4 | h3 | h2 | h1, e1, h1, access, user, commit)) return false;
   if (commit) {
+    setAccessed(cpu, at5, e5);
     setAccessed(cpu, at4, e4);
     setAccessed(cpu, at3, e3);
     setAccessed(cpu, at2, e2);
