@@ -22,6 +22,7 @@ import {
   CS,
   EDX,
   ENV,
+  EXC,
   FLAGS_ARITH,
   FLAG_AC,
   FLAG_IF,
@@ -44,7 +45,7 @@ import { deliverException, deliverExternal, deliverTrap } from './system/excepti
 import { CPU_FAULT } from './system/fault.ts';
 import { LinearNumbers } from './system/linear-numbers.ts';
 import { computeHflags, withFpuBits } from './system/hflags.ts';
-import { physicalBits } from './system/page-rights.ts';
+import { NOT_CANONICAL, physicalBits } from './system/page-rights.ts';
 import { debugTranslate, walk } from './system/paging.ts';
 import { resetState } from './system/reset.ts';
 import { SmapPages } from './system/smap-pages.ts';
@@ -415,10 +416,18 @@ export class X86Cpu {
     this.ei32[ENV.EXCEPTION_ERROR >> 2] = errorCode;
     throw CPU_FAULT;
   }
-  /** #PF: sets CR2. */
+  /** Raise the fault of a walk that ended with this error code. */
   pageFault(lin: number, errorCode: number): never {
-    this.setCr2(lin);
-    this.raise(14, errorCode);
+    this.faultError = errorCode;
+    this.recordPageFault(lin);
+    throw CPU_FAULT;
+  }
+  /** Record the fault of the last walk: #PF, which sets CR2, or #GP(0) of what is no address at all. */
+  recordPageFault(lin: number): void {
+    const canonical = this.faultError !== NOT_CANONICAL;
+    if (canonical) this.setCr2(lin);
+    this.e32[ENV.EXCEPTION_VECTOR >> 2] = canonical ? EXC.PF : EXC.GP;
+    this.ei32[ENV.EXCEPTION_ERROR >> 2] = canonical ? this.faultError : 0;
   }
   setCr2(lin: number): void {
     this.setCrRaw(2, lin, this.longMode ? this.linear.high(lin) : 0);

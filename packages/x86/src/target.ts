@@ -8,7 +8,6 @@ import { bindHelpers } from './helpers.ts';
 import type { Helper } from './helpers.ts';
 import type { CpuModel } from './models/model.ts';
 import { ENV, EXC, GLOBALS_32, GLOBALS_64, HF_CPL, HF_CS64, HF_LMA } from './state.ts';
-import { NOT_CANONICAL } from './system/page-rights.ts';
 import { BlockTranslator } from './translate/block.ts';
 import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 import { WASM_HELPERS } from './wasm-helpers.ts';
@@ -75,12 +74,7 @@ export class X86Target {
     this.cpu.setEnv32(ENV.EXCEPTION_ERROR, errorCode);
   }
   recordPageFault(lin: number): void {
-    if (this.cpu.faultError === NOT_CANONICAL) {
-      this.record(EXC.GP, 0);
-      return;
-    }
-    this.cpu.setCr2(lin);
-    this.record(EXC.PF, this.cpu.faultError);
+    this.cpu.recordPageFault(lin);
   }
   deliver(): void {
     this.cpu.deliver();

@@ -165,6 +165,8 @@ function checkMode(cpu: X86Cpu, get: (envOffset: number) => number): void {
   if (!active) return;
   if ((get(ENV.CR + 32) & CR4_PAE) === 0) fail('long mode without CR4.PAE');
   const code64 = (get(ENV.SEG + CS * SEG_STRIDE + SEG_FLAGS) & DESC_L) !== 0;
+  if ((get(ENV.CR + 32) & CR4_LA57) !== 0 && (cpu.features.ecx7 & F_LA57) === 0)
+    fail('five-level paging, which this processor does not have');
   const numbers = new LinearNumbers((cpu.features.ecx7 & F_LA57) !== 0);
   numbers.setWide((get(ENV.CR + 32) & CR4_LA57) !== 0);
   if (code64 && !numbers.canonicalHigh(get(ENV.CS_BASE) | 0)) fail('RIP is not canonical');

@@ -1,6 +1,6 @@
 /**
- * A slow four-level page walker for tests, written from SDM Vol. 3A §4.5 to §4.7 with BigInt entries. Deliberately shares no
- * code or constants with src/system.
+ * A slow page walker of four or (CR4 bit 12) five levels for tests, written from SDM Vol. 3A §4.5 to §4.7 with BigInt entries.
+ * Deliberately shares no code or constants with src/system.
  */
 import type { Bench } from './fake-host.ts';
 import type { WalkOutcome } from './reference-walk.ts';
@@ -9,7 +9,7 @@ const bit = (v: bigint, n: number): boolean => ((v >> BigInt(n)) & 1n) === 1n;
 const any = (v: bigint, low: number, high: number): boolean =>
   ((v >> BigInt(low)) & ((1n << BigInt(high - low + 1)) - 1n)) !== 0n;
 
-export function referenceWalk4(b: Bench, lin: number, access: number, user: boolean): WalkOutcome {
+export function referenceWalk4(b: Bench, lin: number | bigint, access: number, user: boolean): WalkOutcome {
   const { cpu } = b;
   const cr0 = BigInt(cpu.cr(0));
   const cr4 = BigInt(cpu.cr(4));
@@ -31,12 +31,12 @@ export function referenceWalk4(b: Bench, lin: number, access: number, user: bool
   let table = (BigInt(cpu.cr(3)) | (BigInt(cpu.crHigh(3)) << 32n)) & 0xfffffff000n;
   const used: { at: bigint; entry: bigint }[] = [];
   let [writable, userPage, executable] = [true, true, true];
-  for (const shift of [39, 30, 21, 12]) {
+  for (const shift of bit(cr4, 12) ? [48, 39, 30, 21, 12] : [39, 30, 21, 12]) {
     const at = table + ((address >> BigInt(shift)) & 511n) * 8n;
     const entry = read(at);
     if (!bit(entry, 0)) return fault(false, false);
     const leaf = shift === 12 || (shift < 39 && bit(entry, 7));
-    let reserved = any(entry, 40, 51) || (!nxe && bit(entry, 63)) || (shift === 39 && bit(entry, 7));
+    let reserved = any(entry, 40, 51) || (!nxe && bit(entry, 63)) || (shift >= 39 && bit(entry, 7));
     if (leaf && shift > 12) reserved ||= any(entry, 13, shift - 1);
     if (reserved) return fault(true, true);
     writable &&= bit(entry, 1);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LONG_MODEL, type LongBench, longBench } from '../../test/long-bench.ts';
+import { LA57_MODEL, LONG_MODEL, type LongBench, longBench } from '../../test/long-bench.ts';
 import { parseCpuOption } from '../models/cpu-option.ts';
 import { F_LM } from '../models/features.ts';
 import { referenceWalk4 } from '../../test/reference-walk-4.ts';
@@ -12,6 +12,7 @@ const PG = 0x80000001;
 const WP = 1 << 16;
 const PAE = 1 << 5;
 const PGE = 1 << 7;
+const LA57 = 1 << 12;
 const SMEP = 1 << 20;
 const SMAP = 1 << 21;
 const PKE = 1 << 22;
@@ -87,14 +88,15 @@ describe('random tables against the reference walker', () => {
       { minLength: 12, maxLength: 12 },
     ),
   });
-  it('agrees in result, rights, fault code and table bytes', () => {
+  it.each([4, 5])('agrees in result, rights, fault code and table bytes, %i levels', (levels) => {
     fc.assert(
       fc.property(setup, (s) => {
         const make = (): LongBench => {
-          const b = longBench();
+          const b = longBench(levels === 5 ? LA57_MODEL : LONG_MODEL);
           if (s.cpl === 3) b.toUser();
           b.cpu.setCrRaw(0, s.cr0);
-          b.cpu.setCrRaw(4, s.cr4 | PAE);
+          b.cpu.setCrRaw(4, s.cr4 | PAE | (levels === 5 ? LA57 : 0));
+          b.cpu.updateHflags();
           b.cpu.setCrRaw(3, 0x1000);
           b.cpu.setEnv32(ENV.MSR_EFER, s.efer);
           b.cpu.setEnv32(ENV.PKRU, s.pkru);
@@ -114,10 +116,13 @@ describe('random tables against the reference walker', () => {
         const ours = make();
         const theirs = make();
         for (const [i4, i3, i2, i1, offset, access, user, high] of s.probes) {
-          const low = i4 * 2 ** 39 + i3 * 2 ** 30 + i2 * 2 ** 21 + i1 * 4096 + offset;
-          const lin = high ? -1 - low : low;
-          const expected = referenceWalk4(theirs, lin, access, user);
+          const lower = i4 * 2 ** 39 + i3 * 2 ** 30 + i2 * 2 ** 21 + i1 * 4096 + offset;
+          // the fifth index is one of the others again
+          const low = BigInt(lower) + (levels === 5 ? BigInt(i1 & 3) << 48n : 0n);
+          const address = high ? -1n - low : low;
           const { cpu } = ours;
+          const lin = cpu.linear.of(Number(BigInt.asIntN(32, address)), Number(BigInt.asIntN(32, address >> 32n)));
+          const expected = referenceWalk4(theirs, address, access, user);
           const got = cpu.walk(lin, access, user)
             ? { phys: cpu.walkPhys, prot: cpu.walkProt, bits: cpu.walkPageBits, global: cpu.walkGlobal }
             : { fault: cpu.faultError };
