@@ -3,7 +3,7 @@
  * folded into ops, values computed straight into the global they are set to where no exit could see it too early.
  * Hot path of the translator: typed arrays, reused between blocks.
  */
-import { I32, I64, MEM_RMW, MEM_STACK, MEM_SUPERVISOR, MEM_WIDE, OPS, V128, opId } from '@emkit/ir';
+import { HOT_ONLY, I32, I64, MEM_RMW, MEM_STACK, MEM_SUPERVISOR, MEM_WIDE, OPS, V128, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import { CAN_LEAVE, ENV_PLAIN, IN0, INS, IS_CALLJ, IS_REPLACE_LANE, K, KIND, OUT, ZERO_EXTENDS } from './cold-kinds.ts';
 import { COLD, COLD_RI, COLD_RMW, COLD_RR } from './cold-ops.ts';
@@ -18,7 +18,6 @@ const I64_ADD = opId('i64_add');
 const WRAP = opId('i32_wrap_i64');
 const EXT_U = opId('i64_extend_i32_u');
 const SHUFFLE = opId('i8x16_shuffle');
-const HOT_ONLY = Uint8Array.from(OPS, (o) => (o.name.startsWith('bail_if') ? 1 : 0));
 const BR = opId('br');
 const JMP = opId('jmp');
 
@@ -175,7 +174,7 @@ export class ColdEncoder {
           break;
         }
         case K.GUARD:
-          if (HOT_ONLY[o] !== 0) throw new Error('hot guard in cold code');
+          if (HOT_ONLY[o] !== 0) throw new Error('hot op in cold code');
           this.#word(COLD_RR[o], imm[i] & 0xffff, this.#use(block, a[i]), 0, imm2[i], this.#pcDelta, this.#insn);
           break;
         case K.CALL: {

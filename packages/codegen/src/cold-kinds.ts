@@ -37,6 +37,7 @@ const kindOf = (o: (typeof OPS)[number]): number => {
     case 'store':
       return K.STORE;
     case 'guard':
+    case 'bulk':
       return K.GUARD;
     case 'callw':
     case 'callj':
@@ -52,7 +53,7 @@ export const INS = Uint8Array.from(OPS, (o) => o.ins.length);
 export const OUT = Uint8Array.from(OPS, (o) => o.out);
 export const IS_CALLJ = Uint8Array.from(OPS, (o) => (o.effect === 'callj' ? 1 : 0));
 export const CAN_LEAVE = Uint8Array.from(OPS, (o) =>
-  ['load', 'store', 'guard', 'callj', 'term'].includes(o.effect) ? 1 : 0,
+  ['load', 'store', 'bulk', 'guard', 'callj', 'term'].includes(o.effect) ? 1 : 0,
 );
 /** Byte and word env ops have opcodes of their own; the others are slot moves. */
 export const ENV_PLAIN = Uint8Array.from(OPS, (o) =>

@@ -17,7 +17,7 @@ import { emitMemory } from './cold-memory.ts';
 import { COLD, COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
 import { buildProbe, tlbOfMode } from './cold-probe.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
-import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, LEAVE, TLB } from './layout.ts';
+import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, LEAVE } from './layout.ts';
 
 const I32 = VALTYPE.i32;
 const types = (n: number): ValType[] => Array.from({ length: n }, () => I32);

@@ -105,6 +105,27 @@ export function tlbMisses(
   }
 }
 
+/** As `tlbMisses`, for as many bytes as a local says. None at all may hit or miss. */
+export function tlbMissesRange(
+  f: FunctionBuilder,
+  address: number,
+  type: IrType,
+  entry: number,
+  base: number,
+  bytes: number,
+  write: boolean,
+): void {
+  const tag = base + (write ? TLB.TAG_WRITE : TLB.TAG_READ);
+  f.get(address).get(bytes);
+  if (type === I64) {
+    f.op(OP.i64_extend_i32_u).op(OP.i64_add).i64Const(1).op(OP.i64_sub).i64Const(PAGE_MASK).op(OP.i64_and);
+    f.get(entry).load(OP.i64_load, 3, tag).op(OP.i64_ne);
+  } else {
+    f.op(OP.i32_add).i32Const(1).op(OP.i32_sub).i32Const(PAGE_MASK).op(OP.i32_and);
+    f.get(entry).load(OP.i32_load, 2, tag).op(OP.i32_ne);
+  }
+}
+
 /** Pushes address + addend: the host address after a hit. */
 export function hostAddress(f: FunctionBuilder, address: number, type: IrType, entry: number, base: number): void {
   f.get(address);

@@ -11,6 +11,7 @@ import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import { baseOf, isNarrow, offsetOf } from './access-base.ts';
 import { hostAddress, hostLoad, hostStore, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
+import { emitBulk } from './region-bulk.ts';
 import type { RegionBlock, RegionOptions } from './region-input.ts';
 
 const I32_CONST = opId('i32_const');
@@ -178,6 +179,9 @@ export class RegionBlockEmitter {
       case 'load':
       case 'store':
         this.#memory(i);
+        break;
+      case 'bulk':
+        this.#bulk(i);
         break;
       case 'guard':
         this.#guard(ir.a[i], o === BAIL_IF_WORK);
@@ -391,6 +395,17 @@ export class RegionBlockEmitter {
       group.host = -1;
       this.#groupOf[i] = undefined;
     }
+  }
+
+  #bulk(i: number): void {
+    const ir = this.#ir;
+    const type = OPS[ir.op[i]].ins[0];
+    const locals = { bytes: this.#alloc(I32), to: this.#alloc(I32), from: this.#alloc(I32) };
+    const address = type === I64 ? this.#address64 : this.#address;
+    const sideExit = this.#sideExitId();
+    const x = { f: this.#f, exit: this.exit, sideExit, tlb: this.#tlb, type, address, entry: this.#entry, ...locals };
+    emitBulk(x, ir.op[i], (n) => this.#push(ir.operand(i, n)));
+    this.#pool[I32].push(locals.bytes, locals.to, locals.from);
   }
 
   /** The group's TLB check: leaves at this instruction on a miss, else sets the host address of base + low. */

@@ -60,6 +60,8 @@ export const LOAD: Readonly<Record<LoadKind, readonly [number, number]>> = {
   ld64: memIds('ld64'),
   ld128: memIds('ld128'),
 };
+export const COPY: readonly [number, number] = memIds('copy');
+export const FILL: readonly [number, number] = memIds('fill');
 export const STORE: Readonly<Record<StoreKind, readonly [number, number]>> = {
   st8: memIds('st8'),
   st16: memIds('st16'),

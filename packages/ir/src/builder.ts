@@ -21,6 +21,8 @@ import {
   SELECT,
   SET,
   STORE,
+  COPY,
+  FILL,
   WRAP,
   type LoadKind,
   type StoreKind,
@@ -323,6 +325,17 @@ export class IrBuilder {
   store(kind: StoreKind, address: Value, v: Value, flags = 0): void {
     this.#leave();
     this.block.push(STORE[kind][this.typeOf(address) === I64 ? 1 : 0], address, v, -1, flags, 0);
+  }
+
+  /** Copy bytes between two guest ranges, hot translation only: see the op. */
+  copy(to: Value, from: Value, bytes: Value): void {
+    this.#leave();
+    this.block.push(COPY[this.typeOf(to) === I64 ? 1 : 0], to, from, bytes, 0, 0);
+  }
+  /** Fill guest bytes, hot translation only: see the op. */
+  fill(to: Value, byte: Value, bytes: Value): void {
+    this.#leave();
+    this.block.push(FILL[this.typeOf(to) === I64 ? 1 : 0], to, byte, bytes, 0, 0);
   }
 
   // --- guards and calls ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ const SWEEP = Uint8Array.from(OPS, (o) => {
       return SETS;
     case 'load':
     case 'store':
+    case 'bulk':
     case 'guard':
     case 'callj':
     case 'term':

@@ -176,7 +176,7 @@ describe('verifier', () => {
     b.jmp(0);
     const block = b.finish();
     expect(verify(block, GLOBALS)).toEqual([]);
-    expect(verify(block, GLOBALS, { cold: true }).join()).toContain('hot guard in cold code');
+    expect(verify(block, GLOBALS, { cold: true }).join()).toContain('hot op in cold code');
   });
 });
 

@@ -22,6 +22,8 @@ export type Effect =
   /** Guest memory: may leave the block with a fault, before any effect of this op. */
   | 'load'
   | 'store'
+  /** Guest memory in bulk, hot translation only: does all of it, or leaves to the exact (cold) form of this instruction before any of it. */
+  | 'bulk'
   /** May leave the block at the start of the current instruction. */
   | 'guard'
   /** Calls: `callw` touches env memory only and cannot leave; `callj` may do anything. */
@@ -228,6 +230,20 @@ for (const suffix of ['', '_a64']) {
   add(`${a}v:-`, 'store', 'guest store of 16 bytes', `st128${suffix}`);
 }
 
+// Within one page of RAM each (of bytes that may be written and hold no code, where written): else the instruction's cold form runs.
+for (const [suffix, a] of [
+  ['', 'a'],
+  ['_a64', 'l'],
+] as const) {
+  add(
+    `${a}${a}i:-`,
+    'bulk',
+    'copy i2 bytes from guest address i1 to i0, lowest first; not if i0 lies among them',
+    `copy${suffix}`,
+  );
+  add(`${a}ii:-`, 'bulk', 'fill i2 bytes at guest address i0 with the low byte of i1', `fill${suffix}`);
+}
+
 // --- guards and calls -----------------------------------------------------------------------------------------
 add(
   'i:-',
@@ -318,6 +334,9 @@ export const OPS: readonly OpDef[] = rows.map((r, id) => {
     doc: r.doc,
   };
 });
+/** By op id: 1 for ops that only hot translations may have. */
+export const HOT_ONLY = Uint8Array.from(OPS, (o) => (o.effect === 'bulk' || o.name.startsWith('bail_if') ? 1 : 0));
+
 const byName = new Map(OPS.map((o) => [o.name, o]));
 if (byName.size !== OPS.length) throw new Error('duplicate IR op name');
 

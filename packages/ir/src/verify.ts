@@ -8,7 +8,7 @@
  *     a `set` or `envst`, because leaving restarts the instruction. A store may follow a store (it is repeated).
  */
 import type { IrBlock } from './block.ts';
-import { MEM_SUPERVISOR, OPS } from './ops.ts';
+import { HOT_ONLY, MEM_SUPERVISOR, OPS } from './ops.ts';
 import { NONE, TYPE_NAMES } from './types.ts';
 import type { GlobalDef } from './types.ts';
 
@@ -51,10 +51,15 @@ export function verify(
         break;
       case 'load':
       case 'store':
+      case 'bulk':
       case 'guard':
         if (changedBy >= 0) at(i, `may leave after op ${changedBy} changed state in the same instruction`);
-        if (def.name.startsWith('bail_if') && options.cold === true) at(i, 'hot guard in cold code');
-        if (def.effect !== 'guard' && (block.imm[i] & MEM_SUPERVISOR) !== 0 && options.cold === true)
+        if (HOT_ONLY[block.op[i]] === 1 && options.cold === true) at(i, 'hot op in cold code');
+        if (
+          (def.effect === 'load' || def.effect === 'store') &&
+          (block.imm[i] & MEM_SUPERVISOR) !== 0 &&
+          options.cold === true
+        )
           at(i, 'access as supervisor in cold code');
         break;
       case 'term':

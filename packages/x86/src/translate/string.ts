@@ -1,5 +1,5 @@
 /**
- * String instructions. One element: inline. Repeated: a block of its own that calls a helper (rep-string.ts), which works
+ * String instructions. One element: inline. Repeated: in hot code in bulk (quick-string.ts), else the end of a block with a helper (rep-string.ts), which works
  * in bulk, stops at a bounded amount or a fault with exact ECX, ESI, EDI, and sets EIP to here or to the next instruction.
  * SDM Vol. 2A "CMPS", "INS", "LODS"; Vol. 2B "MOVS", "OUTS", "REP", "SCAS", "STOS".
  */
@@ -7,6 +7,7 @@ import type { Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import { REP_NE, REP_NONE } from '../decode/insn.ts';
 import { EAX, EDI, ES, ESI, FLAG_DF, G } from '../state.ts';
+import { quickMovs, quickRepeat, quickStos } from './quick-string.ts';
 import { REP_ADDRESS_32, REP_ADDRESS_64, REP_SEGMENT_SHIFT, REP_UNTIL_EQUAL } from './rep-bits.ts';
 import { ACCESS_READ, ACCESS_WRITE } from './translator.ts';
 import type { Handler, HandlerTable, Translator } from './translator.ts';
@@ -41,7 +42,7 @@ const destination = (t: Translator, _i: Insn, size: number, access: number): Val
 
 const movs: Handler = (t, i) => {
   const size = t.size(0);
-  if (i.rep !== REP_NONE) return repeated(t, i, 'rep_movs', size);
+  if (i.rep !== REP_NONE) return quickRepeat(t, i, size) ? quickMovs(t, i, size) : repeated(t, i, 'rep_movs', size);
   const v = source(t, i, size);
   t.store(size, destination(t, i, size, ACCESS_WRITE), v);
   const by = step(t, size);
@@ -50,7 +51,7 @@ const movs: Handler = (t, i) => {
 };
 const stos: Handler = (t, i) => {
   const size = t.size(0);
-  if (i.rep !== REP_NONE) return repeated(t, i, 'rep_stos', size);
+  if (i.rep !== REP_NONE) return quickRepeat(t, i, size) ? quickStos(t, i, size) : repeated(t, i, 'rep_stos', size);
   t.store(size, destination(t, i, size, ACCESS_WRITE), t.reg(EAX, size));
   advance(t, EDI, step(t, size));
 };
