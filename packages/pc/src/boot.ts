@@ -41,6 +41,7 @@ export function directBoot(c: BootContext): void {
     pmBase: c.pmBase,
     serialPorts: c.serialPorts,
     cpuSignature: c.cpu.model.signature,
+    cpuFeatures: c.cpu.features.edx1 >>> 0,
     pciMemoryStart: c.layout.pciHole,
   })) {
     if (!acpi && (table.name === 'ACPI tables' || table.name === 'RSDP')) continue;

@@ -169,6 +169,26 @@ describe('RDRAND and RDSEED', () => {
   });
 });
 
+it.each(['486', 'pentium3', 'max'])('the MP table says of %s what CPUID and its local APIC say', async (cpu) => {
+  const pc = await createPc(options({ kernel: kernel([0xf4]), cpu, startPaused: true }));
+  const { ram, cpu: processor } = pc.board;
+  const view = new DataView(ram.buffer, ram.byteOffset, MIB);
+  let at = 0xe0000;
+  while (view.getUint32(at, true) !== 0x504d4350) at += 4; // 'PCMP'
+  const entry = new DataView(ram.buffer, ram.byteOffset + at + 44, 20); // behind the header: the processor's
+  expect([entry.getUint8(0), entry.getUint8(1), entry.getUint8(2)]).toEqual([
+    0,
+    processor.cpuidState.apicId,
+    processor.host.physRead32(0xfee00030) & 0xff,
+  ]);
+  expect([entry.getUint32(4, true), entry.getUint32(8, true)]).toEqual([
+    processor.model.signature,
+    processor.features.edx1 >>> 0,
+  ]);
+  pc.quit();
+  await pc.run();
+});
+
 describe('CR8', () => {
   async function halted(): Promise<Pc> {
     const pc = await createPc(options({ kernel: kernel([0xf4]), startPaused: true }));
