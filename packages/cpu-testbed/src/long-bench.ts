@@ -74,9 +74,13 @@ export class LongBench extends CpuBench {
   }
 
   override map(linear: number): number {
+    return this.mapAt(linear, 0);
+  }
+  /** As `map`, at an address whose halves are given. */
+  mapAt(low: number, high: number): number {
     const physical = this.#freePage;
     this.#freePage += 4096;
-    this.#mapTo(linear, 0, physical, 7);
+    this.#mapTo(low, high, physical, 7);
     return physical;
   }
 
