@@ -108,6 +108,28 @@ describe('gdb stub', () => {
     expect(s.out.at(-1)).toContain('rwatch:ffffffff;#');
   });
 
+  it('leaves it to the target what number a 64-bit address has, if it cares', () => {
+    const s = session();
+    const asked: unknown[] = [];
+    s.target.address = (low, high, lasting) => {
+      asked.push([low, high, lasting]);
+      return high === 0x11 ? null : 0x40;
+    };
+    s.target.highHalf = (n) => (n === 0x40 ? 0xff11_0000 : 0);
+    s.target.memory[0x40] = 0xab;
+    expect(s.ask('mff110000ffffffff,1')).toBe('ab');
+    expect(s.ask('Z2,ff110000ffffffff,1')).toBe('OK');
+    expect(s.ask('Z0,1100000000,1')).toBe('E28');
+    expect(asked).toEqual([
+      [-1, -15663104, false],
+      [-1, -15663104, true],
+      [0, 0x11, true],
+    ]);
+    s.ask('c');
+    s.stub.stopped({ kind: 'watch', access: 'write', address: 0x40 });
+    expect(s.out.at(-1)).toContain('watch:ff11000000000040;#');
+  });
+
   it('drops acknowledgements when asked, and answers a damaged packet with a minus', () => {
     const s = session();
     s.stub.receive(new TextEncoderLike().encode('$g#00'));

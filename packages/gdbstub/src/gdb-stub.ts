@@ -21,6 +21,13 @@ export interface GdbTarget {
   readRegister(n: number): Uint8Array | null;
   /** False: refused. */
   writeRegister(n: number, bytes: Uint8Array): boolean;
+  /**
+   * The number that the target knows an address by, given its halves; sums with small numbers mean what is beside it. `lasting`: for a break-
+   * or watchpoint; null: no more of them. @default the signed value, which is exact up to 53 bits
+   */
+  address?(low: number, high: number, lasting: boolean): number | null;
+  /** The upper half of the address that a number stands for. */
+  highHalf?(address: number): number;
   /** Shorter than asked where a page is missing; empty: nothing readable at the address. */
   readMemory(address: number, length: number): Uint8Array;
   writeMemory(address: number, bytes: Uint8Array): boolean;
@@ -110,7 +117,7 @@ export class GdbStub {
         break;
       case 'watch': {
         const name = { write: 'watch', read: 'rwatch', access: 'awatch' }[reason.access];
-        this.#lastStop = `T${hex2(SIGTRAP)}thread:1;${name}:${hexAddress(reason.address)};`;
+        this.#lastStop = `T${hex2(SIGTRAP)}thread:1;${name}:${this.#hexAddress(reason.address)};`;
         break;
       }
       default:
@@ -267,22 +274,40 @@ export class GdbStub {
     return m !== null && bytes !== null && this.#target.writeRegister(parseInt(m[1], 16), bytes) ? OK : E_BAD;
   }
 
+  /** Sixteen digits are 64 bits, two's complement; more are cut off. */
+  #address(hex: string, lasting: boolean): number | null {
+    const digits = hex.slice(-16);
+    const low = parseInt(digits.slice(-8), 16) | 0;
+    const high = digits.length <= 8 ? 0 : parseInt(digits.slice(0, -8), 16) | 0;
+    if (this.#target.address !== undefined) return this.#target.address(low, high, lasting);
+    return high * 2 ** 32 + (low >>> 0);
+  }
+  #hexAddress(address: number): string {
+    const high = (this.#target.highHalf?.(address) ?? Math.floor(address / 2 ** 32)) >>> 0;
+    const low = (address >>> 0).toString(16);
+    return high === 0 ? low : high.toString(16) + low.padStart(8, '0');
+  }
+  #range(text: string): { address: number; length: number } | null {
+    const m = /^([0-9a-fA-F]+),([0-9a-fA-F]+)$/.exec(text);
+    const address = m === null ? null : this.#address(m[1], false);
+    return m === null || address === null ? null : { address, length: parseInt(m[2], 16) };
+  }
   #readMemory(rest: string): string {
-    const range = parseRange(rest);
+    const range = this.#range(rest);
     if (range === null) return E_BAD;
     const bytes = this.#target.readMemory(range.address, Math.min(range.length, MAX_PACKET / 2));
     return bytes.length === 0 && range.length > 0 ? E_FAULT : toHex(bytes);
   }
   #writeMemory(rest: string): string {
     const [head, data] = rest.split(':');
-    const range = parseRange(head);
+    const range = this.#range(head);
     const bytes = data === undefined ? null : fromHex(data);
     if (range === null || bytes === null || bytes.length !== range.length) return E_BAD;
     return this.#target.writeMemory(range.address, bytes) ? OK : E_FAULT;
   }
   #writeBinary(rest: string, raw: Uint8Array): string {
     const colon = rest.indexOf(':');
-    const range = colon < 0 ? null : parseRange(rest.slice(0, colon));
+    const range = colon < 0 ? null : this.#range(rest.slice(0, colon));
     if (range === null) return E_BAD;
     const bytes = raw.subarray(colon + 2);
     if (bytes.length !== range.length) return E_BAD;
@@ -293,7 +318,8 @@ export class GdbStub {
   #breakpoint(rest: string, insert: boolean): string {
     const m = /^([0-4]),([0-9a-f]+),([0-9a-f]+)/.exec(rest);
     if (m === null) return '';
-    const address = parseAddress(m[2]);
+    const address = this.#address(m[2], true);
+    if (address === null) return E_FULL;
     if (m[1] === '0' || m[1] === '1') {
       if (insert && this.#breakpoints.size >= MAX_BREAKPOINTS) return E_FULL;
       if (insert) this.#breakpoints.add(address);
@@ -323,19 +349,4 @@ function ascii(bytes: Uint8Array): string {
   let s = '';
   for (const c of bytes) s += String.fromCharCode(c);
   return s;
-}
-/** Sixteen digits are 64 bits, two's complement; more are cut off. */
-function parseAddress(hex: string): number {
-  const digits = hex.slice(-16);
-  const low = parseInt(digits.slice(-8), 16);
-  return digits.length <= 8 ? low : (parseInt(digits.slice(0, -8), 16) | 0) * 2 ** 32 + low;
-}
-function hexAddress(address: number): string {
-  const high = Math.floor(address / 2 ** 32) >>> 0;
-  const low = (address >>> 0).toString(16);
-  return high === 0 ? low : high.toString(16) + low.padStart(8, '0');
-}
-function parseRange(text: string): { address: number; length: number } | null {
-  const m = /^([0-9a-fA-F]+),([0-9a-fA-F]+)$/.exec(text);
-  return m === null ? null : { address: parseAddress(m[1]), length: parseInt(m[2], 16) };
 }

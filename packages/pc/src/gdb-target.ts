@@ -9,7 +9,7 @@ import type { GdbTarget, StopReason } from '@emkit/gdbstub';
 import { createPageInfo, PAGE_NONE, PAGE_RAM, PAGE_ROM } from '@emkit/memory';
 import type { Board } from './board.ts';
 import { formatCpu } from './format-cpu.ts';
-import { F_LM } from '@emkit/x86';
+import { F_LM, HELD_BY_DEBUGGER } from '@emkit/x86';
 import { targetDescription } from './gdb-description.ts';
 import { GDB_AMD64, GDB_I386 } from './gdb-registers.ts';
 import type { GdbRegisterSet } from './gdb-registers.ts';
@@ -91,6 +91,20 @@ class BoardTarget implements GdbTarget {
     return this.#registers.registers[n]?.write(this.#board.cpu, bytes) ?? false;
   }
 
+  // --- addresses -------------------------------------------------------------------------------------------------
+  address(low: number, high: number, lasting: boolean): number | null {
+    const { linear } = this.#board.cpu;
+    return lasting ? linear.hold(low, high, HELD_BY_DEBUGGER) : linear.of(low, high);
+  }
+  highHalf(address: number): number {
+    return this.#board.cpu.linear.high(address);
+  }
+  /** Without break- and watchpoints nothing lasts. */
+  #releaseAddresses(): void {
+    const { debug } = this.#board.tcg;
+    if (!debug.active) this.#board.cpu.linear.release(HELD_BY_DEBUGGER);
+  }
+
   // --- memory: RAM and ROM only, since reading a device changes it -------------------------------------------------
   #host(address: number, write: boolean): number {
     const physical = this.#board.cpu.debugTranslate(address);
@@ -134,10 +148,12 @@ class BoardTarget implements GdbTarget {
   // --- break- and watchpoints -----------------------------------------------------------------------------------
   setBreakpoints(addresses: ReadonlySet<number>): void {
     this.#board.tcg.setBreakpoints(addresses);
+    this.#releaseAddresses();
   }
   setWatchpoints(watches: readonly Watch[]): void {
     this.#watches = watches;
     this.#board.tcg.setWatches(watches);
+    this.#releaseAddresses();
   }
 
   // --- control ----------------------------------------------------------------------------------------------------

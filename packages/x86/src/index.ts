@@ -99,4 +99,5 @@ export { BlockTranslator } from './translate/block.ts';
 export { WASM_HELPERS, wasmHelperIndex } from './wasm-helpers.ts';
 export { X86_VMSTATE, VmStateError, loadX86State, saveX86State } from './vmstate.ts';
 export { CPU_MODELS } from './models/models.ts';
+export { HELD_BY_DEBUGGER, LinearNumbers } from './system/linear-numbers.ts';
 export { F_LM, F_RDRAND, F_RDSEED, F_TSC_DEADLINE, FEATURE_NAMES } from './models/features.ts';
