@@ -152,6 +152,40 @@ describe('--arch x86_64', () => {
     s.type('poweroff\r');
     expect(await s.exit).toBe(0);
   });
+  it('uses five levels of page tables where there are, and tests its memory above 4 GiB', async () => {
+    const s = emkit(
+      '--arch',
+      'x86_64',
+      '-cpu',
+      'max,+la57',
+      '-machine',
+      'pc,max-ram-below-4g=512M',
+      '-m',
+      '640',
+      '-kernel',
+      files64.kernel,
+      '-initrd',
+      files64.initramfs,
+      '-append',
+      'console=ttyS0 memtest=1 no_hash_pointers',
+    );
+    await s.expect('/ # ', BOOT_MS);
+    const processor = await s.run('cat /proc/cpuinfo');
+    expect(processor).toMatch(/^flags.* la57( |$)/m);
+    expect(processor).toContain('57 bits virtual');
+    // with four levels they begin with ffff
+    const addresses = (await s.run('cut -c1-18 /proc/vmallocinfo')).trim().split('\n');
+    expect(addresses.length).toBeGreaterThan(10);
+    expect(addresses.filter((a) => /^0xff(?!ff)/.test(a)).length).toBeGreaterThan(10);
+    const log = await s.run('dmesg');
+    expect(log).toContain('[mem 0x0000000100000000-0x0000000107ffffff] usable');
+    expect(log).toContain('early_memtest: # of tests: 1');
+    expect(log).not.toMatch(/bad mem addr|WARNING:|Oops|BUG:|Call Trace/);
+    expect(Number(/^Mem:\s+(\d+)/m.exec(await s.run('free -k'))![1])).toBeGreaterThan(500_000);
+    expect(await s.run('for i in 1 2 3 4 5 6 7 8 9; do ls /bin | wc -l; done | uniq | wc -l')).toBe('1');
+    s.type('poweroff\r');
+    expect(await s.exit).toBe(0);
+  });
   it('warns where the processor cannot run that kernel', async () => {
     const s = emkit('-m', '256', '-kernel', files64.kernel, '-append', 'console=ttyS0');
     await expect.poll(() => s.errors, { timeout: 30_000 }).toContain('this kernel is for 64-bit processors');
