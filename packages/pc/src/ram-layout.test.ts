@@ -156,3 +156,41 @@ describe('RAM above 4 GiB', () => {
     expect(new DataView(tcg.memory.buffer).getUint32(tcg.ramBase + 16 * MIB - 4, true)).toBe(0x1234_5678);
   });
 });
+
+describe('RAM above 2 GiB', () => {
+  const HIGH = 0xb000_0000;
+  const MODIFIED = HIGH + 0x1_0000;
+  const call = [0xba, ...u32(MODIFIED), 0xff, 0xd2]; // mov edx, MODIFIED; call edx
+  const body = [
+    ...[0xbf, ...u32(HIGH), 0xb8, ...u32(0x1234_5678), 0xb9, ...u32(0x1000), 0xf3, 0xab], // rep stosd
+    ...[0xbc, ...u32(HIGH + 0x8000), 0x50, 0x5b], // push eax; pop ebx
+    ...[0x39, 0x1d, ...u32(HIGH + 0x3ffc), 0x74, 0x02, 0x0f, 0x0b], // cmp [last], ebx; je over; ud2
+    ...store(MODIFIED, 0xc390_01b0), // mov al, 1; nop; ret
+    ...call,
+    ...[0xc6, 0x05, ...u32(MODIFIED + 1), 0x2a], // now: mov al, 42
+    ...call,
+  ];
+  it.each(['cold', 'hot'] as const)('is filled, pushed to, and run and rewritten, tier %s', async (tier) => {
+    const loop = [
+      0xbd,
+      ...u32(50),
+      ...body,
+      0x4d,
+      0x0f,
+      0x85,
+      ...u32(-(body.length + 7)),
+      ...[0x66, 0xba, 0x01, 0x05, 0xee],
+    ];
+    const pc = await createPc(
+      guestOf('pentium3', {
+        memorySize: 3 * GIB,
+        maxRamBelow4g: undefined,
+        kernel: kernel(loop),
+        devices: [EXIT_DEVICE],
+        startPaused: false,
+        tier,
+      }),
+    );
+    expect(await pc.run()).toEqual({ kind: 'debug-exit', code: 42 * 2 + 1 });
+  });
+});
