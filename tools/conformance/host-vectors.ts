@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const HOST_GROUPS = ['avx', 'avx2', 'fma', 'f16c', 'aes', 'sha', 'bmi', 'adx', 'sse'] as const;
+export const HOST_GROUPS = ['avx', 'avx2', 'fma', 'f16c', 'aes', 'vaes', 'sha', 'bmi', 'adx', 'sse'] as const;
 type HostGroup = (typeof HOST_GROUPS)[number];
 
 const HERE = dirname(fileURLToPath(import.meta.url));

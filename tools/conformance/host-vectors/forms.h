@@ -1,7 +1,7 @@
 /* Forms of VEX-encoded and related instructions, a line each: SDM Vol. 2 opcode columns. Part of hostgen.c.
  *
  * group name prefix map opcode W L form kind memory [options]
- *   group   avx avx2 fma f16c aes sha bmi adx sse; avxi: 128 bits in avx, 256 in avx2
+ *   group   avx avx2 fma f16c aes vaes (with VPCLMULQDQ) sha bmi adx sse; avxi: 128 bits in avx, 256 in avx2
  *   prefix  NP 66 F3 F2            map   0F 38 3A, 'l' before it: legacy encoding (no VEX)
  *   opcode  hex, /n: ModRM.reg     W     WIG W0 W1 W* (either, with a meaning)
  *   L       L0 L1 L* LIG           form  operands in encoding order: R ModRM.reg, V vvvv, M r/m, I imm8, S imm8 register
@@ -135,6 +135,9 @@ FMA("B6") FMA("B7") FMA("B8") FMAS("B9") FMA("BA") FMAS("BB") FMA("BC") FMAS("BD
 "aes vaesimc 66 38 DB WIG L0 RM i 16 n\n" "aes vaesenc 66 38 DC WIG L0 RVM i 16 n\n" "aes vaesenclast 66 38 DD WIG L0 RVM i 16 n\n"
 "aes vaesdec 66 38 DE WIG L0 RVM i 16 n\n" "aes vaesdeclast 66 38 DF WIG L0 RVM i 16 n\n"
 "aes vaeskeygenassist 66 3A DF WIG L0 RMI i 16 n\n" "aes vpclmulqdq 66 3A 44 WIG L0 RVMI i 16 n\n"
+"vaes vaesenc 66 38 DC WIG L1 RVM i 32 n\n" "vaes vaesenclast 66 38 DD WIG L1 RVM i 32 n\n"
+"vaes vaesdec 66 38 DE WIG L1 RVM i 32 n\n" "vaes vaesdeclast 66 38 DF WIG L1 RVM i 32 n\n"
+"vaes vpclmulqdq 66 3A 44 WIG L1 RVMI i 32 n\n"
 "sha sha1nexte NP l38 C8 W0 L0 RM i 16 a\n" "sha sha1msg1 NP l38 C9 W0 L0 RM i 16 a\n" "sha sha1msg2 NP l38 CA W0 L0 RM i 16 a\n"
 "sha sha256rnds2 NP l38 CB W0 L0 RM i 16 a\n" "sha sha256msg1 NP l38 CC W0 L0 RM i 16 a\n" "sha sha256msg2 NP l38 CD W0 L0 RM i 16 a\n"
 "sha sha1rnds4 NP l3A CC W0 L0 RMI i 16 a\n"

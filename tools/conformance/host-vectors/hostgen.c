@@ -138,9 +138,9 @@ static void setup(void) {
   __asm__ volatile("mov %0,%%ds; mov %0,%%es" ::"r"(0x2b));
 }
 static int has_feature(const char *group) {
-  unsigned a = 0, b = 0, c = 0, d = 0, b7 = 0, c1 = 0, x = 0;
+  unsigned a = 0, b = 0, c = 0, d = 0, b7 = 0, c7 = 0, c1 = 0, x = 0;
   __get_cpuid(1, &a, &b, &c1, &d);
-  __get_cpuid_count(7, 0, &a, &b7, &c, &d);
+  __get_cpuid_count(7, 0, &a, &b7, &c7, &d);
   if (c1 & (1u << 27)) __asm__ volatile("xgetbv" : "=a"(x) : "c"(0) : "edx");
   int avx = (c1 >> 28 & 1) && (x & 6) == 6;
   if (!avx) return 0; /* the records have YMM registers */
@@ -149,6 +149,7 @@ static int has_feature(const char *group) {
   if (!strcmp(group, "fma")) return c1 >> 12 & 1;
   if (!strcmp(group, "f16c")) return c1 >> 29 & 1;
   if (!strcmp(group, "aes")) return (c1 >> 25 & 1) && (c1 >> 1 & 1);
+  if (!strcmp(group, "vaes")) return (c7 >> 9 & 1) && (c7 >> 10 & 1);
   if (!strcmp(group, "sha")) return b7 >> 29 & 1;
   if (!strcmp(group, "bmi")) return (b7 >> 3 & 1) && (b7 >> 8 & 1);
   if (!strcmp(group, "adx")) return b7 >> 19 & 1;
