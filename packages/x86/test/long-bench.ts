@@ -148,3 +148,18 @@ export function longBench(model: CpuModel = LONG_MODEL): LongBench {
   b.host.flushes = [];
   return b;
 }
+
+export const PML5 = 0x15000;
+/** High halves under which the lowest 256 TiB show again with five levels: in user and in kernel space. */
+export const USER_57 = 0x0040_0000;
+export const KERNEL_57 = 0xff11_0000;
+
+/** As `longBench`, with five levels of tables. */
+export function la57Bench(): LongBench {
+  const b = longBench(LA57_MODEL);
+  for (const index of [0, USER_57 >>> 16, (KERNEL_57 >>> 16) & 511, 511]) b.w32(PML5 + index * 8, PML4 | 7);
+  b.cpu.setCrRaw(3, PML5);
+  b.cpu.setCrRaw(4, b.cpu.cr(4) | (1 << 12));
+  b.cpu.updateHflags();
+  return b;
+}

@@ -4,11 +4,15 @@ import {
   HIGH,
   KCODE,
   LA57_MODEL,
+  KERNEL_57,
   LONG_MODEL,
   PML4,
+  PML5,
   TSS,
   UCODE,
   UDATA,
+  USER_57,
+  la57Bench,
   longBench,
   type LongBench,
 } from '../../test/long-bench.ts';
@@ -26,20 +30,7 @@ import { openStack, pop64, push64, commitStack } from './stack.ts';
 import { sysret, writeFsGsBase } from './syscall.ts';
 
 const LA57 = 1 << 12;
-const PML5 = 0x15000;
 const GP = { vector: EXC.GP, error: 0 };
-/** The same 256 TiB at three places: 0, 57-bit user space, 57-bit kernel space; and -2 GiB. */
-const USER_57 = 0x0040_0000;
-const KERNEL_57 = 0xff11_0000;
-
-function la57(): LongBench {
-  const b = longBench(LA57_MODEL);
-  for (const index of [0, 0x40, 0x111, 0x1ff]) b.w32(PML5 + index * 8, PML4 | 7);
-  b.cpu.setCrRaw(3, PML5);
-  b.cpu.setCrRaw(4, b.cpu.cr(4) | LA57);
-  b.cpu.updateHflags();
-  return b;
-}
 const setMsr = (b: LongBench, msr: number, high: number): void => {
   b.cpu.setReg(ECX, msr);
   b.cpu.setReg(EAX, 0);
@@ -58,7 +49,7 @@ describe('CR4.LA57', () => {
     expect(before.cpu.linear.wide).toBe(false);
     const four = longBench(LA57_MODEL);
     expect(four.try(() => movToCr(four.cpu, 4, four.cpu.cr(4) | LA57))).toEqual(GP);
-    const five = la57();
+    const five = la57Bench();
     expect(five.try(() => movToCr(five.cpu, 4, five.cpu.cr(4) & ~LA57))).toEqual(GP);
     expect(five.try(() => movToCr(five.cpu, 4, five.cpu.cr(4)))).toBeNull();
   });
@@ -79,7 +70,7 @@ describe('CR4.LA57', () => {
 
 describe('walks of five levels', () => {
   it('find a page through its fifth index, and mark every level', () => {
-    const b = la57();
+    const b = la57Bench();
     const { cpu } = b;
     for (const high of [0, USER_57, KERNEL_57]) {
       expect(cpu.walk(cpu.linear.of(0x12345, high), 0, false)).toBe(true);
@@ -90,7 +81,7 @@ describe('walks of five levels', () => {
     expect(cpu.debugTranslate(cpu.linear.of(0, 0x0100_0000))).toBe(-1);
   });
   it('fault for entries that are absent, reserved or not allowed', () => {
-    const b = la57();
+    const b = la57Bench();
     const { cpu } = b;
     const error = (low: number, high: number, access: number, user: boolean): number =>
       cpu.walk(cpu.linear.of(low, high), access, user) ? 0 : cpu.faultError;
@@ -111,7 +102,7 @@ describe('walks of five levels', () => {
 
 describe('57-bit addresses', () => {
   it('make stacks: what is pushed at the top of an area is found again, RSP is exact', () => {
-    const b = la57();
+    const b = la57Bench();
     const { cpu } = b;
     b.w32(PML5 + 0x3f * 8, PML4 | 7);
     // the last page of 256 TiB, and the first of the next
@@ -133,7 +124,7 @@ describe('57-bit addresses', () => {
     }
   });
   it('fault in CR2, and in the frame of an exception on a 57-bit IST stack', () => {
-    const b = la57();
+    const b = la57Bench();
     const { cpu } = b;
     b.gate(0x30, KCODE, HIGH + 0x8000, 0x8e, 1);
     b.w32(TSS + 0x24, 0x7000);
@@ -159,7 +150,7 @@ describe('57-bit addresses', () => {
     expect([cpu.cr(2), cpu.crHigh(2)]).toEqual([0x123, 0x00aa_bbbb]);
   });
   it('are what RIP may be, by the paging; what bases may be, by the processor', () => {
-    const five = la57();
+    const five = la57Bench();
     const four = longBench(LA57_MODEL);
     const plain = longBench();
     const edge = 0x0080_0000;
@@ -190,7 +181,7 @@ describe('57-bit addresses', () => {
     expect(b.host.flushes).toEqual([]);
   });
   it('are watched by debug registers, whatever else is addressed', () => {
-    const b = la57();
+    const b = la57Bench();
     const { cpu } = b;
     movToDr(cpu, 0, 0x8008, KERNEL_57);
     movToDr(cpu, 7, 0x000d_0401);
@@ -202,7 +193,7 @@ describe('57-bit addresses', () => {
     expect(cpu.hitWatchpoint(cpu.linear.of(0x8009, USER_57), 1, true)).toBe(false);
   });
   it('are saved and loaded', () => {
-    const b = la57();
+    const b = la57Bench();
     b.level(UCODE, UDATA, 3);
     b.cpu.setRip(0x5000, USER_57);
     const state = saveX86State(b.cpu);

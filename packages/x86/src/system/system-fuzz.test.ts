@@ -7,7 +7,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Bench, GDT, IDT, KSTACK, LDT, TSS, USTACK, protectedBench, toUser } from '../../test/fake-host.ts';
 import { ENV, ESP, FLAG_VM, HF_CPL, HF_PE, HF_VM } from '../state.ts';
-import { GDT as GDT64, IDT as IDT64, LDT as LDT64, HIGH, longBench } from '../../test/long-bench.ts';
+import {
+  GDT as GDT64,
+  IDT as IDT64,
+  KERNEL_57,
+  LDT as LDT64,
+  HIGH,
+  USER_57,
+  la57Bench,
+  longBench,
+} from '../../test/long-bench.ts';
 import { CS, HF_CS64, HF_LMA, SEG_BASE, SEG_STRIDE } from '../state.ts';
 import { SYSTEM_HELPERS } from './index.ts';
 import { computeHflags } from './hflags.ts';
@@ -204,7 +213,7 @@ const LONG_TRANSFERS = [
   'invpcid',
   'invlpg',
 ] as const;
-const HIGHS = [0, 0, 0, 0xffffffff, 0x7fff, 0x8000, 0xffff8000, 1];
+const HIGHS = [0, 0, 0, 0xffffffff, 0x7fff, 0x8000, 0xffff8000, 1, USER_57, KERNEL_57, 0x00ff_ffff, 0x0100_0000];
 const longCall = fc.record({
   name: fc.constantFrom(...LONG_TRANSFERS),
   sel: selector,
@@ -215,7 +224,10 @@ const longCall = fc.record({
 });
 
 describe('random tables and helper calls in long mode', () => {
-  it('raise x86 exceptions only, change nothing when they do, and leave canonical addresses', () => {
+  it.each([
+    ['four', longBench],
+    ['five', la57Bench],
+  ])('raise x86 exceptions only, change nothing when they do, and leave canonical addresses: %s levels', (_, make) => {
     const setup = fc.record({
       slots: fc.array(slot, { maxLength: 24 }),
       stack: fc.array(fc.oneof(selector, fc.nat(0xffff), fc.constantFrom(0x10, 0x23, 0x2b)), {
@@ -229,7 +241,7 @@ describe('random tables and helper calls in long mode', () => {
     });
     fc.assert(
       fc.property(setup, (s) => {
-        const b = longBench();
+        const b = make();
         const { cpu } = b;
         for (const d of s.slots) {
           const at = d.table === GDT ? GDT64 : d.table === LDT ? LDT64 : IDT64;
