@@ -334,10 +334,21 @@ export class BlockCache {
   flushJumpCachePage(lin: number): void {
     const page = lin & ~4095;
     const sum = this.#o.mmu.long ? (page + this.#o.target.highHalf(lin)) | 0 : page;
-    const groups = [page, sum, (sum + 4095) | 0].map((x) => (x >>> 12) & 63);
-    for (const group of new Set(groups)) {
-      const at = (JUMP_CACHE.BASE >> 2) + group * 64 * 4;
-      this.#i32.fill(0, at, at + 64 * 4);
+    this.#flushGroup(page);
+    if (this.#o.mmu.long) {
+      this.#flushGroup(sum);
+      this.#flushGroup((sum + 4095) | 0);
+    }
+  }
+  #flushGroup(linear: number): void {
+    const at = (JUMP_CACHE.BASE >> 2) + ((linear >>> 12) & 63) * 64 * 4;
+    const i32 = this.#i32;
+    // most pages that are invalidated have no code: found out without a call
+    for (let e = at; e < at + 64 * 4; e += 4) {
+      if (i32[e + 2] !== 0) {
+        i32.fill(0, at, at + 64 * 4);
+        return;
+      }
     }
   }
 

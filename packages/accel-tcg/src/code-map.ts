@@ -5,7 +5,7 @@
  * look at a bitmap of 64-byte granules.
  */
 
-import { GRANULES } from '@emkit/codegen';
+import { CODE_PAGES, GRANULES } from '@emkit/codegen';
 
 export interface Region {
   /** Index in the function table. */
@@ -19,6 +19,8 @@ export interface Region {
   readonly group: boolean;
   /** Pages were looked at since the last TLB flush. */
   checked: boolean;
+  /** All of them were global pages then: only a flush of everything counts. */
+  global: boolean;
 }
 
 export class Tb {
@@ -113,13 +115,22 @@ export class CodeMap {
   readonly #memory: Int32Array;
   readonly #byHost = new Map<number, Tb>();
   readonly #pages = new Map<number, CodePage>();
-  /** 1 for host pages that hold code: stores to them take the slow path. */
-  readonly codePages: Uint8Array;
+  /** A bit for each host page that holds code, where the page walker looks too. */
+  readonly #codePages: Uint8Array;
   count = 0;
 
   constructor(memory: ArrayBufferLike) {
     this.#memory = new Int32Array(memory);
-    this.codePages = new Uint8Array(Math.ceil(memory.byteLength / 4096));
+    this.#codePages = new Uint8Array(memory, CODE_PAGES.BASE, CODE_PAGES.BYTES);
+  }
+
+  /** Stores to such a host page take the slow path. */
+  isCodePage(page: number): boolean {
+    return ((this.#codePages[page >>> 3] >>> (page & 7)) & 1) !== 0;
+  }
+  #setCodePage(page: number, on: boolean): void {
+    if (on) this.#codePages[page >>> 3] |= 1 << (page & 7);
+    else this.#codePages[page >>> 3] &= ~(1 << (page & 7));
   }
 
   find(host: number, pc: number, flags: number, csBase: number): Tb | null {
@@ -146,7 +157,7 @@ export class CodeMap {
     if (p === undefined) {
       p = new CodePage(this.#memory, page);
       this.#pages.set(page, p);
-      this.codePages[page] = 1;
+      this.#setCodePage(page, true);
     }
     p.tbs.push(tb);
     p.mark(from, to);
@@ -160,7 +171,7 @@ export class CodeMap {
     if (p.touches(host & 4095, (host & 4095) + length)) return true;
     if (p.tbs.length === 0 && ++p.idleWrites > IDLE_WRITES) {
       this.#pages.delete(host >>> 12);
-      this.codePages[host >>> 12] = 0;
+      this.#setCodePage(host >>> 12, false);
     }
     return false;
   }
@@ -217,7 +228,7 @@ export class CodeMap {
   /** Forget everything. */
   clear(): void {
     for (const [page, p] of this.#pages) {
-      this.codePages[page] = 0;
+      this.#setCodePage(page, false);
       p.clear();
     }
     for (const tb of this.#byHost.values()) {

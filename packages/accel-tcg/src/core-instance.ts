@@ -16,6 +16,8 @@ export interface CoreCallbacks {
 export interface Core {
   run(): number;
   interpret(op: number): number;
+  /** Makes a TLB entry, see `page-walker.ts` of codegen; absent without page tables as data. */
+  readonly fill?: (lo: number, hi: number, access: number, user: number) => number;
   readonly regions: WasmTable;
   /** Exports of the helper module. */
   readonly helpers: Record<string, unknown>;
@@ -38,8 +40,8 @@ export function instantiateCore(
     helperTable.set(n, fn);
   });
   const regions = new engine.Table({ element: 'anyfunc', initial: maxRegions });
-  const { offsets, userMask, userValue, windowMask } = target;
-  const bytes = buildCoreModule({ offsets, userMask, userValue, windowMask });
+  const { offsets, userMask, userValue, windowMask, pageWalk } = target;
+  const bytes = buildCoreModule({ offsets, userMask, userValue, windowMask, pageWalk });
   const hooks = profile?.callbacks(callbacks) ?? callbacks;
   const { exports } = new engine.Instance(new engine.Module(bytes), {
     env: {
@@ -52,7 +54,7 @@ export function instantiateCore(
       callj: hooks.callj,
     },
   });
-  const { run, interpret } = exports as unknown as Core;
-  const core = { run, interpret, regions, helpers };
+  const { run, interpret, fill } = exports as unknown as Core;
+  const core = { run, interpret, regions, helpers, ...(fill === undefined ? {} : { fill }) };
   return profile?.core(core) ?? core;
 }

@@ -45,7 +45,8 @@ export class HotTier {
   #pending: { tb: Tb; group: boolean }[] = [];
   /** Insertion order = age. */
   readonly #live = new Set<Region>();
-  readonly #spanning = new Set<Region>();
+  /** Regions over several pages that are armed: what a change of mappings must look at. */
+  readonly #armed = new Set<Region>();
   readonly #freeEntries: number[] = [];
   readonly #freeRecords: number[] = [];
   #nextRecord = 1;
@@ -89,6 +90,7 @@ export class HotTier {
     this.#i32[(at + EXIT_RECORDS.PC) >> 2] = pc;
     this.#u16[(at + EXIT_RECORDS.KIND) >> 1] = kind;
     this.#u16[(at + EXIT_RECORDS.INSNS) >> 1] = insns;
+    this.#i32[(at + EXIT_RECORDS.REFILLS) >> 2] = 0;
     this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = kind === EXIT_KIND.COLD ? RECONSIDER_AFTER : 0;
     return id;
   }
@@ -159,12 +161,12 @@ export class HotTier {
       exits,
       group: plan.group,
       checked: true,
+      global: false,
     };
     head.region = region;
     for (const tb of region.blocks) tb.users.push(region);
     for (const id of exits) this.#regionOfRecord.set(id, region);
     this.#live.add(region);
-    if (region.pages.length > 0) this.#spanning.add(region);
     this.#o.profile?.installed(region);
     this.#arm(region);
     this.stats.regions++;
@@ -174,6 +176,22 @@ export class HotTier {
     this.#i32[(region.head.header + HEADER.ENTRY) >> 2] = region.entry;
     this.#u16[region.head.header >> 1] = COLD.HOT;
     region.checked = true;
+    if (region.pages.length === 0) return;
+    this.#armed.add(region);
+    const { mmu } = this.#o;
+    const user = this.#userOf(region.head);
+    region.global = region.pages.every((p) => mmu.isGlobal(mmu.pageAddress(p.page), user));
+  }
+
+  #userOf(tb: Tb): number {
+    const { target } = this.#o;
+    return (tb.flags & target.userMask) === target.userValue ? 1 : 0;
+  }
+
+  #disarm(region: Region): void {
+    this.#armed.delete(region);
+    region.checked = false;
+    this.#u16[region.head.header >> 1] = COLD.DEAD;
   }
 
   /** Forget a region; its head runs cold again and may become hot anew. */
@@ -181,7 +199,7 @@ export class HotTier {
     if (!this.#live.delete(region)) return;
     this.stats.dropped++;
     this.#o.profile?.dropped(region, this.#o.hotAfter);
-    this.#spanning.delete(region);
+    this.#armed.delete(region);
     this.#o.table.set(region.entry, null);
     this.#freeEntries.push(region.entry);
     for (const id of region.exits) this.#regionOfRecord.delete(id);
@@ -204,32 +222,23 @@ export class HotTier {
     for (const region of [...tb.users]) this.drop(region);
   }
 
-  /** Mappings may have changed: regions over several pages are looked at again before they run. */
-  mappingsChanged(): void {
-    for (const region of this.#spanning) {
-      if (!region.checked) continue;
-      region.checked = false;
-      this.#u16[region.head.header >> 1] = COLD.DEAD;
-    }
+  /** Mappings may have changed, of global pages too or not: regions over several pages are looked at again before they run. */
+  mappingsChanged(includeGlobal: boolean): void {
+    for (const region of this.#armed) if (includeGlobal || !region.global) this.#disarm(region);
   }
 
   pageChanged(lin: number): void {
-    if (this.#spanning.size === 0) return;
+    if (this.#armed.size === 0) return;
     const page = this.#o.mmu.page(lin);
-    for (const region of this.#spanning) {
-      if (region.checked && region.pages.some((p) => p.page === page)) {
-        region.checked = false;
-        this.#u16[region.head.header >> 1] = COLD.DEAD;
-      }
-    }
+    for (const region of this.#armed) if (region.pages.some((p) => p.page === page)) this.#disarm(region);
   }
 
   /** The block found at the pc has a region that was made stale: arm it again if its pages still map as before. */
   revalidate(tb: Tb): void {
     const { region } = tb;
     if (region === null || region.checked) return;
-    const { target, mmu } = this.#o;
-    const user = (tb.flags & target.userMask) === target.userValue ? 1 : 0;
+    const { mmu } = this.#o;
+    const user = this.#userOf(tb);
     for (const p of region.pages) {
       if (mmu.access(mmu.pageAddress(p.page), EXEC, user) !== p.host) {
         this.drop(region);

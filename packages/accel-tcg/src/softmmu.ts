@@ -9,9 +9,11 @@
  * A linear address is a number, see `Target.linear`. Tags are 64-bit; without the target's `longMask` generated code compares
  * low halves, so the high ones are 0, and an address may be given as a signed 32-bit number too.
  */
-import { ENV_BASE, TLB } from '@emkit/codegen';
+import { ENV_BASE, IN_GLOBAL, IN_LOCAL, IS_GLOBAL, MAY_WRITE, MMU, PAGE_NUMBER, TLB } from '@emkit/codegen';
 import { createPageInfo, PAGE_RAM, PAGE_ROM } from '@emkit/memory';
 import type { AddressSpace } from '@emkit/memory';
+import type { CodeMap } from './code-map.ts';
+import { writeRamRanges } from './ram-ranges.ts';
 import type { Target } from './target.ts';
 
 export const ACCESS_IO = -1;
@@ -27,20 +29,16 @@ export const EXEC = 2;
 const ENTRY_WORDS = TLB.ENTRY_SIZE >> 2;
 const MODE_WORDS = TLB.MODE_SIZE >> 2;
 const BASE_WORD = TLB.BASE >> 2;
-/** Fills remembered for cheap flushes; beyond that a flush clears the tables. */
-const FILL_LOG = 2048;
-/** In HOST_PAGE: the page may be written, whatever its write tag says; the tag is withheld while it holds code. */
-const MAY_WRITE = 1 << 31;
+const HOST_PAGE = TLB.HOST_PAGE >> 2;
+const ADDEND = TLB.ADDEND >> 2;
+const IN_LIST = IN_LOCAL | IN_GLOBAL;
 
 export class SoftMmu {
   readonly #i32: Int32Array;
   readonly #space: AddressSpace;
-  readonly #codePages: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #codeMap: Pick<CodeMap, 'isCodePage'>;
   readonly #page = createPageInfo();
-  readonly #global = new Uint8Array(TLB.ENTRIES * TLB.MODES);
-  readonly #log = new Int32Array(FILL_LOG);
-  #logged = 0;
-  #overflow = true;
   #target!: Target;
   /** Word of env with the flags, and the flag that says how wide addresses are. */
   #flags = 0;
@@ -52,15 +50,29 @@ export class SoftMmu {
   ramHost = 0;
   /** The last ACCESS_CODE was to read-only memory. */
   rom = false;
-  /** Counters for profiles. */
-  fills = 0;
+  /** The page walker in WebAssembly: does what is plain (see page-walker.ts of codegen). */
+  walker: ((lo: number, hi: number, access: number, user: number) => number) | null = null;
+  /** Counters for profiles: entries made by script; flushes. */
+  scriptFills = 0;
   flushes = 0;
 
-  constructor(memory: ArrayBufferLike, space: AddressSpace, codePages: Uint8Array) {
-    this.#i32 = new Int32Array(memory);
+  constructor(memory: ArrayBufferLike, space: AddressSpace, codeMap: Pick<CodeMap, 'isCodePage'>) {
+    const i32 = (this.#i32 = new Int32Array(memory));
+    this.#u16 = new Uint16Array(memory);
     this.#space = space;
-    this.#codePages = codePages;
-    this.#i32.fill(-1, BASE_WORD, BASE_WORD + MODE_WORDS * TLB.MODES);
+    this.#codeMap = codeMap;
+    for (let k = 0; k < TLB.ENTRIES * TLB.MODES; k++) {
+      i32.fill(-1, BASE_WORD + k * ENTRY_WORDS, BASE_WORD + k * ENTRY_WORDS + ADDEND);
+    }
+    space.addListener({ commit: () => writeRamRanges(i32, space.view.ranges) });
+  }
+
+  /** Entries made, by script and by the walker in WebAssembly. */
+  get fills(): number {
+    return this.scriptFills + this.walkerFills;
+  }
+  get walkerFills(): number {
+    return this.#i32[MMU.FILLS >> 2] >>> 0;
   }
 
   attach(target: Target): void {
@@ -102,21 +114,29 @@ export class SoftMmu {
   /** Host offset for an access of bytes inside one page, or ACCESS_*. Hot path. */
   access(lin: number, kind: number, user: number): number {
     const e = BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS;
-    if (this.#matches(e, lin, kind)) return (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0;
+    if (this.#matches(e, lin, kind)) return (lin + this.#i32[e + ADDEND]) >>> 0;
     return this.#miss(lin, kind, user, e);
   }
 
   /** As `access`, but -1 when the TLB does not know. */
   hit(lin: number, kind: number, user: number): number {
     const e = BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS;
-    return this.#matches(e, lin, kind) ? (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0 : -1;
+    return this.#matches(e, lin, kind) ? (lin + this.#i32[e + ADDEND]) >>> 0 : -1;
+  }
+
+  /** The TLB knows the page for fetches, and that its mapping is global. */
+  isGlobal(lin: number, user: number): boolean {
+    const e = BASE_WORD + user * MODE_WORDS + ((lin >>> 12) & (TLB.ENTRIES - 1)) * ENTRY_WORDS;
+    return this.#matches(e, lin, EXEC) && (this.#i32[e + HOST_PAGE] & IS_GLOBAL) !== 0;
   }
 
   #miss(lin: number, kind: number, user: number, e: number): number {
     const target = this.#target;
-    if (kind === WRITE && this.#matches(e, lin, READ) && this.#i32[e + (TLB.HOST_PAGE >> 2)] < 0)
-      return this.#codePage(lin, e);
+    if (kind === WRITE && this.#matches(e, lin, READ) && this.#i32[e + HOST_PAGE] < 0) return this.#codePage(lin, e);
+    if (this.walker !== null && this.walker(lin | 0, this.long ? target.highHalf(lin) : 0, kind, user) !== 0)
+      return (lin + this.#i32[e + ADDEND]) >>> 0;
     if (!target.walk(lin, kind, user !== 0)) return ACCESS_FAULT;
+    this.#allowWalker();
     const phys = target.walkPhys;
     const info = this.#page;
     const what = this.#space.lookupPage(Math.floor(phys / 4096), info);
@@ -130,25 +150,23 @@ export class SoftMmu {
     const host = info.hostOffset;
     const prot = target.walkProt;
     const isRom = what === PAGE_ROM;
-    const isCode = this.#codePages[host >>> 12] !== 0;
+    const isCode = this.#codeMap.isCodePage(host >>> 12);
     if (this.#watched !== null && this.#watched.has(this.page(lin))) {
       i32[e] = i32[e + 2] = i32[e + 4] = -1;
       this.ramHost = host + (lin & 4095);
       this.rom = isRom;
       return kind === EXEC ? this.ramHost : ACCESS_WATCH;
     }
-    this.fills++;
-    const index = (user * TLB.ENTRIES + ((lin >>> 12) & (TLB.ENTRIES - 1))) | 0;
+    this.scriptFills++;
     i32[e] = (prot & 1) !== 0 ? page : -1;
     i32[e + 2] = (prot & 2) !== 0 && !isRom && !isCode ? page : -1;
     i32[e + 4] = (prot & 4) !== 0 ? page : -1;
     i32[e + 1] = i32[e + 3] = i32[e + 5] = this.long ? target.highHalf(lin) : 0;
-    i32[e + (TLB.ADDEND >> 2)] = (host - page) | 0;
+    i32[e + ADDEND] = (host - page) | 0;
     const writable = (prot & 2) !== 0 && !isRom;
-    i32[e + (TLB.HOST_PAGE >> 2)] = (host >>> 12) | (writable ? MAY_WRITE : 0);
-    this.#global[index] = target.walkGlobal ? 1 : 0;
-    if (this.#logged < FILL_LOG) this.#log[this.#logged++] = index;
-    else this.#overflow = true;
+    i32[e + HOST_PAGE] =
+      (host >>> 12) | (writable ? MAY_WRITE : 0) | (target.walkGlobal ? IS_GLOBAL : 0) | (i32[e + HOST_PAGE] & IN_LIST);
+    this.#list(e, target.walkGlobal);
     if (kind === WRITE && (isRom || isCode)) {
       this.ramHost = host + (lin & 4095);
       this.rom = isRom;
@@ -159,8 +177,8 @@ export class SoftMmu {
 
   /** Write to a page that is mapped writable, but holds (or held) code: no walk is needed. */
   #codePage(lin: number, e: number): number {
-    const host = (lin + this.#i32[e + (TLB.ADDEND >> 2)]) >>> 0;
-    if (this.#codePages[host >>> 12] === 0) {
+    const host = (lin + this.#i32[e + ADDEND]) >>> 0;
+    if (!this.#codeMap.isCodePage(host >>> 12)) {
       this.#i32[e + 2] = lin & ~4095;
       return host;
     }
@@ -169,46 +187,55 @@ export class SoftMmu {
     return ACCESS_CODE;
   }
 
+  /** After a flush of everything the walker in WebAssembly waits until the target has said how to walk. */
+  #allowWalker(): void {
+    const i32 = this.#i32;
+    if (this.walker === null || i32[MMU.WALK >> 2] !== 0 || this.#watched !== null) return;
+    i32[MMU.WALK >> 2] = this.#target.pageWalkControl?.() ?? 0;
+  }
+
+  /** Note that an entry is in use, once. */
+  #list(e: number, isGlobal: boolean): void {
+    const i32 = this.#i32;
+    const bit = isGlobal ? IN_GLOBAL : IN_LOCAL;
+    if ((i32[e + HOST_PAGE] & bit) !== 0) return;
+    i32[e + HOST_PAGE] |= bit;
+    const count = (isGlobal ? MMU.GLOBAL_COUNT : MMU.LOCAL_COUNT) >> 2;
+    const list = (isGlobal ? MMU.GLOBAL_LIST : MMU.LOCAL_LIST) >> 1;
+    this.#u16[list + i32[count]++] = (e - BASE_WORD) / ENTRY_WORDS;
+  }
+
   /** A page begins to hold code: no entry may allow plain stores to it any more. */
   protectCode(hostPage: number): void {
+    this.#protectIn(MMU.LOCAL_LIST, this.#i32[MMU.LOCAL_COUNT >> 2], hostPage);
+    this.#protectIn(MMU.GLOBAL_LIST, this.#i32[MMU.GLOBAL_COUNT >> 2], hostPage);
+  }
+  #protectIn(list: number, count: number, hostPage: number): void {
     const i32 = this.#i32;
-    for (let k = 0; k < TLB.ENTRIES * TLB.MODES; k++) {
-      const e = BASE_WORD + k * ENTRY_WORDS;
-      if ((i32[e + (TLB.HOST_PAGE >> 2)] & ~MAY_WRITE) === hostPage) i32[e + 2] = -1;
+    for (let n = 0; n < count; n++) {
+      const e = BASE_WORD + this.#u16[(list >> 1) + n] * ENTRY_WORDS;
+      if ((i32[e + HOST_PAGE] & PAGE_NUMBER) === hostPage) i32[e + 2] = -1;
     }
   }
 
-  /** A page holds no code any more: the entry of this linear page allows stores again at its next miss. */
+  /** Costs what has been filled since the last flush, not the size of the table. */
   flush(includeGlobal: boolean): void {
     this.flushes++;
+    this.#dropListed(MMU.LOCAL_LIST, MMU.LOCAL_COUNT, IN_LOCAL, includeGlobal);
+    if (!includeGlobal) return;
+    this.#dropListed(MMU.GLOBAL_LIST, MMU.GLOBAL_COUNT, IN_GLOBAL, true);
+    this.#i32[MMU.WALK >> 2] = 0;
+  }
+
+  #dropListed(list: number, count: number, bit: number, includeGlobal: boolean): void {
     const i32 = this.#i32;
-    if (this.#overflow) {
-      if (includeGlobal) {
-        i32.fill(-1, BASE_WORD, BASE_WORD + MODE_WORDS * TLB.MODES);
-        this.#logged = 0;
-        this.#overflow = false;
-        return;
-      }
-      let kept = 0;
-      let all = true;
-      for (let k = 0; k < TLB.ENTRIES * TLB.MODES; k++) {
-        const e = BASE_WORD + k * ENTRY_WORDS;
-        if (i32[e] === -1 && i32[e + 4] === -1 && i32[e + 2] === -1) continue;
-        if (this.#global[k] === 0) this.#drop(e);
-        else if (kept < FILL_LOG) this.#log[kept++] = k;
-        else all = false;
-      }
-      this.#logged = kept;
-      this.#overflow = !all;
-      return;
+    const n = i32[count >> 2];
+    i32[count >> 2] = 0;
+    for (let k = list >> 1; k < (list >> 1) + n; k++) {
+      const e = BASE_WORD + this.#u16[k] * ENTRY_WORDS;
+      const word = (i32[e + HOST_PAGE] &= ~bit);
+      if (includeGlobal || (word & IS_GLOBAL) === 0) this.#drop(e);
     }
-    let kept = 0;
-    for (let n = 0; n < this.#logged; n++) {
-      const k = this.#log[n];
-      if (!includeGlobal && this.#global[k] !== 0) this.#log[kept++] = k;
-      else this.#drop(BASE_WORD + k * ENTRY_WORDS);
-    }
-    this.#logged = kept;
   }
 
   flushPage(lin: number): void {
@@ -223,7 +250,7 @@ export class SoftMmu {
   #drop(e: number): void {
     const i32 = this.#i32;
     i32[e] = i32[e + 2] = i32[e + 4] = -1;
-    i32[e + (TLB.HOST_PAGE >> 2)] = 0;
+    i32[e + HOST_PAGE] &= IN_LIST;
   }
 
   /** Pages (`page`) whose accesses must be seen. */

@@ -3,6 +3,7 @@
  * paging and exceptions; the accelerator knows blocks, TLB and tiers. Neither imports the other: a board hands one to
  * the other.
  */
+import type { PageWalk } from '@emkit/codegen';
 import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
 
 export interface Target {
@@ -68,6 +69,10 @@ export interface Target {
   /** 1 read, 2 write, 4 execute. */
   readonly walkProt: number;
   readonly walkGlobal: boolean;
+  /** The page tables as data, for a walker in WebAssembly that does what is plain; without: `walk` does all. */
+  readonly pageWalk?: PageWalk;
+  /** Control word of that walker, asked anew after each flush of everything; 0: only `walk` can do it now. */
+  pageWalkControl?(): number;
   /** Physical address without side effects, or -1: debugger. */
   debugTranslate(lin: number): number;
 

@@ -21,6 +21,8 @@ export interface TcgOptions {
   readonly helperModule: Uint8Array;
   /** 'cold': never compile regions. 'hot': compile as soon as possible. Default: by execution counts. */
   readonly tier?: 'auto' | 'cold' | 'hot';
+  /** TLB entries are made in WebAssembly where that can be. @default true */
+  readonly pageWalker?: boolean;
   readonly trace?: TcgTrace;
   /** Counts what runs and why it leaves; of one Tcg only. */
   readonly profile?: TcgProfile;

@@ -216,7 +216,7 @@ describe('bounds', () => {
     ram.set([...insn(TOY.ADD, 0, 1), ...insn(TOY.HALT)], 0x8000);
     tcg.pc = 0x8000;
     tcg.run(100);
-    expect(tcg.codeMap.codePages[(tcg.ramBase + 0x8000) >>> 12]).toBe(1);
+    expect(tcg.codeMap.isCodePage((tcg.ramBase + 0x8000) >>> 12)).toBe(true);
     // overwrite the code, then go on storing beside it
     ram.set(
       [
@@ -233,6 +233,6 @@ describe('bounds', () => {
     target.setReg(0, 0);
     tcg.pc = 0x2000;
     tcg.run(10_000);
-    expect(tcg.codeMap.codePages[(tcg.ramBase + 0x8000) >>> 12]).toBe(0);
+    expect(tcg.codeMap.isCodePage((tcg.ramBase + 0x8000) >>> 12)).toBe(false);
   });
 });

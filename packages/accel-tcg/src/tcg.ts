@@ -77,7 +77,7 @@ export class Tcg {
     this.u16 = new Uint16Array(buffer);
     this.codeMap = new CodeMap(buffer);
     this.space = options.createSpace(this.memory, RAM_BASE);
-    this.mmu = new SoftMmu(buffer, this.space, this.codeMap.codePages);
+    this.mmu = new SoftMmu(buffer, this.space, this.codeMap);
     this.access = new GuestAccess(buffer, this.mmu, this.space, {
       codeWrite: (host, length, mayDefer) => this.#codeWrite(host, length, mayDefer),
       watched: (lin, size, write) => this.#watched(lin, size, write),
@@ -126,6 +126,7 @@ export class Tcg {
     });
     this.blocks.hot = this.hot;
     this.#ready = true;
+    if (options.pageWalker ?? true) this.mmu.walker = this.#core.fill ?? null;
     this.space.addListener({ commit: () => this.flushTlb(true) });
   }
 
@@ -413,7 +414,7 @@ export class Tcg {
   ramWritten(host: number, length: number): void {
     for (let at = host; at < host + length;) {
       const end = Math.min(at - (at & 4095) + 4096, host + length);
-      if (this.codeMap.codePages[at >>> 12] !== 0) this.#codeWrite(at, end - at, false);
+      if (this.codeMap.isCodePage(at >>> 12)) this.#codeWrite(at, end - at, false);
       at = end;
     }
   }
@@ -421,7 +422,7 @@ export class Tcg {
   flushTlb(includeGlobal: boolean): void {
     this.mmu.flush(includeGlobal);
     if (!this.#ready) return; // the target resets itself while it is being made
-    this.hot.mappingsChanged();
+    this.hot.mappingsChanged(includeGlobal);
     this.blocks.flushJumpCache();
   }
 

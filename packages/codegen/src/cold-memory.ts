@@ -10,8 +10,11 @@ import { CTL, FIELD, GRANULES, PAGE_MASK, TLB } from './layout.ts';
 import { hostLoad, hostStore, MEMORY_OPS } from './memory-ops.ts';
 import type { MemoryOp } from './memory-ops.ts';
 
-/** Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load, +64 for 64-bit stack accesses, +128 for MEM_WIDE. */
-export function emitMemory(x: HandlerContext, cold: ColdOp): void {
+/**
+ * Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load, +64 for 64-bit stack accesses,
+ * +128 for MEM_WIDE. `fill`: function that makes a TLB entry without script (page-walker.ts), after which the op runs again.
+ */
+export function emitMemory(x: HandlerContext, cold: ColdOp, fill: number | undefined): void {
   const { f, ip } = x;
   const m = MEMORY_OPS[cold.ir]!;
   const wide = m.address === I64;
@@ -56,8 +59,14 @@ export function emitMemory(x: HandlerContext, cold: ColdOp): void {
     hostStore(f, m);
   }
   f.else_();
+  if (m.store) storeBesideCode(x, m, address, wide);
+  if (fill !== undefined) {
+    f.get(address);
+    if (!wide) f.op(OP.i64_extend_i32_u);
+    f.i32Const(m.store || rmw ? 1 : 0);
+    f.get(x.tlb).i32Const(TLB.BASE).op(OP.i32_ne).call(fill).brIf(x.next);
+  }
   if (m.store) {
-    storeBesideCode(x, m, address, wide);
     f.i32Const(CTL.VAL);
     slotValue(f, ip, FIELD.B, m.value);
     hostStore(f, m);

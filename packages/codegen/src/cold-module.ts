@@ -6,8 +6,10 @@
  * Imports (module "env"): memory; regions: funcref table; helpers: funcref table of WebAssembly helpers;
  * slow_load(lo, hi, kind) -> status, slow_store(lo, hi, kind) -> status, raise(vector, error) -> status,
  * callj(id, a, b, c, d) -> value.
+ * With the target's page tables as data (`pageWalk`) TLB entries are made here too, see page-walker.ts.
  * Exports: run() -> LEAVE code: executes from the pc in env until something needs the accelerator;
- * interpret(op) -> LEAVE code: runs the cold stream from the op at that address.
+ * interpret(op) -> LEAVE code: runs the cold stream from the op at that address;
+ * fill(lo, hi, access, user) -> the page walker, if there is one.
  */
 import { ModuleBuilder, OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
@@ -18,6 +20,8 @@ import { COLD, COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
 import { buildProbe, tlbOfMode } from './cold-probe.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
 import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, LEAVE } from './layout.ts';
+import { MISS_SHIFT, MMU } from './mmu-layout.ts';
+import { buildPageWalker } from './page-walker.ts';
 
 const I32 = VALTYPE.i32;
 const types = (n: number): ValType[] => Array.from({ length: n }, () => I32);
@@ -38,21 +42,24 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   };
   const helperTypes = [0, 1, 2, 3, 4, 5, 6].map((n) => mb.addType(types(n), [I32]));
   const ctx: Shared = { options, imports, helperTypes, helperTable };
+  const fill = options.pageWalk === undefined ? undefined : buildPageWalker(mb, options.pageWalk);
   const probe = mb.addFunction(mb.addType([I32], [I32]));
-  buildProbe(probe, options);
+  buildProbe(probe, options, fill);
   const rare = mb.addFunction(mb.addType([I32], [I32]));
   buildRare(rare);
   const interpreter = mb.addFunction(mb.addType([I32], [I32]));
-  buildInterpreter(interpreter, ctx, probe.index, rare.index);
+  buildInterpreter(interpreter, ctx, { probe: probe.index, rare: rare.index, fill });
   const run = mb.addFunction(mb.addType([], [I32]));
   buildDispatcher(run, options.offsets, {
     probe: probe.index,
     interpreter: interpreter.index,
     regionType,
     regionTable,
+    fill,
   });
   mb.exportFunction('run', run.index);
   mb.exportFunction('interpret', interpreter.index);
+  if (fill !== undefined) exportFill(mb, fill);
   return mb.finish();
 }
 
@@ -84,7 +91,22 @@ function buildRare(f: FunctionBuilder): void {
   f.unreachable();
 }
 
-function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rare: number): void {
+/** Script has addresses in halves. */
+function exportFill(mb: ModuleBuilder, fill: number): void {
+  const f = mb.addFunction(mb.addType(types(4), [I32]));
+  f.get(1).op(OP.i64_extend_i32_u).i64Const(32).op(OP.i64_shl).get(0).op(OP.i64_extend_i32_u).op(OP.i64_or);
+  f.get(2).get(3).call(fill);
+  mb.exportFunction('fill', f.index);
+}
+
+interface InterpreterCallees {
+  readonly probe: number;
+  readonly rare: number;
+  readonly fill: number | undefined;
+}
+
+function buildInterpreter(f: FunctionBuilder, shared: Shared, callees: InterpreterCallees): void {
+  const { probe, rare, fill } = callees;
   const { offsets } = shared.options;
   const ip = 0;
   const local = (): number => f.addLocal(I32);
@@ -141,7 +163,7 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, probe: number, rar
         break;
       case 'mem':
       case 'rmw':
-        emitMemory(x, cold);
+        emitMemory(x, cold, fill);
         break;
       case 'raise':
         emitRaise(x);
@@ -214,12 +236,16 @@ interface DispatcherCallees {
   readonly interpreter: number;
   readonly regionType: number;
   readonly regionTable: number;
+  readonly fill: number | undefined;
 }
 
 function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: DispatcherCallees): void {
   const ip = f.addLocal(I32);
   const code = f.addLocal(I32);
   const record = f.addLocal(I32);
+  const miss = f.addLocal(I32);
+  const missedAt = f.addLocal(I32);
+  const missedBudget = f.addLocal(I32);
   const pcAddress = ENV_BASE + offsets.pc;
   const outer = f.loop();
   // find the block at env.pc
@@ -242,6 +268,11 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
     .get(ip)
     .load(OP.i32_load, 2, HEADER.ENTRY)
     .callIndirect(callees.regionType, callees.regionTable)
+    .tee(code);
+  f.i32Const(MISS_SHIFT).op(OP.i32_shr_u).set(miss);
+  f.get(code)
+    .i32Const((1 << MISS_SHIFT) - 1)
+    .op(OP.i32_and)
     .tee(code);
   f.i32Const(4).op(OP.i32_shl).i32Const(EXIT_RECORDS.BASE).op(OP.i32_add).set(record);
   f.get(record)
@@ -271,8 +302,36 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   f.if_();
   f.i32Const(LEAVE.BUDGET).return_();
   f.end();
+  if (callees.fill !== undefined) {
+    // a miss of the TLB: with an entry made the instruction's own block goes on, unless this place has been left just so before
+    f.get(miss);
+    f.if_();
+    const pc = (): FunctionBuilder => f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC);
+    const budget = (): FunctionBuilder => f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0);
+    pc().get(missedAt).op(OP.i32_ne);
+    budget().get(missedBudget).op(OP.i32_ne).op(OP.i32_or);
+    f.if_();
+    f.i32Const(0).load(OP.i64_load, 3, MMU.MISS);
+    f.get(miss).i32Const(1).op(OP.i32_sub).i32Const(1).op(OP.i32_and);
+    f.get(miss).i32Const(1).op(OP.i32_sub).i32Const(1).op(OP.i32_shr_u);
+    f.call(callees.fill);
+    f.if_();
+    f.get(record)
+      .get(record)
+      .load(OP.i32_load, 2, EXIT_RECORDS.REFILLS)
+      .i32Const(1)
+      .op(OP.i32_add)
+      .store(OP.i32_store, 2, EXIT_RECORDS.REFILLS);
+    pc().set(missedAt);
+    budget().set(missedBudget);
+    f.br(outer);
+    f.end();
+    f.end();
+    f.end();
+  }
   // COLD: run the block at the pc in the interpreter, past its header
-  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN).op(OP.i32_eqz);
+  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN);
+  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.REFILLS).op(OP.i32_add).op(OP.i32_eqz);
   f.if_();
   f.i32Const(LEAVE.RECONSIDER).return_();
   f.end();

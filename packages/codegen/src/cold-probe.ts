@@ -6,6 +6,7 @@ import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder } from '@emkit/wasm';
 import type { TargetOffsets } from './cold-handlers.ts';
 import { CODE_TABLE, ENV_BASE, HEADER, JUMP_CACHE, PAGE_BITS, PAGE_MASK, TLB } from './layout.ts';
+import type { PageWalk } from './page-walk.ts';
 
 const I32 = VALTYPE.i32;
 
@@ -17,10 +18,12 @@ export interface CoreModuleOptions {
   readonly userValue: number;
   /** Flag bits under which the CS base's word is the high half of the pc; 0: never. */
   readonly windowMask: number;
+  /** Page tables of the guest, for a walker in the module; without: each TLB miss goes to script. */
+  readonly pageWalk?: PageWalk | undefined;
 }
 
 /** probe(pc) -> block header or 0: the block for the current flags and CS base. What the table knows goes into the jump cache. */
-export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions): void {
+export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions, fill: number | undefined): void {
   const { offsets } = options;
   const pc = 0;
   const e = f.addLocal(I32);
@@ -46,13 +49,16 @@ export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions): void
   f.if_();
   f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CODE).return_();
   f.end();
-  findByHost(f, options, { pc, linear, csBase, flags, header });
+  findByHost(f, options, { pc, linear, csBase, flags, header }, fill);
   f.get(e).get(linear).store(OP.i32_store, 2, JUMP_CACHE.PC);
   f.get(e).get(flags).store(OP.i32_store, 2, JUMP_CACHE.FLAGS);
   f.get(e).get(header).store(OP.i32_store, 2, JUMP_CACHE.CODE);
   f.get(e).get(csBase).store(OP.i32_store, 2, JUMP_CACHE.CS_BASE);
   f.get(header);
 }
+
+/** Kind of access, as the page walker has it. */
+const FETCH = 2;
 
 /** Locals of a look-up. */
 interface Wanted {
@@ -65,7 +71,7 @@ interface Wanted {
 }
 
 /** Sets `header`, or returns 0 from the function when TLB or table do not know. */
-function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Wanted): void {
+function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Wanted, fill: number | undefined): void {
   const { pc, linear, csBase, flags, header } = wanted;
   const low = f.addLocal(I32);
   const high = f.addLocal(I32);
@@ -95,7 +101,16 @@ function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Want
     .op(OP.i32_xor)
     .op(OP.i32_or);
   f.if_();
-  f.i32Const(0).return_();
+  if (fill === undefined) f.i32Const(0).return_();
+  else {
+    f.get(high).op(OP.i64_extend_i32_u).i64Const(32).op(OP.i64_shl).get(low).op(OP.i64_extend_i32_u).op(OP.i64_or);
+    f.i32Const(FETCH);
+    tlbOfMode(f, options);
+    f.i32Const(TLB.BASE).op(OP.i32_ne).call(fill).op(OP.i32_eqz);
+    f.if_();
+    f.i32Const(0).return_();
+    f.end();
+  }
   f.end();
   f.get(low).get(tlb).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).set(host);
   f.get(host)

@@ -79,6 +79,8 @@ export const EXIT_RECORDS = {
   PC: 0,
   KIND: 4,
   INSNS: 6,
+  /** Times it was taken for a TLB miss that needed no more than a new entry. */
+  REFILLS: 8,
   COUNTDOWN: 12,
 } as const;
 /** What an exit record says. */

@@ -6,8 +6,9 @@
 import { I32, I64, OPS, V128 } from '@emkit/ir';
 import type { IrType } from '@emkit/ir';
 import { OP, SIMD } from '@emkit/wasm';
-import type { FunctionBuilder } from '@emkit/wasm';
+import type { FunctionBuilder, Label } from '@emkit/wasm';
 import { PAGE_MASK, TLB } from './layout.ts';
+import { MISS_SHIFT, missCode, MMU } from './mmu-layout.ts';
 
 export interface MemoryOp {
   readonly name: string;
@@ -124,6 +125,20 @@ export function tlbMissesRange(
     f.op(OP.i32_add).i32Const(1).op(OP.i32_sub).i32Const(PAGE_MASK).op(OP.i32_and);
     f.get(entry).load(OP.i32_load, 2, tag).op(OP.i32_ne);
   }
+}
+
+/** A region's result when an access misses the table at `tlb`, and its exit record is `exit`. */
+export const missResult = (exit: number, write: boolean, tlb: number): number =>
+  exit | (missCode(write, tlb !== TLB.BASE) << MISS_SHIFT);
+
+/** Leaves with `result` if the condition on the stack (from `tlbMisses`) holds; the address is noted for the page walker. */
+export function leaveOnMiss(f: FunctionBuilder, address: number, type: IrType, result: number, exit: Label): void {
+  f.if_();
+  f.i32Const(0).get(address);
+  if (type !== I64) f.op(OP.i64_extend_i32_u);
+  f.store(OP.i64_store, 3, MMU.MISS);
+  f.i32Const(result).br(exit);
+  f.end();
 }
 
 /** Pushes address + addend: the host address after a hit. */

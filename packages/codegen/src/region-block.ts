@@ -2,7 +2,7 @@
  * Code of one block of a region. Pure values used once become part of the expression that uses them; others get a
  * local. Guest accesses are grouped by base value so that one TLB check serves several.
  */
-import { I32, I64, MEM_SUPERVISOR, OPS, opId } from '@emkit/ir';
+import { I32, I64, MEM_RMW, MEM_SUPERVISOR, OPS, opId } from '@emkit/ir';
 import type { IrBlock, IrType } from '@emkit/ir';
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
@@ -10,7 +10,16 @@ import { narrowLoad, narrowStore } from './cold-handlers.ts';
 import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import { baseOf, isNarrow, offsetOf } from './access-base.ts';
-import { hostAddress, hostLoad, hostStore, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
+import {
+  hostAddress,
+  hostLoad,
+  hostStore,
+  leaveOnMiss,
+  MEMORY_OPS,
+  missResult,
+  tlbMisses,
+  tlbOffset,
+} from './memory-ops.ts';
 import { emitBulk } from './region-bulk.ts';
 import type { RegionBlock, RegionOptions } from './region-input.ts';
 
@@ -427,9 +436,10 @@ export class RegionBlockEmitter {
     f.set(address);
     tlbOffset(f, address, type);
     f.set(this.#entry);
-    f.i32Const(this.#sideExitId());
     tlbMisses(f, address, type, this.#entry, group.tlb, group.high - group.low, group.write);
-    f.brIf(this.exit).drop();
+    // the group's check may ask for more, but what a later access needs is not this instruction's
+    const write = MEMORY_OPS[this.#ir.op[i]]!.store || (this.#ir.imm[i] & MEM_RMW) !== 0;
+    leaveOnMiss(f, address, type, missResult(this.#sideExitId(), write, group.tlb), this.exit);
     hostAddress(f, address, type, this.#entry, group.tlb);
     group.host = this.#alloc(I32);
     f.set(group.host);

@@ -7,6 +7,7 @@ import { ModuleBuilder } from '@emkit/wasm';
 import { ColdEncoder } from './cold-encoder.ts';
 import { buildCoreModule } from './cold-module.ts';
 import { CODE, CTL, ENV_BASE, EXIT_KIND, HEADER, TLB } from './layout.ts';
+import { MISS_SHIFT } from './mmu-layout.ts';
 import type { RegionBlock } from './region-input.ts';
 import { compileRegion } from './region.ts';
 
@@ -111,7 +112,7 @@ export class TierRunner {
     );
     mb.exportFunction('r', fn);
     const { exports } = new Instance(new Module(mb.finish()), { env: { memory: this.memory } });
-    return kinds[exports['r'](0)];
+    return kinds[exports['r'](0) & ((1 << MISS_SHIFT) - 1)];
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { CPU_FAULT, X86Cpu } from './cpu.ts';
 import type { X86Host } from './cpu.ts';
+import { pageWalkControl, pageWalkTable } from './system/page-walk-table.ts';
 import { bindHelpers } from './helpers.ts';
 import type { Helper } from './helpers.ts';
 import type { CpuModel } from './models/model.ts';
@@ -26,11 +27,13 @@ export class X86Target {
   readonly wasmHelpers = WASM_HELPERS;
   readonly fault = CPU_FAULT;
   readonly cpu: X86Cpu;
+  readonly pageWalk: ReturnType<typeof pageWalkTable>;
   readonly #helpers: readonly Helper[];
   readonly #translator: BlockTranslator;
 
   constructor(host: X86Host, model: CpuModel) {
     this.cpu = new X86Cpu(host, model);
+    this.pageWalk = pageWalkTable(this.cpu);
     this.#helpers = bindHelpers(this.cpu);
     this.#translator = new BlockTranslator(this.cpu.features);
   }
@@ -96,6 +99,9 @@ export class X86Target {
   }
   walk(lin: number, access: number, user: boolean): boolean {
     return this.cpu.walk(lin, access, user);
+  }
+  pageWalkControl(): number {
+    return pageWalkControl(this.cpu);
   }
   get walkPhys(): number {
     return this.cpu.walkPhys;

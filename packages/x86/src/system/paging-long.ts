@@ -26,12 +26,12 @@ import {
 } from './page-rights.ts';
 
 /** High dword: bits 51 to 32 of the address; those above it are ignored or a protection key. */
-const ADDRESS_HIGH = 0xfffff;
+export const ADDRESS_HIGH = 0xfffff;
 const ADDRESS_LOW = 0xfffff000;
 const ALL = PTE_P | PTE_W | PTE_U | PTE_A;
 /** 2M page: bits 20:13. 1G page: bits 29:13. */
-const RESERVED_2M = 0x001fe000;
-const RESERVED_1G = 0x3fffe000;
+export const RESERVED_2M = 0x001fe000;
+export const RESERVED_1G = 0x3fffe000;
 
 export function walkLong(cpu: X86Cpu, lin: number, access: number, user: number, commit: boolean): boolean {
   if (!cpu.linear.canonical(lin)) {

@@ -28,12 +28,12 @@ import {
 } from './page-rights.ts';
 
 /** High dword of a PAE entry: all but XD; of it bits from MAXPHYADDR on are reserved. */
-const PAE_HIGH = 0x7fffffff;
+export const PAE_HIGH = 0x7fffffff;
 /** 2M page: bits 20:13. */
-const PAE_LARGE_RESERVED = 0x001fe000;
+export const PAE_LARGE_RESERVED = 0x001fe000;
 /** 4M page: bits 21:17 with PSE-36 (36-bit addresses), else bits 21:13. */
-const PSE36_RESERVED = 0x003e0000;
-const PSE_RESERVED = 0x003fe000;
+export const PSE36_RESERVED = 0x003e0000;
+export const PSE_RESERVED = 0x003fe000;
 /** PDPTE: bits 2:1, 8:5. SDM Table 4-8. */
 const PDPTE_RESERVED = 0x1e6;
 
