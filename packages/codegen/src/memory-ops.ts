@@ -127,17 +127,21 @@ export function tlbMissesRange(
   }
 }
 
-/** A region's result when an access misses the table at `tlb`, and its exit record is `exit`. */
-export const missResult = (exit: number, write: boolean, tlb: number): number =>
-  exit | (missCode(write, tlb !== TLB.BASE) << MISS_SHIFT);
+/** What leaves a region: exit record, the access's kind and TLB, the label. */
+interface Missed {
+  readonly record: number;
+  readonly write: boolean;
+  readonly tlb: number;
+  readonly exit: Label;
+}
 
-/** Leaves with `result` if the condition on the stack (from `tlbMisses`) holds; the address is noted for the page walker. */
-export function leaveOnMiss(f: FunctionBuilder, address: number, type: IrType, result: number, exit: Label): void {
+/** Leaves if the condition on the stack (from `tlbMisses`) holds; the address is noted for the page walker. */
+export function leaveOnMiss(f: FunctionBuilder, address: number, type: IrType, missed: Missed): void {
   f.if_();
   f.i32Const(0).get(address);
   if (type !== I64) f.op(OP.i64_extend_i32_u);
   f.store(OP.i64_store, 3, MMU.MISS);
-  f.i32Const(result).br(exit);
+  f.i32Const(missed.record | (missCode(missed.write, missed.tlb !== TLB.BASE) << MISS_SHIFT)).br(missed.exit);
   f.end();
 }
 

@@ -10,16 +10,7 @@ import { narrowLoad, narrowStore } from './cold-handlers.ts';
 import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import { baseOf, isNarrow, offsetOf } from './access-base.ts';
-import {
-  hostAddress,
-  hostLoad,
-  hostStore,
-  leaveOnMiss,
-  MEMORY_OPS,
-  missResult,
-  tlbMisses,
-  tlbOffset,
-} from './memory-ops.ts';
+import { hostAddress, hostLoad, hostStore, leaveOnMiss, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
 import { emitBulk } from './region-bulk.ts';
 import type { RegionBlock, RegionOptions } from './region-input.ts';
 
@@ -439,7 +430,7 @@ export class RegionBlockEmitter {
     tlbMisses(f, address, type, this.#entry, group.tlb, group.high - group.low, group.write);
     // the group's check may ask for more, but what a later access needs is not this instruction's
     const write = MEMORY_OPS[this.#ir.op[i]]!.store || (this.#ir.imm[i] & MEM_RMW) !== 0;
-    leaveOnMiss(f, address, type, missResult(this.#sideExitId(), write, group.tlb), this.exit);
+    leaveOnMiss(f, address, type, { record: this.#sideExitId(), write, tlb: group.tlb, exit: this.exit });
     hostAddress(f, address, type, this.#entry, group.tlb);
     group.host = this.#alloc(I32);
     f.set(group.host);
