@@ -32,5 +32,7 @@ export function gitCommit(): string | undefined {
   };
   const commit = git('rev-parse', '--short', 'HEAD');
   if (commit === undefined || commit === '') return undefined;
-  return git('status', '--porcelain', '--untracked-files=no') === '' ? commit : `${commit}-changed`;
+  // results that were just stored are no change of what is measured
+  const changes = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs/performance');
+  return changes === '' ? commit : `${commit}-changed`;
 }
