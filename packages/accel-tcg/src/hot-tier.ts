@@ -32,6 +32,8 @@ export interface HotTierOptions {
   readonly codeMap: CodeMap;
   readonly helpers: Record<string, unknown>;
   readonly hotAfter: number;
+  /** `calld`: a helper that calls a device. */
+  readonly callDevice: (id: number, a: number, b: number, c: number, d: number) => number;
   readonly nextPage: (lin: number) => number;
   readonly outAsm?: ((pc: number, module: Uint8Array) => void) | undefined;
   readonly profile?: TcgProfile | undefined;
@@ -51,6 +53,8 @@ export class HotTier {
   readonly #freeRecords: number[] = [];
   #nextRecord = 1;
   readonly #regionOfRecord = new Map<number, Region>();
+  /** Counts what may have made a running region's code another: regions dropped, mappings changed. */
+  changes = 0;
   readonly stats = { modules: 0, regions: 0, bytes: 0, compileMs: 0, dropped: 0 };
 
   constructor(options: HotTierOptions) {
@@ -132,7 +136,7 @@ export class HotTier {
     this.stats.bytes += bytes.length;
     this.#o.outAsm?.(built[0].head.pc, bytes);
     const instance = new engine.Instance(new engine.Module(bytes), {
-      env: { memory: this.#o.memory },
+      env: { memory: this.#o.memory, calld: this.#o.callDevice },
       helpers: this.#o.helpers,
     });
     built.forEach((plan, k) => this.#install(plan, instance.exports[`r${k}`], recordsOf[k]));
@@ -197,6 +201,7 @@ export class HotTier {
   /** Forget a region; its head runs cold again and may become hot anew. */
   drop(region: Region): void {
     if (!this.#live.delete(region)) return;
+    this.changes++;
     this.stats.dropped++;
     this.#o.profile?.dropped(region, this.#o.hotAfter);
     this.#armed.delete(region);
@@ -224,10 +229,12 @@ export class HotTier {
 
   /** Mappings may have changed, of global pages too or not: regions over several pages are looked at again before they run. */
   mappingsChanged(includeGlobal: boolean): void {
+    this.changes++;
     for (const region of this.#armed) if (includeGlobal || !region.global) this.#disarm(region);
   }
 
   pageChanged(lin: number): void {
+    this.changes++;
     if (this.#armed.size === 0) return;
     const page = this.#o.mmu.page(lin);
     for (const region of this.#armed) if (region.pages.some((p) => p.page === page)) this.#disarm(region);

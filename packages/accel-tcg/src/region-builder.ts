@@ -267,6 +267,7 @@ export class RegionBuilder {
       },
       finish: (exitRecord) => {
         for (const { input } of inputs) this.#declareHelpers(mb, input, helpers);
+        const device = inputs.some(({ input }) => callsDevice(input)) ? importDevice(mb) : -1;
         inputs.forEach(({ input, flags, builders }, k) => {
           const record = (kind: number, pc: number, insns: number): number => exitRecord(k, kind, pc, insns);
           const fn = compileRegion(mb, input, {
@@ -274,6 +275,7 @@ export class RegionBuilder {
             exitRecord: record,
             offsets: target.offsets,
             helper: (n) => helpers.get(n)!,
+            device: () => device,
           });
           mb.exportFunction(`r${k}`, fn);
           this.#pool(flags).push(...builders);
@@ -298,6 +300,12 @@ export class RegionBuilder {
     }
   }
 }
+
+const isCalld = (o: number): boolean => OPS[o].effect === 'calld';
+const callsDevice = (region: RegionInput): boolean =>
+  region.blocks.some(({ ir }) => ir.op.subarray(0, ir.count).some(isCalld));
+const importDevice = (mb: ModuleBuilder): number =>
+  mb.importFunction('env', 'calld', mb.addType(Array<typeof VALTYPE.i32>(5).fill(VALTYPE.i32), [VALTYPE.i32]));
 
 /** Index after the `insn_start` of the first instruction that only the cold tier can run, or -1. */
 function firstColdOnly(ir: IrBlock): number {

@@ -121,6 +121,7 @@ export class Tcg {
       helpers: this.#core.helpers,
       hotAfter: this.#hotAfter,
       nextPage: (lin) => this.mmu.access(lin, EXEC, this.blocks.user()),
+      callDevice: (id, a, b, c, d) => this.#calld(id, a, b, c, d),
       outAsm: options.trace?.outAsm,
       profile: options.profile,
     });
@@ -355,6 +356,15 @@ export class Tcg {
       return 0;
     }
     if (this.#irq && !this.#kicked && target.canInterrupt()) this.kick();
+    return result;
+  }
+
+  /** From a region, which goes on unless it is kicked: what the device did may have changed its code or mappings. */
+  #calld(id: number, a: number, b: number, c: number, d: number): number {
+    const { hot } = this;
+    const before = hot.changes;
+    const result = this.target.callHelper(id, a, b, c, d);
+    if (hot.changes !== before) this.kick();
     return result;
   }
 

@@ -38,6 +38,7 @@ const kindOf = (o: (typeof OPS)[number]): number => {
       return K.STORE;
     case 'guard':
     case 'bulk':
+    case 'calld': // hot only: refused where guards are
       return K.GUARD;
     case 'callw':
     case 'callj':

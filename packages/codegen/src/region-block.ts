@@ -5,56 +5,31 @@
 import { I32, I64, MEM_RMW, MEM_SUPERVISOR, OPS, opId } from '@emkit/ir';
 import type { IrBlock, IrType } from '@emkit/ir';
 import { OP, VALTYPE } from '@emkit/wasm';
-import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
+import type { FunctionBuilder, Label } from '@emkit/wasm';
 import { narrowLoad, narrowStore } from './cold-handlers.ts';
 import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
 import { LOWERING } from './lowering.ts';
 import { baseOf, isNarrow, offsetOf } from './access-base.ts';
 import { hostAddress, hostLoad, hostStore, leaveOnMiss, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
 import { emitBulk } from './region-bulk.ts';
+import { emitDeviceCall } from './region-device.ts';
 import type { RegionBlock, RegionOptions } from './region-input.ts';
+import { EFFECT, END_OF, GROUP_SPAN, INS, IS_BOOLEAN, OUT, VALTYPES } from './region-kinds.ts';
+import type { BlockEnd, Group } from './region-kinds.ts';
 
 const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');
 const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
 const I32_AND = opId('i32_and');
-/** Ops whose result is 0 or 1. */
-const IS_BOOLEAN = Uint8Array.from(OPS, (o) => (/^[if](32|64)_(eqz|eq|ne|[lg][te](_[su])?)$/.test(o.name) ? 1 : 0));
 const SHUFFLE = opId('i8x16_shuffle');
 const INSN_START = opId('insn_start');
 const BAIL_IF_WORK = opId('bail_if_work');
-/** How a block ends, by its terminator. */
-const END_OF: Readonly<Record<number, BlockEnd>> = {
-  [opId('jmp')]: 'jmp',
-  [opId('br')]: 'br',
-  [opId('jmp_ind')]: 'indirect',
-  [opId('jmp_ind_a64')]: 'indirect64',
-  [opId('exit')]: 'exit',
-};
-const EFFECT = OPS.map((o) => o.effect);
-const INS = Uint8Array.from(OPS, (o) => o.ins.length);
-const OUT = Uint8Array.from(OPS, (o) => o.out);
-const VALTYPES: readonly ValType[] = [VALTYPE.i32, VALTYPE.i64, VALTYPE.f32, VALTYPE.f64, VALTYPE.v128];
-/** Widest span of one check: the wider, the oftener a group lies across a page border and misses for ever. */
-const GROUP_SPAN = 256;
-
-/** Accesses that share one check: base value, covered bytes [low, high) relative to it. */
-interface Group {
-  low: number;
-  high: number;
-  write: boolean;
-  /** Table of the TLB that the check looks in. */
-  tlb: number;
-  /** Local with the host address of base + low, -1 before the check has been emitted. */
-  host: number;
-  members: number;
-}
-
-export type BlockEnd = 'jmp' | 'br' | 'indirect' | 'indirect64' | 'exit' | 'stopped';
 
 export class RegionBlockEmitter {
   exit!: Label;
+  /** Local with the budget. */
+  budget = 0;
   /** Local with the pc of an indirect jump, by its width. */
   readonly indirectPc: number;
   readonly indirectPc64: number;
@@ -104,6 +79,11 @@ export class RegionBlockEmitter {
   /** Pc of the k-th direct successor of the block just emitted. */
   target(k: number): number {
     return this.#targets[k];
+  }
+
+  /** Instructions run at the end of the block just emitted since the budget was last counted. */
+  get uncounted(): number {
+    return this.#pending + this.#ir.insnCount;
   }
 
   /** Emits everything but the terminator's branches; for 'br' the condition is left on the stack. */
@@ -191,10 +171,22 @@ export class RegionBlockEmitter {
         f.call(this.#options.helper(ir.imm[i]));
         this.#keep(i);
         break;
+      case 'calld':
+        this.#device(i);
+        break;
       default:
         return; // terminators: the caller's
     }
     this.#release(i);
+  }
+
+  #device(i: number): void {
+    const { op, imm } = this.#ir;
+    const uncounted = this.#pending + this.#insn + 1;
+    const call = { device: this.#options.device(), helper: imm[i], budget: this.budget, uncounted, args: INS[op[i]] };
+    emitDeviceCall(this.#f, call, (n) => this.#push(this.#ir.operand(i, n)));
+    this.#pending = -(this.#insn + 1);
+    this.#keep(i);
   }
 
   /** Leaves if `condition` holds (and there is work, if `work`). A conjunction of comparisons tests the second only when the first holds. */

@@ -28,6 +28,8 @@ export interface RegionOptions {
   readonly globals: readonly GlobalDef[];
   /** Function index (in the module being built) of a WebAssembly helper. */
   readonly helper: (index: number) => number;
+  /** Function index of the import that calls a device: helper and four arguments, `calld`. */
+  readonly device: () => number;
   /** Make an exit record. */
   readonly exitRecord: (kind: number, pc: number, insns: number) => number;
   readonly offsets: TargetOffsets;

@@ -100,6 +100,7 @@ class RegionEmitter {
     });
     this.#exit = f.block(VALTYPE.i32);
     this.#blocks.exit = this.#exit;
+    this.#blocks.budget = this.#budget;
     // A chain of regions must stop somewhere: each looks at the budget when it is entered.
     f.i32Const(this.#options.exitRecord(EXIT_KIND.BUDGET, this.#region.blocks[0].pc, 0));
     f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
@@ -141,14 +142,16 @@ class RegionEmitter {
     const block = this.#region.blocks[n];
     const successors = this.#flow.successors[n];
     const kind = this.#blocks.body(block, this.#pending[n]);
-    const after = this.#pending[n] + block.ir.insnCount;
+    const after = this.#blocks.uncounted;
+    // what a call of a device has counted is not counted again
+    const called = after < block.ir.insnCount;
     // Taken now: emitting a successor inline reuses the block emitter.
     const targets = [this.#blocks.target(0), this.#blocks.target(1)] as const;
     switch (kind) {
       case 'stopped':
         return;
       case 'jmp':
-        this.#branch(n, successors[0], targets[0], after);
+        this.#branch(n, successors[0], targets[0], after, called);
         return;
       case 'br': {
         // condition on the stack
@@ -194,13 +197,18 @@ class RegionEmitter {
   }
 
   /** Transfer to a successor: inline, by label, around a loop, or out of the region. */
-  #branch(from: number, to: number, pc: number, insns: number): void {
+  #branch(from: number, to: number, pc: number, insns: number, called = false): void {
     const f = this.#f;
     if (to < 0) {
       f.i32Const(this.#options.exitRecord(EXIT_KIND.JUMP, pc, insns)).br(this.#exit);
       return;
     }
     const back = this.#flow.rpo[to] <= this.#flow.rpo[from];
+    if (called && !back) {
+      // a device may have asked for the accelerator's attention
+      f.i32Const(this.#options.exitRecord(EXIT_KIND.JUMP, pc, insns));
+      f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
+    }
     const label = back || this.#flow.isMerge[to] !== 0;
     if (label || this.#flow.isLoop[to] !== 0) {
       f.get(this.#budget).i32Const(insns).op(OP.i32_sub).set(this.#budget);

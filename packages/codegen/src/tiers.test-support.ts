@@ -107,6 +107,7 @@ export class TierRunner {
         globals: this.#globals,
         offsets: OFFSETS,
         helper: () => 0,
+        device: () => 0,
         exitRecord: (kind) => kinds.push(kind) - 1,
       },
     );

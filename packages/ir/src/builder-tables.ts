@@ -5,6 +5,8 @@ import { opId } from './ops.ts';
 export const GET: readonly number[] = [opId('get_i32'), opId('get_i64'), -1, -1, opId('get_v128')];
 export const SET: readonly number[] = [opId('set_i32'), opId('set_i64'), -1, -1, opId('set_v128')];
 export const CALLW: readonly number[] = [0, 1, 2, 3, 4, 5, 6].map((n) => opId(`callw${n}`));
+/** By number of arguments, from 2 on. */
+export const CALLD: readonly number[] = [-1, -1, opId('calld2'), opId('calld3')];
 export const CALLJ: readonly number[] = [0, 1, 2, 3, 4].map((n) => opId(`callj${n}`));
 
 /** Ids of an op that exists for i32 and i64. */

@@ -11,6 +11,7 @@
  */
 import { IrBlock } from './block.ts';
 import {
+  CALLD,
   CALLJ,
   CALLW,
   EXT_S,
@@ -345,16 +346,11 @@ export class IrBuilder {
     this.#leave();
     this.block.push(RAISE_IF, cond, -1, -1, vector, errorCode);
   }
-  bailIf(cond: Value): void {
+  /** `whileWork`: only while the accelerator has pending work. */
+  bailIf(cond: Value, whileWork = false): void {
     if (this.isConst(cond) && this.constOf(cond) === 0) return;
     this.#leave();
-    this.block.push(BAIL_IF, cond, -1, -1, 0, 0);
-  }
-  /** Bail out if cond != 0 while the accelerator has pending work. */
-  bailIfWork(cond: Value): void {
-    if (this.isConst(cond) && this.constOf(cond) === 0) return;
-    this.#leave();
-    this.block.push(BAIL_IF_WORK, cond, -1, -1, 0, 0);
+    this.block.push(whileWork ? BAIL_IF_WORK : BAIL_IF, cond, -1, -1, 0, 0);
   }
   callw(helper: number, ...args: Value[]): Value {
     return this.#call(CALLW[args.length]!, helper, args);
@@ -365,6 +361,12 @@ export class IrBuilder {
     const v = this.#call(CALLJ[args.length]!, helper, args);
     this.#known.fill(-1);
     return v;
+  }
+  /** Script helper that calls a device: what is known of globals stays. Nothing of this instruction may leave behind it. */
+  calld(helper: number, ...args: Value[]): Value {
+    this.#leave();
+    this.#setInInsn = true;
+    return this.#call(CALLD[args.length]!, helper, args);
   }
   #call(op: number, helper: number, args: readonly Value[]): Value {
     const v = this.block.push(op, args[0] ?? -1, args[1] ?? -1, args[2] ?? -1, helper, 0);

@@ -26,9 +26,13 @@ export type Effect =
   | 'bulk'
   /** May leave the block at the start of the current instruction. */
   | 'guard'
-  /** Calls: `callw` touches env memory only and cannot leave; `callj` may do anything. */
+  /**
+   * Calls: `callw` touches env memory only and cannot leave; `callj` may do anything; `calld` calls a device, which knows nothing of the
+   * registers, and may make the block end behind this instruction.
+   */
   | 'callw'
   | 'callj'
+  | 'calld'
   | 'marker'
   | 'term';
 
@@ -273,6 +277,14 @@ for (let n = 0; n <= 4; n++)
     `callj${n}`,
   );
 
+for (let n = 2; n <= 3; n++)
+  add(
+    `${'i'.repeat(n)}:i`,
+    'calld',
+    'hot translation only: call script helper imm, which neither faults nor looks at the state; last but for sets in a block that ends in jmp',
+    `calld${n}`,
+  );
+
 // --- structure ------------------------------------------------------------------------------------------------
 add(':-', 'marker', 'nothing: what a pass leaves of an op it removed', 'nop');
 add(
@@ -335,7 +347,9 @@ export const OPS: readonly OpDef[] = rows.map((r, id) => {
   };
 });
 /** By op id: 1 for ops that only hot translations may have. */
-export const HOT_ONLY = Uint8Array.from(OPS, (o) => (o.effect === 'bulk' || o.name.startsWith('bail_if') ? 1 : 0));
+export const HOT_ONLY = Uint8Array.from(OPS, (o) =>
+  o.effect === 'bulk' || o.effect === 'calld' || o.name.startsWith('bail_if') ? 1 : 0,
+);
 
 const byName = new Map(OPS.map((o) => [o.name, o]));
 if (byName.size !== OPS.length) throw new Error('duplicate IR op name');

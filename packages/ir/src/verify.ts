@@ -49,6 +49,11 @@ export function verify(
       case 'envst':
         changedBy = i;
         break;
+      case 'calld':
+        if (changedBy >= 0) at(i, `may leave after op ${changedBy} changed state in the same instruction`);
+        if (options.cold === true) at(i, 'call of a device in cold code');
+        changedBy = i;
+        break;
       case 'load':
       case 'store':
       case 'bulk':

@@ -261,6 +261,11 @@ for (let n = 0; n <= 4; n++) {
     m.values[i] = m.helper(k.imm[i], arg(0), arg(1), arg(2), arg(3));
   });
 }
+for (let n = 2; n <= 3; n++) {
+  def(`calld${n}`, (m, k, i) => {
+    m.values[i] = m.helper(k.imm[i], m.i(k, i, 0), m.i(k, i, 1), n > 2 ? m.i(k, i, 2) : 0, 0);
+  });
+}
 /** Of the wasm helpers the one that is for integer code: the script's form of it. */
 def('callw6', (m, k, i) => {
   const name = WASM_HELPERS[k.imm[i]];

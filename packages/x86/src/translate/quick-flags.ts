@@ -32,7 +32,7 @@ export function quickPopf(t: Translator, value: Value, size: number): boolean {
   if (t.cpl !== 0) bail(t, b.and(b.xor(old, eflags), b.i32(FLAG_AC)));
   else {
     bailIfOverrideEnds(t, old, eflags);
-    b.bailIfWork(b.and(value, b.i32(FLAG_IF)));
+    b.bailIf(b.and(value, b.i32(FLAG_IF)), true);
   }
   t.setEflags(b.and(value, b.i32(FLAGS_ARITH)));
   b.set(G.EFLAGS, eflags);

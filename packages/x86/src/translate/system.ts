@@ -217,14 +217,24 @@ const sti: Handler = (t) => {
 const hlt = privileged((t) => t.finishWith('hlt', [t.b.i32(t.next)], EXIT_ALWAYS));
 const portOf = (t: Translator, operand: number): Value =>
   t.insn.row.imm1 !== 0 ? t.b.i32(t.insn.imm & 0xff) : t.read(operand);
+/** Where no permission and no breakpoint of ports is to be looked at, hot code calls the device without leaving. */
+const callsPorts = (t: Translator): boolean => (t.flags & HF_IOPL_OK) !== 0 && !t.special && t.quickForm();
 const portIn: Handler = (t) => {
+  const { b } = t;
   const size = t.size(0);
-  t.setReg(EAX, size, t.callKeep('port_in', portOf(t, 1), t.b.i32(1 << size)));
+  const port = portOf(t, 1);
+  const bytes = b.i32(1 << size);
+  t.setReg(EAX, size, callsPorts(t) ? t.callDevice('port_in', port, bytes) : t.callKeep('port_in', port, bytes));
   t.stop();
 };
 const portOut: Handler = (t) => {
+  const { b } = t;
   const size = t.size(1);
-  t.callKeep('port_out', portOf(t, 0), t.b.i32(1 << size), t.reg(EAX, size));
+  const port = portOf(t, 0);
+  const bytes = b.i32(1 << size);
+  const v = t.reg(EAX, size);
+  if (callsPorts(t)) t.callDevice('port_out', port, bytes, v);
+  else t.callKeep('port_out', port, bytes, v);
   t.stop();
 };
 

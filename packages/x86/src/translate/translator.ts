@@ -112,7 +112,7 @@ export class Translator extends MachineState {
     this.#quickGoesOn = false;
     this.beginAddress(insn);
     this.b.insnStart(eip);
-    if (this.#quietShadow) this.b.bailIfWork(this.b.i32(1));
+    if (this.#quietShadow) this.b.bailIf(this.b.i32(1), true);
     if ((this.flags & (HF_DEBUG | HF_RF)) === HF_DEBUG) this.call('check_insn_breakpoint', this.b.i32(eip));
     if (this.checksSegments) {
       // fetch beyond the CS limit; SDM Vol. 3A §5.3 "Limit Checking"
@@ -254,6 +254,10 @@ export class Translator extends MachineState {
   /** Script helper that computes from its arguments alone: no state changes, what is known of the flags stays. */
   callPure(name: string, ...args: Value[]): Value {
     return this.b.callj(helperIndex(name), ...args);
+  }
+  /** Hot code only: a helper that calls a device, and neither faults nor looks at the processor. */
+  callDevice(name: string, ...args: Value[]): Value {
+    return this.b.calld(helperIndex(name), ...args);
   }
   callw(name: string, ...args: Value[]): Value {
     return this.b.callw(wasmHelperIndex(name), ...args);
