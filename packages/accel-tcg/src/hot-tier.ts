@@ -44,6 +44,7 @@ export class HotTier {
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
   readonly #builder: RegionBuilder;
+  readonly #callDevice: HotTierOptions['callDevice'];
   #pending: { tb: Tb; group: boolean }[] = [];
   /** Insertion order = age. */
   readonly #live = new Set<Region>();
@@ -59,6 +60,7 @@ export class HotTier {
 
   constructor(options: HotTierOptions) {
     this.#o = options;
+    this.#callDevice = options.profile?.device(options.callDevice) ?? options.callDevice;
     this.#u16 = new Uint16Array(options.memory.buffer);
     this.#i32 = new Int32Array(options.memory.buffer);
     for (let k = MAX_REGIONS - 1; k >= 0; k--) this.#freeEntries.push(k);
@@ -136,7 +138,7 @@ export class HotTier {
     this.stats.bytes += bytes.length;
     this.#o.outAsm?.(built[0].head.pc, bytes);
     const instance = new engine.Instance(new engine.Module(bytes), {
-      env: { memory: this.#o.memory, calld: this.#o.callDevice },
+      env: { memory: this.#o.memory, calld: this.#callDevice },
       helpers: this.#o.helpers,
     });
     built.forEach((plan, k) => this.#install(plan, instance.exports[`r${k}`], recordsOf[k]));

@@ -107,6 +107,17 @@ describe('profile', () => {
     expect(total).toBeCloseTo(data.ms.run, 3);
   });
 
+  it('counts devices that regions call like the other helpers', () => {
+    const { tcg, profile, start } = machine('hot');
+    start();
+    tcg.pc = LOOP;
+    const call = profile.device((id, a) => id + a);
+    expect([call(3, 4, 0, 0, 0), call(3, 5, 0, 0, 0)]).toEqual([7, 8]);
+    const data = profile.data();
+    expect(data.helpers.get('h3')?.count).toBe(2);
+    expect(data.samples.find((s) => s.kind === 'helper h3')?.stack[0]).toBe(LOOP);
+  });
+
   it('belongs to one processor', () => {
     const { profile, tcg } = machine('cold');
     expect(() => profile.attach(tcg)).toThrow(/one processor/);

@@ -120,11 +120,12 @@ export class TcgProfile {
       slowLoad: (lo, hi, kind) => this.#call(load, 'slow load', () => to.slowLoad(lo, hi, kind)),
       slowStore: (lo, hi, kind) => this.#call(store, 'slow store', () => to.slowStore(lo, hi, kind)),
       raise: (vector, error) => this.#call(fault, 'fault', () => to.raise(vector, error)),
-      callj: (id, a, b, c, d) => {
-        const counts = (this.#helpers[id] ??= { count: 0, ms: 0 });
-        return this.#call(counts, `helper ${this.#helperName(id)}`, () => to.callj(id, a, b, c, d));
-      },
+      callj: (id, a, b, c, d) => this.#helper(id, this.#coldPc(), () => to.callj(id, a, b, c, d)),
     };
+  }
+  /** What regions call instead of a device's helper. The pc in env is then the one that the region was entered at. */
+  device(call: CoreCallbacks['callj']): CoreCallbacks['callj'] {
+    return (id, a, b, c, d) => this.#helper(id, this.#tcg.linearPc, () => call(id, a, b, c, d));
   }
   /** What is entered instead of the core module. */
   core(of: Core): Core {
@@ -226,9 +227,13 @@ export class TcgProfile {
     this.#promoted = undefined;
   }
 
-  #call(counts: CallCounts, kind: SampleKind, call: () => number): number {
-    // the callback moves pc and block when it faults
-    const pc = this.#coldPc();
+  #helper(id: number, pc: number, call: () => number): number {
+    const counts = (this.#helpers[id] ??= { count: 0, ms: 0 });
+    return this.#call(counts, `helper ${this.#helperName(id)}`, call, pc);
+  }
+
+  /** `pc` is asked for before the callback, which moves pc and block when it faults. */
+  #call(counts: CallCounts, kind: SampleKind, call: () => number, pc = this.#coldPc()): number {
     const start = nowMs();
     const result = call();
     const ms = nowMs() - start;
