@@ -1,6 +1,6 @@
 /** What all benchmarks do before and after their runs: choose emulators, say what is measured on, print and store the result. */
-import { resolve } from 'node:path';
-import { bundleRunner } from './bundle.ts';
+import { isAbsolute, relative, resolve } from 'node:path';
+import { bundleRunner, ROOT } from './bundle.ts';
 import { choosePeers, emkit } from './emulators.ts';
 import type { Emulator } from './emulators.ts';
 import type { GuestBits } from './guest-bits.ts';
@@ -46,7 +46,22 @@ export async function finish(
   console.log(textTable(table));
   for (const error of errors) console.log(`ERROR ${error}`);
   for (const line of summary) console.log(line);
-  const stored = { benchmark, what, host, options, ...data, table, summary, errors, plots };
+  // no path of this machine's among what is kept
+  const given = Object.entries(options).map(([name, value]: [string, unknown]) => [
+    name,
+    typeof value === 'string' && isAbsolute(value) ? relative(ROOT, value) : value,
+  ]);
+  const stored = {
+    benchmark,
+    what,
+    host,
+    options: Object.fromEntries(given) as object,
+    ...data,
+    table,
+    summary,
+    errors,
+    plots,
+  };
   if (options.json !== undefined) writeJson(options.json, stored);
   if (options.markdown !== undefined) writeMarkdown(options.markdown, benchmark, resultMarkdown(what, host, result));
   if (options.keep) {
