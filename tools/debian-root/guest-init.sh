@@ -11,6 +11,11 @@ echo "@@ gcc"
 gcc -O2 -o /tmp/plain /root/programs.c -lm && /tmp/plain
 echo "@@ x86-64-v3"
 /root/programs-v3
+echo "@@ zlib for x86-64-v3"
+for level in 1 6 9; do
+  /root/minigzip-v3 -$level < /usr/bin/perl > /tmp/perl.gz && sha256sum < /tmp/perl.gz
+  /root/minigzip-v3 -d < /tmp/perl.gz | cmp - /usr/bin/perl && echo "level $level unpacks"
+done
 echo "@@ sha256sum"
 sha256sum /usr/bin/python3 /usr/bin/perl /lib/x86_64-linux-gnu/libc.so.6
 echo "@@ openssl"

@@ -1,6 +1,6 @@
 /**
  * `npm run test:debian-root`: a Debian root file system, made by debootstrap, runs under emkit from an initramfs; python3, perl, gcc, openssl and programs
- * compiled for x86-64-v3 print there what they print on the host's processor in a chroot. Needs root, network, some 700 MB and several minutes: not part of CI.
+ * (zlib among them) compiled for x86-64-v3 print there what they print on the host's processor in a chroot. Needs root, network, some 700 MB and several minutes: not part of CI.
  * Ends with `N passed, N failed` (sections that agree).
  */
 import { spawnSync } from 'node:child_process';
@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { ensureKernel } from '../fetch-kernel/fetch-kernel.mjs';
 import { createProgress } from '../fetch-kernel/progress.mjs';
 import { BUNDLE, ensureBundle } from '../start/bundle.mjs';
+import { ensureZlibProgram } from './zlib.mjs';
 import { ensureRoot, GUEST, makeImage, run, WORK } from './root.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -21,6 +22,7 @@ function makeRoot() {
   copyFileSync(join(HERE, 'programs.c'), join(GUEST, 'root/programs.c'));
   const compile = 'gcc -O3 -march=x86-64-v3 -o /root/programs-v3 /root/programs.c -lm';
   run('chroot', [GUEST, '/bin/sh', '-c', compile]);
+  ensureZlibProgram();
   return makeImage('root', join(HERE, 'guest-init.sh'));
 }
 

@@ -49,10 +49,8 @@ export function emitMemory(x: HandlerContext, cold: ColdOp, fill: number | undef
     if (m.size > 1) f.i32Const(m.size - 1).op(OP.i32_add);
     f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, tag).op(OP.i32_eq);
   }
-  const hit = f.if_();
-  f.get(address);
-  if (wide) f.op(OP.i32_wrap_i64);
-  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).set(x.host);
+  f.if_();
+  hostOf(x, address, wide);
   if (m.store) {
     f.get(x.host);
     slotValue(f, ip, FIELD.B, m.value);
@@ -60,6 +58,13 @@ export function emitMemory(x: HandlerContext, cold: ColdOp, fill: number | undef
   }
   f.else_();
   if (m.store) storeBesideCode(x, m, address, wide);
+  if (rmw) {
+    // to be written, but first read: that a page holds code concerns the store
+    mayWriteBesideCode(x, m, address, wide);
+    f.if_();
+    hostOf(x, address, wide);
+    f.else_();
+  }
   if (fill !== undefined) {
     f.get(address);
     if (!wide) f.op(OP.i64_extend_i32_u);
@@ -84,8 +89,8 @@ export function emitMemory(x: HandlerContext, cold: ColdOp, fill: number | undef
   f.call(m.store ? x.imports.slowStore : x.imports.slowLoad);
   returnIfSet(x);
   if (!m.store) f.i32Const(CTL.VAL).set(x.host);
+  if (rmw) f.end();
   f.end();
-  void hit;
   if (!m.store) {
     slotAddress(f, ip, FIELD.DST).get(x.host);
     hostLoad(f, m);
@@ -94,12 +99,17 @@ export function emitMemory(x: HandlerContext, cold: ColdOp, fill: number | undef
   advance(f, ip, 1).br(x.next);
 }
 
-/**
- * A store to a page that holds code, where no code is: done here, and on to the next op. Otherwise falls through.
- * The page is mapped for reading (its tag matches the last byte's page) and marked writable in HOST_PAGE's sign bit.
- */
-function storeBesideCode(x: HandlerContext, m: MemoryOp, address: number, wide: boolean): void {
-  const { f, ip } = x;
+/** Sets `host` from the address and the entry's addend. */
+function hostOf(x: HandlerContext, address: number, wide: boolean): void {
+  const { f } = x;
+  f.get(address);
+  if (wide) f.op(OP.i32_wrap_i64);
+  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).set(x.host);
+}
+
+/** Pushes 1 if the page is mapped for reading (its tag matches the last byte's page) and marked writable in HOST_PAGE's sign bit. */
+function mayWriteBesideCode(x: HandlerContext, m: MemoryOp, address: number, wide: boolean): void {
+  const { f } = x;
   f.get(address);
   if (wide)
     f.i64Const(m.size - 1)
@@ -114,10 +124,15 @@ function storeBesideCode(x: HandlerContext, m: MemoryOp, address: number, wide: 
     f.i32Const(PAGE_MASK).op(OP.i32_and).get(x.entry).load(OP.i32_load, 2, TLB.TAG_READ).op(OP.i32_eq);
   }
   f.get(x.entry).load(OP.i32_load, 2, TLB.HOST_PAGE).i32Const(0).op(OP.i32_lt_s).op(OP.i32_and);
+}
+
+/** A store to a page that holds code, where no code is: done here, and on to the next op. Otherwise falls through. */
+function storeBesideCode(x: HandlerContext, m: MemoryOp, address: number, wide: boolean): void {
+  const { f, ip } = x;
+  mayWriteBesideCode(x, m, address, wide);
   f.if_();
-  f.get(address);
-  if (wide) f.op(OP.i32_wrap_i64);
-  f.get(x.entry).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).tee(x.host);
+  hostOf(x, address, wide);
+  f.get(x.host);
   // granules of the page, then the bits of the first and the last byte
   f.i32Const(12).op(OP.i32_shr_u).i32Const(3).op(OP.i32_shl).load(OP.i64_load, 3, GRANULES.BASE).set(x.scratch.i64);
   const bit = (offset: number): void => {
