@@ -224,6 +224,32 @@ describe.each(TIERS)('64-bit code, tier %s', (tier) => {
     expect([run(), run()]).toEqual([100n, 100n]);
   });
 
+  it('looks at regions over global pages again after a flush of everything, at others after any', () => {
+    for (const isGlobal of [false, true]) {
+      const m = new Machine(tier).map(STACK, 0x8000);
+      m.target.walkGlobal = isGlobal;
+      m.map(HIGH, 0x1000, insn(T.CALLR, 1), insn(T.ADDI, 2, 0, -1), insn(T.JNZ, 2, 0, -2), insn(T.HALT));
+      m.map(HIGH + 8192, 0x2000, insn(T.ADDI, 0, 0, 1), insn(T.RET));
+      m.ram.set([...insn(T.ADDI, 0, 0, 2), ...insn(T.RET)], 0x3000);
+      const run = (): bigint => {
+        m.target.setReg64(0, 0n);
+        m.target.setReg64(1, BigInt(HIGH + 8192));
+        m.target.setReg64(2, 100n);
+        m.target.setReg64(3, BigInt(STACK + 0x800));
+        m.run(HIGH);
+        return m.target.reg64(0);
+      };
+      expect([run(), run(), run()]).toEqual([100n, 100n, 100n]);
+      m.tcg.flushTlb(false);
+      expect([run(), run()]).toEqual([100n, 100n]);
+      m.target.pages.set(HIGH + 8192, 0x3000);
+      m.tcg.flushTlb(false);
+      expect([run(), run()]).toEqual(isGlobal ? [100n, 100n] : [200n, 200n]);
+      m.tcg.flushTlb(true);
+      expect([run(), run()]).toEqual([200n, 200n]);
+    }
+  });
+
   it('stops at breakpoints and watched bytes in the upper half', () => {
     const m = new Machine(tier).map(LOW, 0x1000, insn(T.JMPR, 1));
     m.map(HIGH, 0x2000, insn(T.ST8, 0, 2, 4), insn(T.MOVI, 0, 0, 5), insn(T.HALT)).map(-4096, 0x3000);

@@ -14,6 +14,8 @@ export interface CpuBenchOptions {
   /** Bytes of RAM at physical 0. @default 4 MiB */
   readonly ramBytes?: number;
   readonly tier?: 'auto' | 'cold' | 'hot';
+  /** See `TcgOptions`. @default true */
+  readonly pageWalker?: boolean;
   /** As for `-cpu`. @default 'max' */
   readonly cpu?: string;
   readonly portIn?: (port: number, size: number) => number;
@@ -65,6 +67,7 @@ export class CpuBench {
     this.tcg = new Tcg({
       ramBytes,
       tier: options.tier ?? 'auto',
+      pageWalker: options.pageWalker ?? true,
       createTarget: (host) => (target = new X86Target(host as X86Host, model)),
       createSpace: (memory, ramBase) => {
         const root = MemoryRegion.container('memory', 2 ** 32);
