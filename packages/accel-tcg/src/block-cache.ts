@@ -36,6 +36,8 @@ export interface BlockCacheOptions {
   readonly codeMap: CodeMap;
   /** Executions before a block asks to be compiled; 0: never. */
   readonly hotAfter: number;
+  /** Hot translations may use quick forms. */
+  readonly quick: boolean;
   /** Bytes that a block starting at the linear address may have before it must stop, or infinite. */
   readonly roomAt: (linear: number) => number;
   /** A debugger must see every block's start: blocks are neither chained nor compiled. */
@@ -101,6 +103,7 @@ export class BlockCache {
       maxInsns: MAX_INSNS,
       endEip: -1,
       hot: false,
+      quick: options.quick,
       entryCcOp: -1,
       volatileCode: false,
       code: { u8: this.#u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },

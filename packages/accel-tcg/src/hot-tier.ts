@@ -32,6 +32,7 @@ export interface HotTierOptions {
   readonly codeMap: CodeMap;
   readonly helpers: Record<string, unknown>;
   readonly hotAfter: number;
+  readonly quick: boolean;
   /** `calld`: a helper that calls a device. */
   readonly callDevice: (id: number, a: number, b: number, c: number, d: number) => number;
   readonly nextPage: (lin: number) => number;
@@ -70,6 +71,7 @@ export class HotTier {
       mmu: options.mmu,
       codeMap: options.codeMap,
       hotAfter: options.hotAfter,
+      quick: options.quick,
       helper: (n) => options.target.wasmHelpers[n],
       nextPage: options.nextPage,
     });

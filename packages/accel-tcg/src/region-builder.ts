@@ -48,6 +48,7 @@ export interface RegionHost {
   readonly mmu: SoftMmu;
   readonly codeMap: CodeMap;
   readonly hotAfter: number;
+  readonly quick: boolean;
   readonly helper: (index: number) => string;
   readonly nextPage: (lin: number) => number;
 }
@@ -83,6 +84,7 @@ export class RegionBuilder {
       maxInsns: 64,
       endEip: -1,
       hot: true,
+      quick: host.quick,
       entryCcOp: -1,
       volatileCode: false,
       code: {

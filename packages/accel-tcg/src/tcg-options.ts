@@ -23,6 +23,11 @@ export interface TcgOptions {
   readonly tier?: 'auto' | 'cold' | 'hot';
   /** TLB entries are made in WebAssembly where that can be. @default true */
   readonly pageWalker?: boolean;
+  /**
+   * false: instructions that have a quick form beside the one in script (transitions of privilege, segment loads, ports) are left to
+   * script: for finding the cause of a difference. Default true.
+   */
+  readonly quick?: boolean;
   readonly trace?: TcgTrace;
   /** Counts what runs and why it leaves; of one Tcg only. */
   readonly profile?: TcgProfile;

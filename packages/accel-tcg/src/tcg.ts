@@ -97,6 +97,7 @@ export class Tcg {
       space: this.space,
       codeMap: this.codeMap,
       hotAfter: this.#hotAfter,
+      quick: options.quick ?? true,
       trace: options.trace,
       roomAt: (linear) => this.debug.distance(linear),
       debugged: () => this.debug.active,
@@ -120,6 +121,7 @@ export class Tcg {
       codeMap: this.codeMap,
       helpers: this.#core.helpers,
       hotAfter: this.#hotAfter,
+      quick: options.quick ?? true,
       nextPage: (lin) => this.mmu.access(lin, EXEC, this.blocks.user()),
       callDevice: (id, a, b, c, d) => this.#calld(id, a, b, c, d),
       outAsm: options.trace?.outAsm,
@@ -361,10 +363,9 @@ export class Tcg {
 
   /** From a region, which goes on unless it is kicked: what the device did may have changed its code or mappings. */
   #calld(id: number, a: number, b: number, c: number, d: number): number {
-    const { hot } = this;
-    const before = hot.changes;
+    const before = this.hot.changes;
     const result = this.target.callHelper(id, a, b, c, d);
-    if (hot.changes !== before) this.kick();
+    if (this.hot.changes !== before) this.kick();
     return result;
   }
 

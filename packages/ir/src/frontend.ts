@@ -25,6 +25,8 @@ export interface TranslateRequest {
   endEip: number;
   /** For the hot tier: fast forms guarded by `bail_if` may be used. */
   hot: boolean;
+  /** Those of them may be used that stand beside an instruction which otherwise needs script. */
+  quick: boolean;
   /** CC_OP at entry when it is known, else -1. */
   entryCcOp: number;
   /** Keep 32-bit immediates out of the translation: the guest rewrites them. Only for blocks inside one page. */

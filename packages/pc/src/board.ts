@@ -83,6 +83,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, { tr
   const tcg: Tcg = createTcg({
     ramBytes: memorySize + biosSize,
     tier: options.tier ?? 'auto',
+    quick: options.quick ?? true,
     createTarget: (host) => {
       target = new X86Target(
         {

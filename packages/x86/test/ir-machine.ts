@@ -72,6 +72,7 @@ export class IrMachine implements X86Host {
   maxInsns = 64;
   /** Translate for the hot tier. */
   hot = false;
+  quick = true;
   readonly values: (number | bigint)[] = [];
   #next = ENV_BYTES;
   #halted = false;
@@ -267,6 +268,7 @@ export class IrMachine implements X86Host {
       maxInsns: exact ? 1 : this.maxInsns,
       endEip: -1,
       hot: this.hot && !exact,
+      quick: this.quick,
       entryCcOp: -1,
       volatileCode: false,
       code: {

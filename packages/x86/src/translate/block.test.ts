@@ -45,6 +45,7 @@ function translate(code: string, o: Options = {}): string[] {
       maxInsns: o.maxInsns ?? 64,
       endEip: o.endEip ?? -1,
       hot: false,
+      quick: true,
       entryCcOp: -1,
       volatileCode: false,
       code: { u8, offset, available: inPage, nextPage: () => (o.nextMapped === false ? -1 : 4096) },

@@ -294,6 +294,14 @@ describe.each([
 });
 
 describe('INT n and IRET', () => {
+  it.each(['cd 80', '48 cf'])('%s is left to the exact form where quick forms are off', (code) => {
+    const [m] = machines(() => longMachine());
+    m.keepText = true;
+    m.quick = false;
+    m.bails = 0;
+    runCodeAt(m, CODE, hexBytes(code), 1);
+    expect([m.bails, m.lastBlock.includes('callj')]).toEqual([0, true]);
+  });
   it.each([true, false])('go in and out without the exact form, long mode: %s', (long) => {
     const [m] = machines(long ? () => longMachine() : () => flatMachine());
     const code = long ? CODE64 : CODE32;

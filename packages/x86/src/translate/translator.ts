@@ -76,6 +76,8 @@ export class Translator extends MachineState {
   /** EIP of the block's first instruction. */
   blockEip = 0;
   hot = false;
+  /** Quick forms may be used. */
+  quick = true;
   /** By `FEATURE` index, 1 = present. */
   features!: Uint8Array;
   /** Return EIP when the block ended in a call, else -1. */
@@ -123,6 +125,7 @@ export class Translator extends MachineState {
 
   /** This instruction has a quick form: is it to be taken? `goesOn`: that ends no block. */
   quickForm(goesOn = false): boolean {
+    if (!this.quick) return false;
     if (this.hot) return true;
     if (this.b.block.insnCount === 1) this.quickFirst = true;
     this.#quickGoesOn = goesOn;
@@ -130,7 +133,7 @@ export class Translator extends MachineState {
   }
   /** Hot code under an interrupt shadow alone: it ends without anybody looking while nothing waits for its end. */
   get #quietShadow(): boolean {
-    return this.hot && (this.flags & (HF_INHIBIT_IRQ | HF_TF | HF_RF | HF_DEBUG)) === HF_INHIBIT_IRQ;
+    return this.hot && this.quick && (this.flags & (HF_INHIBIT_IRQ | HF_TF | HF_RF | HF_DEBUG)) === HF_INHIBIT_IRQ;
   }
   get special(): boolean {
     return this.#special;
