@@ -25,6 +25,7 @@ const kind = async (promise: Promise<unknown>): Promise<string> =>
 const WAYS: [string, OpenFileOptions][] = [
   ['blocking', { blocking: true }],
   ['non-blocking', { blocking: false }],
+  ['quick reads', { blocking: 'quick-reads' }],
   ['blocking without koffi', { blocking: true, systemCalls: null }],
   ['non-blocking without koffi', { blocking: false, systemCalls: null }],
 ];
