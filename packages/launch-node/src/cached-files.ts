@@ -104,7 +104,7 @@ function readCache(file: string): Buffer | undefined {
   }
 }
 
-/** FNV-1a over words of 32 bits. Not zlib's CRC: loading zlib takes longer than all that this module saves with a small command. */
+/** FNV-1a over words of 32 bits. Not zlib's CRC: loading zlib would cost some milliseconds of each start. */
 function checksum(data: Buffer): number {
   const bytes = data.byteOffset % 4 === 0 ? data : new Uint8Array(data);
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -152,6 +152,21 @@ describe('the folder', () => {
     openCacheFolder('tool', '1.0.0', folder);
     expect(fs.existsSync(old)).toBe(false);
     expect(fs.existsSync(recent)).toBe(true);
+  });
+});
+
+describe('optimizeLater', () => {
+  it('says nothing, whatever flags this V8 has', () => {
+    const source = fileURLToPath(new URL('./optimize-later.ts', import.meta.url));
+    const args = [
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      `import { optimizeLater } from ${JSON.stringify(source)}; optimizeLater();`,
+    ];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect([status, stdout, stderr]).toEqual([0, '', '']);
   });
 });
 
