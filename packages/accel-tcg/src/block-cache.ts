@@ -2,7 +2,7 @@
  * Finds, translates and drops translation blocks: the way from a pc in env to a cold stream, through the fetch TLB and
  * the code map, and what must happen when code bytes or mappings change.
  */
-import { CODE, ColdEncoder, COLD, CODE_TABLE, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codegen';
+import { CODE, ColdEncoder, COLD, CODE_TABLE, codeTableEntry, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codegen';
 import { IrBuilder, OPS } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
@@ -166,14 +166,14 @@ export class BlockCache {
   }
 
   #enterCodeTable(tb: Tb): void {
-    const e = codeTableWord(tb.host);
+    const e = codeTableEntry(tb.host) >> 2;
     this.#i32[e + (CODE_TABLE.HOST >> 2)] = tb.host;
     this.#i32[e + (CODE_TABLE.HEADER >> 2)] = tb.header;
     this.#i32[e + (CODE_TABLE.CS_BASE >> 2)] = tb.csBase;
   }
 
   #leaveCodeTable(tb: Tb): void {
-    const e = codeTableWord(tb.host);
+    const e = codeTableEntry(tb.host) >> 2;
     if (this.#i32[e + (CODE_TABLE.HEADER >> 2)] === tb.header) this.#i32[e + (CODE_TABLE.HOST >> 2)] = 0;
   }
 
@@ -368,12 +368,6 @@ export class BlockCache {
     // pages are no longer protected
     this.#o.mmu.flush(true);
   }
-}
-
-/** Word of the one place in the table that a host address has; the core module's look-up has the same. */
-function codeTableWord(host: number): number {
-  const index = (host ^ (host >>> Math.log2(CODE_TABLE.ENTRIES))) & (CODE_TABLE.ENTRIES - 1);
-  return (CODE_TABLE.BASE + index * CODE_TABLE.ENTRY_SIZE) >> 2;
 }
 
 /** What region formation wants to know of a block's end, and whether it can begin a region. */

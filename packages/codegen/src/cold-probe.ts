@@ -60,6 +60,12 @@ export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions, fill:
 /** Kind of access, as the page walker has it. */
 const FETCH = 2;
 
+/** Address of the one place in the code table that a host address has: what `findByHost` computes, for script. */
+export function codeTableEntry(host: number): number {
+  const index = (host ^ (host >>> Math.log2(CODE_TABLE.ENTRIES))) & (CODE_TABLE.ENTRIES - 1);
+  return CODE_TABLE.BASE + index * CODE_TABLE.ENTRY_SIZE;
+}
+
 /** Locals of a look-up. */
 interface Wanted {
   readonly pc: number;

@@ -1,5 +1,6 @@
 export { ColdEncoder } from './cold-encoder.ts';
 export { buildCoreModule } from './cold-module.ts';
+export { codeTableEntry } from './cold-probe.ts';
 export type { CoreModuleOptions } from './cold-module.ts';
 export type { TargetOffsets } from './cold-handlers.ts';
 export { COLD } from './cold-ops.ts';
