@@ -66,7 +66,7 @@ export class CachedFiles {
 
   #compile(file: string): Wrapper {
     const source = fs.readFileSync(file);
-    const cache = this.#cacheFile(file, source.length);
+    const cache = this.#cacheFile(file, source);
     const cachedData = readCache(cache);
     const text = `(function (exports, require, module, __filename, __dirname) { ${source.toString()}\n})`;
     const script = new vm.Script(text, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
@@ -74,10 +74,10 @@ export class CachedFiles {
     return script.runInThisContext() as Wrapper;
   }
 
-  /** V8 compares only the length of the source, so the file's time is part of the name. */
-  #cacheFile(file: string, length: number): string {
-    const time = Math.round(fs.statSync(file).mtimeMs);
-    return path.join(this.#folder, `${this.#part}-${path.basename(file)}-${length}-${time}`);
+  /** V8 compares only the length of the source, and npm gives all files it unpacks one time: the content is part of the name. */
+  #cacheFile(file: string, source: Buffer): string {
+    const content = checksum(source).toString(16);
+    return path.join(this.#folder, `${this.#part}-${path.basename(file)}-${source.length}-${content}`);
   }
 }
 

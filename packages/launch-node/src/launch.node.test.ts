@@ -59,8 +59,9 @@ describe('CachedFiles', () => {
     expect(caches()).toHaveLength(4);
   });
 
-  it('a changed file of the same length is compiled anew', () => {
+  it('a changed file of the same length and time is compiled anew', () => {
     const main = program({ 'main.cjs': `module.exports = 'one';` });
+    fs.utimesSync(main, 1, 1);
     const first = cachedFiles();
     first.load(main);
     first.save();
