@@ -1,4 +1,5 @@
 /** What `help` as a value prints: boards, CPUs, devices, log items. stdout, exit 0, as in QEMU. */
+import { accelProperties } from './accel-option.ts';
 import { DEVICES } from './device-table.ts';
 import type { ListRequest } from './machine-config.ts';
 import type { PcModule } from './machine-port.ts';
@@ -27,6 +28,8 @@ export async function listText(request: ListRequest, load: () => Promise<PcModul
       return `Log items (comma separated):\n${columns(LOG_ITEMS, 15)}\n`;
     case 'accel':
       return 'Accelerators supported in QEMU binary:\ntcg\n';
+    case 'accel-properties':
+      return accelProperties();
     case 'display':
       return 'Available display backend types:\nnone\n';
     case 'chardev':

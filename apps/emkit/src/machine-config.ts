@@ -3,6 +3,8 @@
  *
  * Later options win where QEMU's do. Errors are OptionErrors with QEMU's first line.
  */
+import type { OptimisationName } from '@emkit/ir';
+import { accelOption } from './accel-option.ts';
 import { chardevOption, namedChardev, parseBackend, type Chardev, type Chardevs } from './chardev-option.ts';
 import { DEVICES, type DeviceSpec } from './device-table.ts';
 import * as option from './machine-options.ts';
@@ -29,6 +31,8 @@ export interface MachineConfig {
   /** Undefined: the board's. */
   maxRamBelow4g: number | undefined;
   memoryIsDefault: boolean;
+  /** Of the translator, those that were named. */
+  optimisations: Partial<Record<OptimisationName, boolean>>;
   name: string | undefined;
   processName: string | undefined;
   kernel: string | undefined;
@@ -60,7 +64,8 @@ export interface MachineConfig {
 
 /** A request to print a list instead of running: `-cpu help` and the like. */
 export interface ListRequest {
-  readonly list: 'machine' | 'cpu' | 'device' | 'device-properties' | 'log' | 'accel' | 'display' | 'chardev';
+  readonly list:
+    'machine' | 'cpu' | 'device' | 'device-properties' | 'log' | 'accel' | 'accel-properties' | 'display' | 'chardev';
   readonly of?: string;
 }
 
@@ -75,6 +80,7 @@ function initialConfig(arch: option.Arch): MachineConfig {
     memorySize: option.DEFAULT_MEMORY,
     maxRamBelow4g: undefined,
     memoryIsDefault: true,
+    optimisations: {},
     name: undefined,
     processName: undefined,
     kernel: undefined,
@@ -161,7 +167,7 @@ function apply(state: State, token: Token): ListRequest | undefined {
       option.smpOption(token);
       return undefined;
     case 'accel':
-      return option.accelOption(token);
+      return accelOption(config, token);
     case 'name': {
       const keys = parseKeyValues(token, 'guest', ['guest', 'process', 'debug-threads']);
       config.name = keys.get('guest') ?? config.name;

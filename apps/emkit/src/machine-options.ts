@@ -133,15 +133,6 @@ export function smpOption(token: Token): void {
   }
 }
 
-export function accelOption(token: Token): ListRequest | undefined {
-  const keys = parseKeyValues(token, 'accel', undefined);
-  const name = keys.get('accel') ?? '';
-  if (name === 'help' || name === '?') return { list: 'accel' };
-  if (name !== 'tcg')
-    throw new OptionError(`${token.typed}: invalid accelerator ${name}`, 'this version has tcg only: leave -accel out');
-  return undefined;
-}
-
 export function displayOption(token: Token): ListRequest | undefined {
   if (token.value === 'help' || token.value === '?') return { list: 'display' };
   if (token.value !== 'none')

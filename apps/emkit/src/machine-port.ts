@@ -9,7 +9,7 @@ import type { DebuggerConnection, PcExit, PcOptions as BoardOptions, ProfileRepo
 export type { DebuggerConnection, LogOptions, RtcOptions, SerialBackend, Symbols } from '@emkit/pc';
 
 /** The command decides all of it; only which tiers run is left to the machine. */
-export type PcOptions = Required<Omit<BoardOptions, 'tier' | 'quick'>>;
+export type PcOptions = Required<Omit<BoardOptions, 'tier'>>;
 /** How a run ends. For `debug-exit` the process exits with `code`, already (value << 1) | 1. */
 export type ExitReason = PcExit;
 

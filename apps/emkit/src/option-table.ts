@@ -127,8 +127,14 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     name: 'accel',
     group: 'Machine',
-    argument: 'NAME',
-    help: 'accelerator; tcg',
+    argument: 'NAME[,prop=value]',
+    implied: 'accel',
+    help: 'accelerator; tcg, and what it may do',
+    keys: [
+      { key: 'accel', value: 'tcg', help: 'translate to WebAssembly' },
+      { key: 'thread', value: 'single', help: 'one thread runs everything' },
+      { key: 'opt-NAME', value: 'on|off', help: 'an optimisation, or opt-all; "tcg,help" lists them (default on)' },
+    ],
     values: [
       ['tcg', 'translate to WebAssembly'],
       ['help', 'list'],

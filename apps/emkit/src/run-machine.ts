@@ -154,6 +154,7 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
       maxRamBelow4g: config.maxRamBelow4g,
       cpu: config.cpu,
       acpi: config.acpi,
+      optimisations: config.optimisations,
       kernel: files.kernel,
       modules: files.modules,
       append: config.append ?? '',

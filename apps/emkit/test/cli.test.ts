@@ -1,5 +1,6 @@
 /** The command's answers that need no machine, and how options arrive at one. */
 import { readFileSync } from 'node:fs';
+import { OPTIMISATION_NAMES } from '@emkit/ir';
 import { describe, expect, it } from 'vitest';
 import { OPTIONS } from '../src/option-table.ts';
 import { VERSION } from '../src/version.ts';
@@ -40,6 +41,7 @@ describe('help and lists', () => {
     ['-d', 'help', 'in_asm'],
     ['-chardev', 'help', 'stdio'],
     ['-accel', 'help', 'tcg'],
+    ['-accel', 'tcg,help', 'opt-page-walker=<bool>'],
   ])('%s %s lists on stdout, exit 0', async (option, value, text) => {
     const { code, out, err } = await runCli([option, value]);
     expect([code, err]).toEqual([0, '']);
@@ -122,6 +124,16 @@ describe('options', () => {
     expect(await cpu(['--arch=x86_64', '-cpu', 'max'])).toBe('max');
     expect(await cpu([], 'qemu-system-x86_64')).toBe('qemu64');
     expect(await cpu(['--arch', 'i386'], 'qemu-system-x86_64')).toBe('qemu32');
+  });
+  it('-accel switches optimisations, the last word counts', async () => {
+    const chosen = async (...args: string[]) =>
+      (await runCli(['--demo', '-serial', 'null', ...args])).made[0]!.optimisations;
+    expect(await chosen()).toEqual({});
+    expect(await chosen('-accel', 'tcg,opt-links=off,thread=single')).toEqual({ links: false });
+    const one = await chosen('-accel', 'tcg,opt-all=off,opt-ports=on', '-accel', 'tcg,opt-ports=off,opt-links=on');
+    expect(OPTIMISATION_NAMES.filter((name) => one[name] !== false)).toEqual(['links']);
+    const { out } = await runCli(['--demo', '--explain', '-accel', 'tcg,opt-links=off']);
+    expect(out).toContain('-accel tcg,opt-links=off');
   });
   it('-m counts in MiB and rounds up to pages; 0 is the default', async () => {
     expect((await runCli(['--demo', '-serial', 'null', '-m', '1025k'])).made[0]!.memorySize).toBe(1025 * 1024 + 3072);

@@ -35,6 +35,15 @@ const CASES: readonly (readonly [readonly string[], string, string])[] = [
     'max-ram-below-4g=2G',
   ],
   [['-accel', 'kvm'], 'emkit: -accel kvm: invalid accelerator kvm', 'tcg only'],
+  [['-accel', 'tcg,foo=1'], "emkit: Property 'tcg-accel.foo' not found", 'list: emkit -accel tcg,help'],
+  [['-accel', 'tcg,links=off'], "emkit: Property 'tcg-accel.links' not found", 'did you mean opt-links?'],
+  [['-accel', 'tcg,opt-link=off'], "emkit: Property 'tcg-accel.opt-link' not found", 'did you mean opt-links?'],
+  [
+    ['-accel', 'tcg,opt-links=maybe'],
+    "emkit: -accel tcg,opt-links=maybe: Parameter 'opt-links' expects 'on' or 'off'",
+    '',
+  ],
+  [['-accel', 'tcg,thread=two'], "emkit: -accel tcg,thread=two: Invalid 'thread' setting two", 'thread=single'],
   [['-enable-kvm'], 'emkit: -enable-kvm: not supported', 'KVM is not supported'],
   [['-device', 'foo'], "emkit: -device foo: 'foo' is not a valid device model name", 'list: emkit -device help'],
   [

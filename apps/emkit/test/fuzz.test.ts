@@ -56,6 +56,8 @@ const VALUES = [
     'int,cpu',
     'all',
     'pc,accel=tcg:kvm',
+    'tcg,opt-all=off',
+    'tcg,opt-toString=on',
     'json',
   ],
 ];

@@ -4,7 +4,7 @@
  */
 import { CODE, ColdEncoder, COLD, CODE_TABLE, codeTableEntry, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codegen';
 import { IrBuilder, OPS } from '@emkit/ir';
-import type { GlobalDef, IrBlock } from '@emkit/ir';
+import type { GlobalDef, IrBlock, Optimisations } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import { Tb } from './code-map.ts';
 import type { CodeMap } from './code-map.ts';
@@ -36,8 +36,7 @@ export interface BlockCacheOptions {
   readonly codeMap: CodeMap;
   /** Executions before a block asks to be compiled; 0: never. */
   readonly hotAfter: number;
-  /** Hot translations may use quick forms. */
-  readonly quick: boolean;
+  readonly optimisations: Optimisations;
   /** Bytes that a block starting at the linear address may have before it must stop, or infinite. */
   readonly roomAt: (linear: number) => number;
   /** A debugger must see every block's start: blocks are neither chained nor compiled. */
@@ -103,7 +102,7 @@ export class BlockCache {
       maxInsns: MAX_INSNS,
       endEip: -1,
       hot: false,
-      quick: options.quick,
+      optimisations: options.optimisations,
       entryCcOp: -1,
       volatileCode: false,
       code: { u8: this.#u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },
@@ -114,7 +113,10 @@ export class BlockCache {
     const globals = this.#o.target.globalsFor(flags);
     let tools = this.#tools.get(globals);
     if (tools === undefined) {
-      tools = { builder: new IrBuilder(globals), encoder: new ColdEncoder(this.#i32.buffer, globals) };
+      tools = {
+        builder: new IrBuilder(globals, undefined, this.#o.optimisations),
+        encoder: new ColdEncoder(this.#i32.buffer, globals),
+      };
       this.#tools.set(globals, tools);
     }
     return tools;
@@ -149,7 +151,7 @@ export class BlockCache {
     if (tb.region !== null) this.hot?.revalidate(tb);
     if (this.#o.trace?.exec === undefined && !this.#o.stopsAt(this.#o.target.linear(pc, csBase, flags))) {
       this.#enterJumpCache(tb);
-      if (tb.secondPage < 0) this.#enterCodeTable(tb);
+      if (tb.secondPage < 0 && this.#o.optimisations['code-table']) this.#enterCodeTable(tb);
     }
     return tb;
   }
@@ -260,7 +262,7 @@ export class BlockCache {
     r.maxInsns = alone || this.#o.singly() ? 1 : MAX_INSNS;
     const room = this.#o.roomAt(target.linear(pc, csBase, flags));
     r.endEip = room < 2 ** 31 ? (pc + room) | 0 : -1;
-    r.volatileCode = (this.#rewrites.get(host) ?? 0) >= VOLATILE_AFTER;
+    r.volatileCode = (this.#rewrites.get(host) ?? 0) >= VOLATILE_AFTER && this.#o.optimisations['volatile-immediates'];
     r.code.offset = host;
     r.code.available = 4096 - (host & 4095);
     this.#crossPage = -1;
@@ -307,7 +309,7 @@ export class BlockCache {
 
   /** A jump inside the block's own linear page needs no look at the mapping. */
   #linkable(tb: Tb, target: number): boolean {
-    if (tb.secondPage >= 0 || this.#o.debugged()) return false;
+    if (tb.secondPage >= 0 || this.#o.debugged() || !this.#o.optimisations.links) return false;
     const from = this.#o.target.linear(tb.pc, tb.csBase, tb.flags);
     const to = this.#o.target.linear(target, tb.csBase, tb.flags);
     return from - (from & 4095) === to - (to & 4095);

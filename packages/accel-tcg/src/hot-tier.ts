@@ -5,6 +5,7 @@
  * to "stale", so that the next entry comes to `revalidate`. Live regions are capped; the oldest go first.
  */
 import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER } from '@emkit/codegen';
+import type { Optimisations } from '@emkit/ir';
 import type { CodeMap, Region, Tb } from './code-map.ts';
 import { engine, nowMs } from './engine.ts';
 import type { WasmMemory, WasmTable } from './engine.ts';
@@ -14,7 +15,10 @@ import type { RegionPlan } from './region-builder.ts';
 import { EXEC } from './softmmu.ts';
 import type { SoftMmu } from './softmmu.ts';
 import type { Target } from './target.ts';
+import type { TcgOptions } from './tcg-options.ts';
 
+/** Executions in the cold tier before a block is compiled. */
+const HOT_AFTER = 3000;
 /** Most regions alive at once: function table entries, and a bound on the engine's memory for compiled code. */
 export const MAX_REGIONS = 4096;
 /** Regions compiled into one module at most. */
@@ -24,6 +28,12 @@ const MAX_EXITS = 2000;
 /** Side exits of one record before its region is looked at again. */
 const RECONSIDER_AFTER = 4000;
 
+/** Executions before a block asks to be compiled; 0: never. */
+export function executionsUntilHot({ tier, trace }: TcgOptions, { regions }: Optimisations): number {
+  if (tier === 'cold' || !regions || trace?.exec !== undefined) return 0;
+  return tier === 'hot' ? 2 : HOT_AFTER;
+}
+
 export interface HotTierOptions {
   readonly memory: WasmMemory;
   readonly table: WasmTable;
@@ -32,7 +42,7 @@ export interface HotTierOptions {
   readonly codeMap: CodeMap;
   readonly helpers: Record<string, unknown>;
   readonly hotAfter: number;
-  readonly quick: boolean;
+  readonly optimisations: Optimisations;
   /** `calld`: a helper that calls a device. */
   readonly callDevice: (id: number, a: number, b: number, c: number, d: number) => number;
   readonly nextPage: (lin: number) => number;
@@ -71,7 +81,7 @@ export class HotTier {
       mmu: options.mmu,
       codeMap: options.codeMap,
       hotAfter: options.hotAfter,
-      quick: options.quick,
+      optimisations: options.optimisations,
       helper: (n) => options.target.wasmHelpers[n],
       nextPage: options.nextPage,
     });
@@ -86,7 +96,7 @@ export class HotTier {
     return this.#pending.length;
   }
 
-  request(tb: Tb, group = true): void {
+  request(tb: Tb, group = this.#o.optimisations['tlb-groups']): void {
     if (tb.queued || tb.coldFirst) return;
     tb.queued = true;
     this.#pending.push({ tb, group });

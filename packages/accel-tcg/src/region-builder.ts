@@ -6,7 +6,7 @@
 import { COLD, compileRegion, FIELD, HEADER, TARGET_HISTORY } from '@emkit/codegen';
 import type { RegionBlock, RegionInput } from '@emkit/codegen';
 import { IrBlock, IrBuilder, OPS, opId } from '@emkit/ir';
-import type { GlobalDef } from '@emkit/ir';
+import type { GlobalDef, Optimisations } from '@emkit/ir';
 import { ModuleBuilder, VALTYPE } from '@emkit/wasm';
 import type { CodeMap, Tb } from './code-map.ts';
 import type { SoftMmu } from './softmmu.ts';
@@ -48,7 +48,7 @@ export interface RegionHost {
   readonly mmu: SoftMmu;
   readonly codeMap: CodeMap;
   readonly hotAfter: number;
-  readonly quick: boolean;
+  readonly optimisations: Optimisations;
   readonly helper: (index: number) => string;
   readonly nextPage: (lin: number) => number;
 }
@@ -84,7 +84,7 @@ export class RegionBuilder {
       maxInsns: 64,
       endEip: -1,
       hot: true,
-      quick: host.quick,
+      optimisations: host.optimisations,
       entryCcOp: -1,
       volatileCode: false,
       code: {
@@ -98,6 +98,7 @@ export class RegionBuilder {
 
   /** Choose the blocks of the region headed by `head`. */
   plan(head: Tb, group: boolean): RegionPlan {
+    const { 'region-joins': joins, 'indirect-targets': indirect } = this.#host.optimisations;
     const nodes: Node[] = [];
     const seen = new Set<Tb>([head]);
     const queue: Node[] = [{ tb: head, fn: head.pc }];
@@ -107,6 +108,7 @@ export class RegionBuilder {
       const { tb, fn } = node;
       nodes.push(node);
       insns += tb.insns;
+      if (!joins) break;
       const follow = (pc: number, inFunction: number, first: boolean): void => {
         const next = this.#lookup(pc, tb);
         if (next === null || seen.has(next) || next.coldFirst || !this.#warm(next)) return;
@@ -115,11 +117,11 @@ export class RegionBuilder {
         if (first) queue.unshift(n);
         else queue.push(n);
       };
-      if (tb.callReturn >= 0) follow(tb.callReturn, fn, false);
+      if (tb.callReturn >= 0 && indirect) follow(tb.callReturn, fn, false);
       if (tb.taken !== -1) follow(tb.taken, tb.callReturn >= 0 ? tb.taken : fn, true);
       if (tb.notTaken !== -1) follow(tb.notTaken, fn, false);
       // a return goes on in a caller that was seen; which function that is, nobody knows
-      if (!tb.indirect) continue;
+      if (!tb.indirect || !indirect) continue;
       const targets = this.#targets(tb);
       if (tb.isReturn && targets.length > MAX_CALLERS) continue;
       for (const pc of targets) follow(pc, tb.callReturn >= 0 || tb.isReturn ? pc : fn, false);
@@ -192,6 +194,7 @@ export class RegionBuilder {
       if (t.stopAt >= 0) successors = [];
       else if (t.ir.op[last] === JMP) successors = [find(t.ir.imm[last])];
       else if (t.ir.op[last] === BR) successors = [find(t.ir.imm[last]), find(t.ir.imm2[last])];
+      else if (!this.#host.optimisations['indirect-targets']) successors = [];
       else if (node.tb.isReturn) {
         const sites = (returnSites.get(node.fn) ?? []).filter(
           (s) => translated[s] !== null && nodes[s].tb.flags === flags,
@@ -228,8 +231,8 @@ export class RegionBuilder {
     k: number,
     leaders: readonly number[],
   ): { ir: IrBlock; stopAt: number; exitFlags: number; callReturn: number } | null {
-    const { target } = this.#host;
-    const b = (this.#pool(tb.flags)[k] ??= new IrBuilder(target.globalsFor(tb.flags)));
+    const { target, optimisations } = this.#host;
+    const b = (this.#pool(tb.flags)[k] ??= new IrBuilder(target.globalsFor(tb.flags), undefined, optimisations));
     b.reset();
     const r = this.#request;
     r.eip = tb.pc;
@@ -278,6 +281,7 @@ export class RegionBuilder {
             offsets: target.offsets,
             helper: (n) => helpers.get(n)!,
             device: () => device,
+            optimisations: this.#host.optimisations,
           });
           mb.exportFunction(`r${k}`, fn);
           this.#pool(flags).push(...builders);

@@ -21,13 +21,8 @@ export interface TcgOptions {
   readonly helperModule: Uint8Array;
   /** 'cold': never compile regions. 'hot': compile as soon as possible. Default: by execution counts. */
   readonly tier?: 'auto' | 'cold' | 'hot';
-  /** TLB entries are made in WebAssembly where that can be. @default true */
-  readonly pageWalker?: boolean;
-  /**
-   * false: instructions that have a quick form beside the one in script (transitions of privilege, segment loads, ports) are left to
-   * script: for finding the cause of a difference. Default true.
-   */
-  readonly quick?: boolean;
+  /** What is not named is on; see `OPTIMISATIONS` of `@emkit/ir`. A name that does not exist is a `RangeError`. */
+  readonly optimisations?: Readonly<Partial<Record<string, boolean>>>;
   readonly trace?: TcgTrace;
   /** Counts what runs and why it leaves; of one Tcg only. */
   readonly profile?: TcgProfile;

@@ -6,6 +6,7 @@
  * finds or translates the next block, promotes hot ones, delivers faults and interrupts, and enters it again.
  */
 import { CTL, ENV_BASE, HEADER, LEAVE, RAM_BASE } from '@emkit/codegen';
+import { chooseOptimisations } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import { BlockCache } from './block-cache.ts';
 import { CodeMap } from './code-map.ts';
@@ -17,7 +18,7 @@ import type { DebugWatch } from './debug-points.ts';
 import { createMemory } from './guest-memory.ts';
 import type { WasmMemory } from './engine.ts';
 import { DONE, FAULTED, GuestAccess } from './guest-access.ts';
-import { HotTier, MAX_REGIONS } from './hot-tier.ts';
+import { executionsUntilHot, HotTier, MAX_REGIONS } from './hot-tier.ts';
 import { EXEC, SoftMmu } from './softmmu.ts';
 import { targetHost } from './target-host.ts';
 import type { Target } from './target.ts';
@@ -27,8 +28,6 @@ import type { TcgOptions } from './tcg-options.ts';
 export const EXIT = { SLICE: 0, HALTED: 1, SHUTDOWN: 2, DEBUG: 3, STOPPED: 4 } as const;
 export type ExitReason = (typeof EXIT)[keyof typeof EXIT];
 
-/** Executions in the cold tier before a block is compiled. */
-const HOT_AFTER = 3000;
 /** Waiting regions that are compiled without waiting for the slice's end. */
 const COMPILE_NOW = 8;
 const NMI_VECTOR = 2;
@@ -71,6 +70,7 @@ export class Tcg {
 
   constructor(options: TcgOptions) {
     this.#options = options;
+    const optimisations = chooseOptimisations(options.optimisations);
     this.memory = createMemory(options.ramBytes);
     const { buffer } = this.memory;
     this.i32 = new Int32Array(buffer);
@@ -88,8 +88,7 @@ export class Tcg {
     this.#pc = (ENV_BASE + target.offsets.pc) >> 2;
     this.#cs = (ENV_BASE + target.offsets.csBase) >> 2;
     this.#flags = (ENV_BASE + target.offsets.flags) >> 2;
-    const noHot = options.tier === 'cold' || options.trace?.exec !== undefined;
-    this.#hotAfter = noHot ? 0 : options.tier === 'hot' ? 2 : HOT_AFTER;
+    this.#hotAfter = executionsUntilHot(options, optimisations);
     this.blocks = new BlockCache({
       memory: buffer,
       target,
@@ -97,7 +96,7 @@ export class Tcg {
       space: this.space,
       codeMap: this.codeMap,
       hotAfter: this.#hotAfter,
-      quick: options.quick ?? true,
+      optimisations,
       trace: options.trace,
       roomAt: (linear) => this.debug.distance(linear),
       debugged: () => this.debug.active,
@@ -121,7 +120,7 @@ export class Tcg {
       codeMap: this.codeMap,
       helpers: this.#core.helpers,
       hotAfter: this.#hotAfter,
-      quick: options.quick ?? true,
+      optimisations,
       nextPage: (lin) => this.mmu.access(lin, EXEC, this.blocks.user()),
       callDevice: (id, a, b, c, d) => this.#calld(id, a, b, c, d),
       outAsm: options.trace?.outAsm,
@@ -129,7 +128,7 @@ export class Tcg {
     });
     this.blocks.hot = this.hot;
     this.#ready = true;
-    if (options.pageWalker ?? true) this.mmu.walker = this.#core.fill ?? null;
+    if (optimisations['page-walker']) this.mmu.walker = this.#core.fill ?? null;
     this.space.addListener({ commit: () => this.flushTlb(true) });
   }
 
@@ -339,7 +338,7 @@ export class Tcg {
   /** Compile the block at the current pc now, with what is warm around it. For tests that want the hot tier. */
   compileAtPc(): void {
     const tb = this.blocks.resolve();
-    if (tb === null) return;
+    if (tb === null || this.#hotAfter === 0) return;
     this.hot.request(tb);
     this.hot.compilePending();
   }

@@ -317,12 +317,13 @@ export class RegionBlockEmitter {
     this.#groupOf = [];
     const groups = new Map<number, Group[]>();
     const limit = this.#end;
+    const defers = this.#options.optimisations.deferral;
     for (let i = limit - 1; i >= 0; i--) {
       const o = ir.op[i];
       const effect = EFFECT[o];
       if (effect === 'marker') continue;
       if (effect === 'pure' && this.#uses[i] === 0) continue;
-      const single = effect === 'pure' && INS[o] > 0 && this.#uses[i] === 1;
+      const single = defers && effect === 'pure' && INS[o] > 0 && this.#uses[i] === 1;
       // a value used once is computed where it is used; `#lastUse` names its (only) user's root here
       this.#root[i] = single ? this.#root[this.#lastUse[i]] : i;
       const at = this.#root[i];

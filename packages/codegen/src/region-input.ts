@@ -1,5 +1,5 @@
 /** What the region compiler is given: blocks of IR with their edges, and the services it needs of the accelerator. */
-import type { GlobalDef, IrBlock } from '@emkit/ir';
+import type { GlobalDef, IrBlock, Optimisations } from '@emkit/ir';
 import type { TargetOffsets } from './cold-handlers.ts';
 
 export interface RegionBlock {
@@ -33,4 +33,5 @@ export interface RegionOptions {
   /** Make an exit record. */
   readonly exitRecord: (kind: number, pc: number, insns: number) => number;
   readonly offsets: TargetOffsets;
+  readonly optimisations: Optimisations;
 }

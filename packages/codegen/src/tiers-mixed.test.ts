@@ -1,6 +1,18 @@
 /** Whole blocks of 32- and 64-bit ops in both tiers: values that share slots, sets in place, folded addresses. */
-import { I32, I64, IrBuilder, JUMP_PLAIN, MEM_RMW, MEM_STACK, MEM_WIDE, OPS } from '@emkit/ir';
-import type { GlobalDef, IrBlock, IrType, Value } from '@emkit/ir';
+import {
+  chooseOptimisations,
+  I32,
+  I64,
+  IrBlock,
+  IrBuilder,
+  JUMP_PLAIN,
+  MEM_RMW,
+  MEM_STACK,
+  MEM_WIDE,
+  OPS,
+  OPTIMISATION_NAMES,
+} from '@emkit/ir';
+import type { GlobalDef, IrType, Optimisations, Value } from '@emkit/ir';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EXIT_KIND, GUEST_PAGE, HIGH_PAGE, TierRunner } from './tiers.test-support.ts';
@@ -34,6 +46,7 @@ type Step =
     }
   | { readonly kind: 'next' };
 const pick = fc.nat(63);
+const choice = fc.record(Object.fromEntries(OPTIMISATION_NAMES.map((name) => [name, fc.boolean()])));
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
@@ -56,8 +69,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** A block as a translator makes it: within an instruction accesses come first, then sets. */
-function build(steps: readonly Step[]): IrBlock {
-  const b = new IrBuilder(GLOBALS);
+function build(steps: readonly Step[], optimisations: Optimisations): IrBlock {
+  const b = new IrBuilder(GLOBALS, new IrBlock(), optimisations);
   let pc = 0x1000;
   const values: Value[] = [];
   const sets: (() => void)[] = [];
@@ -110,18 +123,22 @@ function build(steps: readonly Step[]): IrBlock {
 describe('blocks of both widths', () => {
   const cold = new TierRunner(GLOBALS);
   const hot = new TierRunner(GLOBALS);
-  it('leave the same state in both tiers', () => {
+  const plain = new TierRunner(GLOBALS);
+  it('leave the same state in both tiers, whatever the translator leaves out', () => {
     fc.assert(
       fc.property(
         fc.array(step, { minLength: 2, maxLength: 40 }),
         fc.uint8Array({ minLength: STATE, maxLength: STATE }),
-        (steps, state) => {
-          const block = build(steps);
-          const images = [cold, hot].map((r) => {
+        choice,
+        (steps, state, chosen) => {
+          hot.optimisations = chooseOptimisations(chosen);
+          const block = build(steps, hot.optimisations);
+          const images = [plain, cold, hot].map((r) => {
             r.u8.set(state, r.address(0));
             for (const page of [GUEST_PAGE, GUEST_PAGE + 4096])
               for (let n = 0; n < 4096; n++) r.u8[page + n] = (n * 7) & 0xff;
-            if (r === cold) r.cold(block);
+            if (r === plain) r.cold(build(steps, chooseOptimisations()));
+            else if (r === cold) r.cold(block);
             else expect(r.hot(block)).toBe(EXIT_KIND.JUMP);
             return [
               ...r.u8.subarray(r.address(0), r.address(0) + STATE).filter((_, n) => isState(n)),
@@ -129,7 +146,8 @@ describe('blocks of both widths', () => {
             ];
           });
           expect(images[1]).toEqual(images[0]);
-          expect(cold.slowAccesses).toBe(0);
+          expect(images[2]).toEqual(images[0]);
+          expect(plain.slowAccesses + cold.slowAccesses).toBe(0);
         },
       ),
       { numRuns: 400, seed: 1 },

@@ -2,6 +2,7 @@
  * Runs one IR block in either tier over a memory of its own: cold through the generated interpreter, hot as a region of
  * one block.
  */
+import { chooseOptimisations } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import { ModuleBuilder } from '@emkit/wasm';
 import { ColdEncoder } from './cold-encoder.ts';
@@ -31,6 +32,8 @@ export class TierRunner {
   readonly memory = new Memory({ initial: 1024, maximum: 1024 });
   readonly view = new DataView(this.memory.buffer);
   readonly u8 = new Uint8Array(this.memory.buffer);
+  /** Of the region compiler. */
+  optimisations = chooseOptimisations();
   readonly #globals: readonly GlobalDef[];
   readonly #interpret: (op: number) => number;
   readonly #encoder: ColdEncoder;
@@ -102,13 +105,14 @@ export class TierRunner {
     mb.importMemory('env', 'memory', 1, 65536);
     const fn = compileRegion(
       mb,
-      { csBase, blocks, user: false, group: true },
+      { csBase, blocks, user: false, group: this.optimisations['tlb-groups'] },
       {
         globals: this.#globals,
         offsets: OFFSETS,
         helper: () => 0,
         device: () => 0,
         exitRecord: (kind) => kinds.push(kind) - 1,
+        optimisations: this.optimisations,
       },
     );
     mb.exportFunction('r', fn);

@@ -116,7 +116,7 @@ export class TierComparison {
 function newBenches(): { cold: CpuBench; hot: CpuBench; single: CpuBench } {
   const portIn = (port: number): number => Math.imul(port, 0x9e3779b1) >>> 0;
   const make = (tier: 'cold' | 'hot', pageWalker = true): CpuBench => {
-    const bench = new CpuBench({ ramBytes: RAM_BYTES, tier, pageWalker, portIn });
+    const bench = new CpuBench({ ramBytes: RAM_BYTES, tier, optimisations: { 'page-walker': pageWalker }, portIn });
     prepare(bench);
     return bench;
   };

@@ -4,7 +4,7 @@
  * happened, as on hardware.
  */
 import { EXIT, Tcg } from '@emkit/accel-tcg';
-import type { ExitReason } from '@emkit/accel-tcg';
+import type { ExitReason, TcgOptions } from '@emkit/accel-tcg';
 import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import { buildSoftFloatModule } from '@emkit/softfloat';
 import { CS, DS, ENV, ES, ESP, FS, GS, parseCpuOption, SS, X86Target } from '@emkit/x86';
@@ -14,8 +14,8 @@ export interface CpuBenchOptions {
   /** Bytes of RAM at physical 0. @default 4 MiB */
   readonly ramBytes?: number;
   readonly tier?: 'auto' | 'cold' | 'hot';
-  /** See `TcgOptions`. @default true */
-  readonly pageWalker?: boolean;
+  /** See `TcgOptions`. */
+  readonly optimisations?: TcgOptions['optimisations'];
   /** As for `-cpu`. @default 'max' */
   readonly cpu?: string;
   readonly portIn?: (port: number, size: number) => number;
@@ -67,7 +67,7 @@ export class CpuBench {
     this.tcg = new Tcg({
       ramBytes,
       tier: options.tier ?? 'auto',
-      pageWalker: options.pageWalker ?? true,
+      ...(options.optimisations !== undefined ? { optimisations: options.optimisations } : {}),
       createTarget: (host) => (target = new X86Target(host as X86Host, model)),
       createSpace: (memory, ramBase) => {
         const root = MemoryRegion.container('memory', 2 ** 32);

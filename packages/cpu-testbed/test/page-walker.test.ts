@@ -31,7 +31,7 @@ class Machine {
     let target: X86Target | undefined;
     this.tcg = new Tcg({
       ramBytes: RAM + ROM,
-      pageWalker,
+      optimisations: { 'page-walker': pageWalker },
       tier: 'cold',
       createTarget: (host) => (target = new X86Target(host as X86Host, parseCpuOption(model))),
       createSpace: (memory, offset) => {

@@ -29,9 +29,11 @@ import {
   type StoreKind,
 } from './builder-tables.ts';
 import { MAY_LEAVE, removeDead } from './dead-code.ts';
-import { FOLD1, FOLD2, identity } from './fold.ts';
+import { fold32 } from './fold.ts';
 import { fold64, FOLDS_64 } from './fold64.ts';
 import { OPS, opId } from './ops.ts';
+import { chooseOptimisations } from './optimisations.ts';
+import type { Optimisations } from './optimisations.ts';
 import { I64 } from './types.ts';
 import type { GlobalDef, IrType, Value } from './types.ts';
 
@@ -48,15 +50,13 @@ const EXIT = opId('exit');
 const BAIL_IF_WORK = opId('bail_if_work');
 const RAISE_IF = opId('raise_if');
 const BAIL_IF = opId('bail_if');
-const ADD32 = opId('i32_add');
-const SUB32 = opId('i32_sub');
 const SHUFFLE = opId('i8x16_shuffle');
 /** The op table again, as typed arrays for the paths that run for every op. */
 const OUT = Uint8Array.from(OPS, (o) => o.out);
 const IS_PURE = Uint8Array.from(OPS, (o) => (o.effect === 'pure' ? 1 : 0));
-const COMMUTATIVE = Uint8Array.from(OPS, (o) => (o.commutative ? 1 : 0));
 const CSE_BITS = 9;
 const CSE_SIZE = 1 << CSE_BITS;
+const ALL_ON = chooseOptimisations();
 
 export class IrBuilder {
   readonly block: IrBlock;
@@ -77,10 +77,16 @@ export class IrBuilder {
   #setInInsn = false;
   #live = new Uint8Array(1024);
   #terminated = false;
+  readonly #folds: boolean;
+  readonly #shares: boolean;
+  readonly #sweeps: boolean;
 
-  constructor(globals: readonly GlobalDef[], block: IrBlock = new IrBlock()) {
+  constructor(globals: readonly GlobalDef[], block: IrBlock = new IrBlock(), optimisations: Optimisations = ALL_ON) {
     this.globals = globals;
     this.block = block;
+    this.#folds = optimisations.folding;
+    this.#shares = optimisations.sharing;
+    this.#sweeps = optimisations['dead-code'];
     this.#known = new Int32Array(globals.length).fill(-1);
     this.#overwritten = new Uint8Array(globals.length);
     this.#dirty = new Uint8Array(globals.length);
@@ -407,6 +413,7 @@ export class IrBuilder {
   finish(): IrBlock {
     if (!this.#terminated) throw new Error('block has no terminator');
     const { block } = this;
+    if (!this.#sweeps) return block;
     if (this.#live.length < block.count) this.#live = new Uint8Array(block.op.length);
     removeDead(block, this.#live, this.#overwritten);
     return block;
@@ -414,32 +421,13 @@ export class IrBuilder {
 
   // --- folding ------------------------------------------------------------------------------------------------
   #pure(op: number, a: Value, b: Value, c: Value, imm: number, imm2: number): Value {
-    const { block } = this;
-    if (FOLDS_64[op] !== 0) {
-      const v = fold64(this, op, a, b);
-      if (v >= 0) return v;
-    } else if (a >= 0) {
-      const aConst = block.op[a] === I32_CONST;
-      if (b < 0) {
-        const fold = FOLD1[op];
-        if (aConst && fold !== undefined) return this.i32(fold(block.imm[a]!));
-      } else if (block.op[b] === I32_CONST) {
-        const k = block.imm[b]!;
-        if (aConst) {
-          const fold = FOLD2[op];
-          if (fold !== undefined) return this.i32(fold(block.imm[a]!, k));
-        }
-        if (c < 0) {
-          const same = identity(op, k);
-          if (same !== undefined) return same === 'x' ? a : this.i32(same);
-          // (x + k1) + k2 -> x + (k1 + k2); x - k -> x + (-k): one form for address arithmetic
-          if (op === SUB32) return this.#pure(ADD32, a, this.i32(-k), -1, 0, 0);
-          if (op === ADD32 && block.op[a] === ADD32 && block.op[block.b[a]!] === I32_CONST) {
-            return this.#pure(ADD32, block.a[a]!, this.i32(block.imm[block.b[a]!]! + k), -1, 0, 0);
-          }
-        }
-      } else if (aConst && COMMUTATIVE[op] !== 0) return this.#pure(op, b, a, c, imm, imm2);
+    if (this.#folds && a >= 0) {
+      const folded = FOLDS_64[op] !== 0 ? fold64(this, op, a, b) : fold32(this, op, a, b, c);
+      if (folded >= 0) return folded;
     }
+    const { block } = this;
+    // without sharing constants still are: they are no ops
+    if (!this.#shares && a >= 0) return block.push(op, a, b, c, imm, imm2);
     let h =
       Math.imul(op + 1, 0x9e3779b1) ^
       Math.imul(a + 7, 0x85ebca6b) ^

@@ -1,7 +1,9 @@
 /**
  * Constant folding of 32-bit integer ops; of 64-bit ones see fold64.ts.
  */
+import type { Folder } from './fold64.ts';
 import { OPS, opId } from './ops.ts';
+import type { Value } from './types.ts';
 
 type Fold1 = (a: number) => number;
 type Fold2 = (a: number, b: number) => number;
@@ -47,6 +49,8 @@ const BINARY: Readonly<Record<string, Fold2>> = {
   i32_ge_u: (a, b) => bool(a >>> 0 >= b >>> 0),
 };
 
+const COMMUTATIVE = Uint8Array.from(OPS, (o) => (o.commutative ? 1 : 0));
+
 /** Folders by op id; undefined where an op is never folded. */
 export const FOLD1: readonly (Fold1 | undefined)[] = OPS.map((o) => UNARY[o.name]);
 export const FOLD2: readonly (Fold2 | undefined)[] = OPS.map((o) => BINARY[o.name]);
@@ -54,6 +58,7 @@ export const FOLD2: readonly (Fold2 | undefined)[] = OPS.map((o) => BINARY[o.nam
 /** What `op(x, constant k)` is when it needs no op: the operand itself, or a constant. */
 export type Identity = 'x' | number | undefined;
 
+const CONST = opId('i32_const');
 const ADD = opId('i32_add');
 const SUB = opId('i32_sub');
 const AND = opId('i32_and');
@@ -73,4 +78,29 @@ export function identity(op: number, k: number): Identity {
     if (op === OR) return -1;
   }
   return undefined;
+}
+
+/** The value that a pure op of operands `a`, `b`, `c` needs no op of its own for, or -1. */
+export function fold32(f: Folder, op: number, a: Value, b: Value, c: Value): Value {
+  const { block } = f;
+  const aConst = block.op[a] === CONST;
+  if (b < 0) {
+    const fold = FOLD1[op];
+    if (aConst && fold !== undefined) return f.i32(fold(block.imm[a]!));
+  } else if (block.op[b] === CONST) {
+    const k = block.imm[b]!;
+    if (aConst) {
+      const fold = FOLD2[op];
+      if (fold !== undefined) return f.i32(fold(block.imm[a]!, k));
+    }
+    if (c < 0) {
+      const same = identity(op, k);
+      if (same !== undefined) return same === 'x' ? a : f.i32(same);
+      // (x + k1) + k2 -> x + (k1 + k2); x - k -> x + (-k): one form for address arithmetic
+      if (op === SUB) return f.emit(ADD, a, f.i32(-k));
+      if (op === ADD && block.op[a] === ADD && block.op[block.b[a]!] === CONST)
+        return f.emit(ADD, block.a[a]!, f.i32(block.imm[block.b[a]!]! + k));
+    }
+  } else if (aConst && COMMUTATIVE[op] !== 0) return f.emit(op, b, a);
+  return -1;
 }

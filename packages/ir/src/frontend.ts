@@ -3,6 +3,8 @@
  * answers beside the IR. It stands here because both sides know the IR and neither knows the other.
  */
 
+import type { Optimisations } from './optimisations.ts';
+
 /** Where the block's code bytes are. */
 export interface CodeSource {
   /** The linear memory. */
@@ -25,8 +27,8 @@ export interface TranslateRequest {
   endEip: number;
   /** For the hot tier: fast forms guarded by `bail_if` may be used. */
   hot: boolean;
-  /** Those of them may be used that stand beside an instruction which otherwise needs script. */
-  quick: boolean;
+  /** Those of them may be used that are on. */
+  optimisations: Optimisations;
   /** CC_OP at entry when it is known, else -1. */
   entryCcOp: number;
   /** Keep 32-bit immediates out of the translation: the guest rewrites them. Only for blocks inside one page. */

@@ -19,6 +19,8 @@ import type { KeyboardController } from '@emkit/i8042';
 import { I8237 } from '@emkit/i8237';
 import { ISA_PIT } from '@emkit/i8254';
 import { I8259 } from '@emkit/i8259';
+import { chooseOptimisations } from '@emkit/ir';
+import type { Optimisations } from '@emkit/ir';
 import { createSpaces, Machine } from '@emkit/machine';
 import type { Vcpu } from '@emkit/machine';
 import { MC146818 } from '@emkit/mc146818';
@@ -83,7 +85,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, { tr
   const tcg: Tcg = createTcg({
     ramBytes: memorySize + biosSize,
     tier: options.tier ?? 'auto',
-    quick: options.quick ?? true,
+    optimisations: checkOptimisations(options),
     createTarget: (host) => {
       target = new X86Target(
         {
@@ -243,6 +245,14 @@ function checkBios({ bios }: PcOptions): void {
       `could not load PC BIOS '${bios.name}': its size, ${length} bytes, is not a multiple of 64 KiB up to 16 MiB`,
       'SeaBIOS comes as bios.bin or bios-256k.bin',
     );
+}
+
+function checkOptimisations({ optimisations }: PcOptions): Optimisations {
+  try {
+    return chooseOptimisations(optimisations);
+  } catch (error) {
+    throw new PcError((error as RangeError).message);
+  }
 }
 
 function parseCpu(options: PcOptions): CpuModel {

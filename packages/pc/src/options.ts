@@ -84,8 +84,8 @@ export interface PcOptions {
   readonly startPaused?: boolean;
   /** 'auto' (default), or one tier only: for tests and comparisons. */
   readonly tier?: 'auto' | 'cold' | 'hot';
-  /** false: no quick forms in compiled code (`TcgOptions.quick`): for finding the cause of a difference. */
-  readonly quick?: boolean;
+  /** What the translator does, by name (`OPTIMISATIONS` of `@emkit/ir`); what is not named is on. For finding the cause of a difference. */
+  readonly optimisations?: Readonly<Partial<Record<string, boolean>>>;
   /** Things worth a line for a person: warnings of the loader, unusual guest behaviour. */
   warn?(text: string): void;
 }

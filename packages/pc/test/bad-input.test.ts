@@ -66,6 +66,8 @@ describe('options that are refused', () => {
       expect(await refusal({ kernel, memorySize }), String(memorySize)).toMatch(/RAM/);
   });
   it('nothing to boot', async () => expect(await refusal({})).toContain('no boot device'));
+  it('an optimisation that does not exist', async () =>
+    expect(await refusal({ kernel: guest([0xf4]), optimisations: { link: false } })).toContain("'link'"));
   it('a CPU that does not exist', async () =>
     expect(await refusal({ kernel: guest([0xf4]), cpu: 'pentium9' })).toContain('pentium9'));
   it('a device that does not exist, or with wrong properties', async () => {

@@ -3,7 +3,7 @@
  * of memory. Slow, no FPU or vector ops (ir-eval.ts), and independent of the WebAssembly tiers: a third opinion on the translator.
  * Every block is checked by the IR verifier before it runs.
  */
-import { IrBuilder, MEM_RMW, MEM_STACK, MEM_SUPERVISOR, OPS, print, verify } from '@emkit/ir';
+import { chooseOptimisations, IrBuilder, MEM_RMW, MEM_STACK, MEM_SUPERVISOR, OPS, print, verify } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import {
   ALL_FEATURES,
@@ -72,7 +72,7 @@ export class IrMachine implements X86Host {
   maxInsns = 64;
   /** Translate for the hot tier. */
   hot = false;
-  quick = true;
+  optimisations = chooseOptimisations();
   readonly values: (number | bigint)[] = [];
   #next = ENV_BYTES;
   #halted = false;
@@ -268,7 +268,7 @@ export class IrMachine implements X86Host {
       maxInsns: exact ? 1 : this.maxInsns,
       endEip: -1,
       hot: this.hot && !exact,
-      quick: this.quick,
+      optimisations: this.optimisations,
       entryCcOp: -1,
       volatileCode: false,
       code: {

@@ -65,7 +65,7 @@ const maskLoad: Handler = (t, i) => {
   if (!sseReady(t)) return;
   const address = t.memory(1, ACCESS_READ);
   const mask = first(t);
-  if (t.quickForm()) {
+  if (t.quickForm('masked-moves')) {
     const result = bothHalves(t, mask, (half, n) =>
       t.b.emit(AND, t.load(4, t.memoryAt(16 * n)), lanesOf(t, half, i.row.arg as Size)),
     );
@@ -82,7 +82,7 @@ const maskStore: Handler = (t, i) => {
   const address = t.memory(1, ACCESS_WRITE);
   const mask = first(t);
   const data = ymm(t, i.reg);
-  if (t.quickForm()) {
+  if (t.quickForm('masked-moves')) {
     // both halves are read, and so checked, before one is written
     const result = bothHalves(t, mask, (half, n) =>
       t.b.emit(
@@ -181,7 +181,7 @@ const gather: Handler = (t, i) => {
   const size = (i.row.arg & 3) as Size;
   const indexSize = (i.row.arg >> 4) as Size;
   const limits = is64(t) ? 0 : t.flags & (i.segment >= FS ? HF_FGCHECK : HF_SEGCHECK);
-  if (limits === 0 && t.quickForm()) {
+  if (limits === 0 && t.quickForm('masked-moves')) {
     gatherAll(t, base, index, size, indexSize);
     return;
   }

@@ -33,7 +33,8 @@ export const bytesOf = (type: FloatType): number => (type === 'f64' ? 8 : 4);
 /** Lanes of 128 bits. */
 export const lanesOf = (type: FloatType): number => (type === 'f64' ? 2 : 4);
 
-export const isFast = (t: Translator): boolean => t.hot && (t.flags & HF_SSE_FAST) !== 0;
+export const isFast = (t: Translator): boolean =>
+  t.hot && t.optimisations['native-floats'] && (t.flags & HF_SSE_FAST) !== 0;
 export const mxcsr = (t: Translator): Value => t.envLoad(ENV.MXCSR);
 
 /** Flags of all parts of an instruction into MXCSR; whatever it writes is computed already and is set by `commit`. */

@@ -171,7 +171,7 @@ const maskmov: Handler = (t, i) => {
   const address = t.linear(segment, is64(t) && i.asize < 3 ? t.b.extU(offset) : offset, bytes, ACCESS_WRITE);
   const data = isMmx ? mm(t, i.reg) : t.xmm(i.reg);
   const mask = isMmx ? mm(t, i.rm) : t.xmm(i.rm);
-  if (t.quickForm()) storeMaskedBytes(t, bytes, segment, address, data, mask);
+  if (t.quickForm('masked-moves')) storeMaskedBytes(t, bytes, segment, address, data, mask);
   else {
     t.envStore(ENV.SCRATCH, data);
     t.envStore(ENV.SCRATCH + 16, mask);

@@ -1,4 +1,4 @@
-import { IrBuilder, print } from '@emkit/ir';
+import { chooseOptimisations, IrBuilder, print } from '@emkit/ir';
 import { describe, expect, it } from 'vitest';
 import { hexBytes } from '../../test/flat-machine.ts';
 import { ALL_FEATURES } from '../decode/features.ts';
@@ -45,7 +45,7 @@ function translate(code: string, o: Options = {}): string[] {
       maxInsns: o.maxInsns ?? 64,
       endEip: o.endEip ?? -1,
       hot: false,
-      quick: true,
+      optimisations: chooseOptimisations(),
       entryCcOp: -1,
       volatileCode: false,
       code: { u8, offset, available: inPage, nextPage: () => (o.nextMapped === false ? -1 : 4096) },

@@ -52,8 +52,7 @@ export class BlockTranslator {
     let mode = (flags & HF_CS32) !== 0 ? DECODE_32 : 0;
     if ((flags & HF_CS64) !== 0) mode = DECODE_64;
     if ((flags & (HF_PE | HF_VM)) === HF_PE) mode |= DECODE_VEX;
-    t.begin(flags, req.csBase, req.hot, this.#features, req.entryCcOp);
-    t.quick = req.quick;
+    t.begin(req, this.#features);
     t.volatileCode = req.volatileCode && code.available >= MAX_INSN_LENGTH;
     t.volatileOffsets.length = 0;
     t.blockEip = req.eip;

@@ -6,7 +6,7 @@
  * common, and nothing it handles may end otherwise: quick-transfer.test.ts compares the two from random states.
  */
 import { MEM_SUPERVISOR } from '@emkit/ir';
-import type { Value } from '@emkit/ir';
+import type { OptimisationName, Value } from '@emkit/ir';
 import { FEATURE } from '../decode/features.ts';
 import {
   ENV,
@@ -44,9 +44,9 @@ export const bail = (t: Translator, cond: Value): void => t.b.bailIf(cond);
  * A hot translation, in protected mode at a level that quick forms know, outside the one-instruction modes. Asked last: a cold
  * translation takes note that there is a quick form. `goesOn`: that ends no block.
  */
-export function quickMode(t: Translator, goesOn = false): boolean {
+export function quickMode(t: Translator, name: OptimisationName, goesOn = false): boolean {
   if (t.special || !t.protectedMode || (t.cpl !== 0 && t.cpl !== 3)) return false;
-  return t.quickForm(goesOn);
+  return t.quickForm(name, goesOn);
 }
 
 /** Linear address of an offset from a base in env, in the mode's type. */

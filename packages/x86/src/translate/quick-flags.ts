@@ -21,7 +21,7 @@ import type { Translator } from './translator.ts';
 /** `size`: log2 of the operand's bytes; `value`: its low 32 bits at most. The caller moves the stack pointer. */
 export function quickPopf(t: Translator, value: Value, size: number): boolean {
   const { b } = t;
-  if ((t.cpl !== 0 && (t.flags & HF_IOPL_OK) !== 0) || !quickMode(t, true)) return false;
+  if ((t.cpl !== 0 && (t.flags & HF_IOPL_OK) !== 0) || !quickMode(t, 'segment-loads', true)) return false;
   let mask = FLAG_DF | FLAG_NT;
   if (size !== 1) mask |= FLAG_AC | FLAG_ID;
   if (t.cpl === 0) mask |= FLAG_IF | FLAG_IOPL;

@@ -73,7 +73,7 @@ const selectorOf = (seg: number): number => ENV.SEG + seg * SEG_STRIDE + SEG_SEL
 
 /** Flat 32-bit stack, and data segments that stay as they are. */
 const flat = (t: Translator): boolean =>
-  (t.flags & (HF_SEGCHECK | HF_ADDSEG | HF_SS32 | HF_LMA)) === HF_SS32 && quickMode(t);
+  (t.flags & (HF_SEGCHECK | HF_ADDSEG | HF_SS32 | HF_LMA)) === HF_SS32 && quickMode(t, 'transitions');
 const keptFlags = (t: Translator): number => (t.flags & ~PRIVILEGE_BITS) | HF_CS32 | HF_SS32;
 
 function finish(t: Translator, eip: Value, kind: number): void {

@@ -65,7 +65,7 @@ const selectorOf = (seg: number): number => ENV.SEG + seg * SEG_STRIDE + SEG_SEL
 
 /** False: not this form's; nothing was emitted. */
 export function quickInt64(t: Translator, vector: number): boolean {
-  if (!t.is64 || !quickMode(t)) return false;
+  if (!t.is64 || !quickMode(t, 'transitions')) return false;
   const { b } = t;
   const inner = t.cpl !== 0;
   bail(t, b.ltU(t.envLoad(ENV.IDT_LIMIT), b.i32(vector * 16 + 15)));
@@ -123,7 +123,7 @@ function finish(t: Translator, rip: Value, kind: number): void {
 const IRET_FLAGS = FLAG_TF | FLAG_DF | FLAG_NT | FLAG_AC | FLAG_ID | FLAG_IF | FLAG_IOPL | FLAG_VIF | FLAG_VIP;
 
 export function quickIret64(t: Translator): boolean {
-  if (!t.is64 || t.cpl !== 0 || !quickMode(t)) return false;
+  if (!t.is64 || t.cpl !== 0 || !quickMode(t, 'transitions')) return false;
   const { b } = t;
   const old = b.get(G.EFLAGS);
   bail(t, b.and(old, b.i32(FLAG_NT)));

@@ -57,9 +57,9 @@ const DATA_RIGHTS = DESC_P | DESC_CODE | DESC_EXPAND_DOWN | DESC_RW;
  */
 export function quickLoadSegment(t: Translator, seg: number, selector: Value): boolean {
   if ((t.flags & HF_LMA) !== 0) return false;
-  if (seg === FS || seg === GS) return quickMode(t) && loadFar(t, seg, selector);
+  if (seg === FS || seg === GS) return quickMode(t, 'segment-loads') && loadFar(t, seg, selector);
   if ((seg !== ES && seg !== DS) || (t.flags & (HF_SEGCHECK | HF_ADDSEG)) !== 0) return false;
-  return quickMode(t, true) && loadNear(t, seg, selector);
+  return quickMode(t, 'segment-loads', true) && loadNear(t, seg, selector);
 }
 /** FS and GS may begin or cease to need checks. */
 export const changesFlags = (seg: number): boolean => seg === FS || seg === GS;
@@ -143,7 +143,7 @@ function whichBase(t: Translator): Value[] {
 
 /** RDMSR and WRMSR of the bases of FS, GS and of SWAPGS, in 64-bit code. */
 export function quickReadBaseMsr(t: Translator): boolean {
-  if (!t.is64 || !quickMode(t, true)) return false;
+  if (!t.is64 || !quickMode(t, 'segment-loads', true)) return false;
   const { b } = t;
   const [isFs, isGs] = whichBase(t) as [Value, Value];
   const [fs, gs, kernel] = BASES.map(([, at]) => t.envLoad64(at)) as [Value, Value, Value];
@@ -153,7 +153,7 @@ export function quickReadBaseMsr(t: Translator): boolean {
   return true;
 }
 export function quickWriteBaseMsr(t: Translator): boolean {
-  if (!t.is64 || !quickMode(t, true)) return false;
+  if (!t.is64 || !quickMode(t, 'segment-loads', true)) return false;
   const { b } = t;
   const is = whichBase(t);
   const v = t.pair(t.reg(EAX, 2), t.reg(EDX, 2));
@@ -166,7 +166,7 @@ export function quickWriteBaseMsr(t: Translator): boolean {
 
 /** RDFSBASE, WRFSBASE and those of GS, where CR4 has them: env offset of the base, -1: not this form's. */
 export function quickBase(t: Translator, seg: number): number {
-  if (!t.is64 || !quickMode(t, true)) return -1;
+  if (!t.is64 || !quickMode(t, 'segment-loads', true)) return -1;
   const { b } = t;
   bail(t, b.eqz(b.and(t.envLoad(ENV.CR + 32), b.i32(CR4_FSGSBASE))));
   return ENV.SEG + seg * SEG_STRIDE + SEG_BASE;

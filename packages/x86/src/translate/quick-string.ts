@@ -29,7 +29,7 @@ export function quickRepeat(t: Translator, i: Insn, size: number): boolean {
   if (i.asize !== (t.is64 ? 3 : 2)) return false;
   const checks = t.is64 ? 0 : HF_SEGCHECK | (i.segment >= FS ? HF_FGCHECK : 0);
   const align = size === 0 ? 0 : HF_ALIGN;
-  return (t.flags & (checks | align | HF_TF | HF_DEBUG)) === 0 && t.quickForm();
+  return (t.flags & (checks | align | HF_TF | HF_DEBUG)) === 0 && t.quickForm('bulk-strings');
 }
 
 /** Bytes to do, i32, at most a page; leaves where there are more or DF is set. */

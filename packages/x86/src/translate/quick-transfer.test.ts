@@ -1,3 +1,4 @@
+import { chooseOptimisations } from '@emkit/ir';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -297,7 +298,7 @@ describe('INT n and IRET', () => {
   it.each(['cd 80', '48 cf'])('%s is left to the exact form where quick forms are off', (code) => {
     const [m] = machines(() => longMachine());
     m.keepText = true;
-    m.quick = false;
+    m.optimisations = chooseOptimisations({ transitions: false, 'segment-loads': false, ports: false });
     m.bails = 0;
     runCodeAt(m, CODE, hexBytes(code), 1);
     expect([m.bails, m.lastBlock.includes('callj')]).toEqual([0, true]);

@@ -218,7 +218,7 @@ const hlt = privileged((t) => t.finishWith('hlt', [t.b.i32(t.next)], EXIT_ALWAYS
 const portOf = (t: Translator, operand: number): Value =>
   t.insn.row.imm1 !== 0 ? t.b.i32(t.insn.imm & 0xff) : t.read(operand);
 /** Where no permission and no breakpoint of ports is to be looked at, hot code calls the device without leaving. */
-const callsPorts = (t: Translator): boolean => (t.flags & HF_IOPL_OK) !== 0 && !t.special && t.quickForm();
+const callsPorts = (t: Translator): boolean => (t.flags & HF_IOPL_OK) !== 0 && !t.special && t.quickForm('ports');
 const portIn: Handler = (t) => {
   const { b } = t;
   const size = t.size(0);

@@ -36,7 +36,7 @@
  *   ending: t.stop() = end the block after this instruction; t.exit() = helper has set EIP (and mode).
  */
 import { EXIT_ALWAYS, EXIT_LOOKUP, EXIT_WORK, I64, JUMP_PLAIN } from '@emkit/ir';
-import type { Value } from '@emkit/ir';
+import type { OptimisationName, Optimisations, TranslateRequest, Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
   OP_B,
@@ -76,8 +76,8 @@ export class Translator extends MachineState {
   /** EIP of the block's first instruction. */
   blockEip = 0;
   hot = false;
-  /** Quick forms may be used. */
-  quick = true;
+  /** What may be used in hot translations. */
+  optimisations!: Optimisations;
   /** By `FEATURE` index, 1 = present. */
   features!: Uint8Array;
   /** Return EIP when the block ended in a call, else -1. */
@@ -94,8 +94,10 @@ export class Translator extends MachineState {
   flagsKnown = true;
 
   /** Begin a block. */
-  begin(flags: number, csBase: number, hot: boolean, features: Uint8Array, ccOp: number): void {
-    this.hot = hot;
+  begin(req: TranslateRequest, features: Uint8Array): void {
+    const { flags } = req;
+    this.hot = req.hot;
+    this.optimisations = req.optimisations;
     this.features = features;
     this.callReturn = -1;
     this.#stop = false;
@@ -103,7 +105,7 @@ export class Translator extends MachineState {
     this.quickFirst = false;
     this.quickNext = -1;
     this.#special = (flags & (HF_TF | HF_INHIBIT_IRQ | HF_RF | HF_DEBUG)) !== 0;
-    this.beginState(flags, csBase, ccOp);
+    this.beginState(flags, req.csBase, req.entryCcOp);
   }
 
   /** Begin an instruction; `special` modes are prepared here. */
@@ -123,9 +125,9 @@ export class Translator extends MachineState {
     }
   }
 
-  /** This instruction has a quick form: is it to be taken? `goesOn`: that ends no block. */
-  quickForm(goesOn = false): boolean {
-    if (!this.quick) return false;
+  /** This instruction, which needs script otherwise, has a quick form of that name: is it to be taken? `goesOn`: that ends no block. */
+  quickForm(name: OptimisationName, goesOn = false): boolean {
+    if (!this.optimisations[name]) return false;
     if (this.hot) return true;
     if (this.b.block.insnCount === 1) this.quickFirst = true;
     this.#quickGoesOn = goesOn;
@@ -133,7 +135,8 @@ export class Translator extends MachineState {
   }
   /** Hot code under an interrupt shadow alone: it ends without anybody looking while nothing waits for its end. */
   get #quietShadow(): boolean {
-    return this.hot && this.quick && (this.flags & (HF_INHIBIT_IRQ | HF_TF | HF_RF | HF_DEBUG)) === HF_INHIBIT_IRQ;
+    const shadow = (this.flags & (HF_INHIBIT_IRQ | HF_TF | HF_RF | HF_DEBUG)) === HF_INHIBIT_IRQ;
+    return shadow && this.hot && this.optimisations.transitions;
   }
   get special(): boolean {
     return this.#special;

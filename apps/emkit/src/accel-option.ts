@@ -1,0 +1,79 @@
+/**
+ * `-accel tcg[,opt-NAME=on|off]...`: which optimisations the translator has, for finding the one that makes a difference. Names come from
+ * the translator's own table. Later properties win, so `opt-all=off,opt-links=on` leaves one on.
+ */
+import { OPTIMISATION_NAMES, OPTIMISATIONS } from '@emkit/ir';
+import type { OptimisationName } from '@emkit/ir';
+import type { ListRequest, MachineConfig } from './machine-config.ts';
+import { parseOnOff } from './numbers.ts';
+import { OptionError } from './option-error.ts';
+import { didYouMean } from './suggest.ts';
+import { parseKeyValues, type Token } from './tokenizer.ts';
+
+const PREFIX = 'opt-';
+const ALL = 'all';
+const isHelp = (value: string): boolean => value === 'help' || value === '?';
+
+export function accelOption(config: MachineConfig, token: Token): ListRequest | undefined {
+  const keys = parseKeyValues(token, 'accel', undefined);
+  const accel = keys.get('accel') ?? '';
+  if (isHelp(accel)) return { list: 'accel' };
+  if (accel !== 'tcg')
+    throw new OptionError(
+      `${token.typed}: invalid accelerator ${accel}`,
+      'this version has tcg only: leave -accel out',
+    );
+  for (const [key, value] of keys) {
+    if (key === 'accel') continue;
+    if (isHelp(key)) return { list: 'accel-properties' };
+    if (key === 'thread') checkThread(token, value);
+    else if (key.startsWith(PREFIX)) choose(config, token, key.slice(PREFIX.length), value);
+    else
+      throw new OptionError(
+        `Property 'tcg-accel.${key}' not found`,
+        didYouMean(`${PREFIX}${key}`, ['thread', ...OPTIMISATION_NAMES.map((n) => PREFIX + n)], LIST),
+      );
+  }
+  return undefined;
+}
+
+const LIST = 'list: emkit -accel tcg,help';
+
+/** One processor has one thread, whatever is asked for. */
+function checkThread(token: Token, value: string): void {
+  if (value !== 'single' && value !== 'multi')
+    throw new OptionError(`${token.typed}: Invalid 'thread' setting ${value}`, 'thread=single');
+}
+
+function choose(config: MachineConfig, token: Token, name: string, value: string): void {
+  const on = parseOnOff(token.typed, PREFIX + name, value);
+  const names = name === ALL ? OPTIMISATION_NAMES : OPTIMISATION_NAMES.filter((n) => n === name);
+  if (names.length === 0)
+    throw new OptionError(
+      `Property 'tcg-accel.${PREFIX}${name}' not found`,
+      didYouMean(
+        PREFIX + name,
+        [ALL, ...OPTIMISATION_NAMES].map((n) => PREFIX + n),
+        LIST,
+      ),
+    );
+  for (const n of names) config.optimisations[n] = on;
+}
+
+/** The property list that says what is off, with its comma; empty when nothing is. */
+export function optimisationsOff(chosen: Readonly<Partial<Record<OptimisationName, boolean>>>): string {
+  return OPTIMISATION_NAMES.filter((name) => chosen[name] === false)
+    .map((name) => `,${PREFIX}${name}=off`)
+    .join('');
+}
+
+/** What `-accel tcg,help` prints. */
+export function accelProperties(): string {
+  const rows = [
+    ['thread=single', 'one thread runs everything'],
+    [`${PREFIX}${ALL}=<bool>`, 'all of the following'],
+    ...OPTIMISATIONS.map(({ name, help }) => [`${PREFIX}${name}=<bool>`, help] as const),
+  ] as const;
+  const width = Math.max(...rows.map(([property]) => property.length));
+  return `tcg-accel options:\n${rows.map(([property, help]) => `  ${property.padEnd(width)} - ${help}`).join('\n')}\n`;
+}
