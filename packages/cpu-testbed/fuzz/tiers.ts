@@ -1,9 +1,12 @@
 /**
  * Runs one program from one state in several ways (whole blocks in the cold tier; one instruction a block; compiled
- * regions, several rounds) and compares everything the guest could ever see. The cold tier's run is the reference.
+ * regions, several rounds) and compares everything the guest could ever see. The reference is the cold tier without any
+ * optimisation; the others have all but those that the case names.
  */
 import { EXIT } from '@emkit/accel-tcg';
 import { CpuBench } from '@emkit/cpu-testbed';
+import { OPTIMISATION_NAMES } from '@emkit/ir';
+import type { OptimisationName } from '@emkit/ir';
 import { ENV, HF_SSE_FAST, XMM_STRIDE } from '@emkit/x86';
 import { assemble, listing } from './program.ts';
 import type { Program } from './program.ts';
@@ -18,6 +21,8 @@ export interface Case {
   /** Offset of the program in the code pages. */
   readonly entry: number;
   readonly program: Program;
+  /** Optimisations that are off; none when absent. */
+  readonly off?: readonly OptimisationName[];
 }
 
 const RAM_BYTES = 1 << 20;
@@ -43,15 +48,19 @@ const HIDDEN: readonly (readonly [number, number])[] = [
 ];
 
 export class TierComparison {
-  #benches = newBenches();
-  #baseline = this.#benches.cold.ram.slice();
+  #cold = newBench('cold', OPTIMISATION_NAMES);
+  #baseline = this.#cold.ram.slice();
+  #off: readonly OptimisationName[] = [];
+  #benches = newBenches(this.#off);
 
   /** Differences found, as text; empty when all ways agree. Endless programs are not compared. */
   check(c: Case): string[] {
-    const { cold, hot, single } = this.#benches;
-    const { ram, env } = this.#start(cold, c);
+    const off = c.off ?? [];
+    if (off.join() !== this.#off.join()) this.#choose(off);
+    const { hot, single } = this.#benches;
+    const { ram, env } = this.#start(c);
     const slices = new Random(c.stateSeed ^ 0x5eed);
-    const reference = run(cold, () => MAX_INSNS);
+    const reference = run(this.#cold, () => MAX_INSNS);
     const found: string[] = [];
     const other = (name: string, outcome: Outcome): boolean => {
       const text = compare(reference, outcome);
@@ -78,18 +87,24 @@ export class TierComparison {
 
   /** The same with processors that have run nothing before: what a reproducer must show. */
   checkFresh(c: Case): string[] {
-    this.reset();
+    this.reset(c.off);
     return this.check(c);
   }
 
-  reset(): void {
-    this.#benches = newBenches();
-    this.#baseline = this.#benches.cold.ram.slice();
+  reset(off: readonly OptimisationName[] = []): void {
+    this.#cold = newBench('cold', OPTIMISATION_NAMES);
+    this.#baseline = this.#cold.ram.slice();
+    this.#choose(off);
+  }
+
+  #choose(off: readonly OptimisationName[]): void {
+    this.#off = off;
+    this.#benches = newBenches(off);
   }
 
   /** Empty items while the difference stays. Processors are reused on the way, since new ones cost more than a run. */
   shrink(c: Case): Case {
-    this.reset();
+    this.reset(c.off);
     let best = c;
     let runs = 0;
     for (let size = Math.ceil(c.program.items.length / 2); size >= 1; size = size > 1 ? Math.ceil(size / 2) : 0) {
@@ -104,7 +119,8 @@ export class TierComparison {
     return this.checkFresh(best).length > 0 ? best : c;
   }
 
-  #start(cold: CpuBench, c: Case): { ram: Uint8Array; env: Uint8Array } {
+  #start(c: Case): { ram: Uint8Array; env: Uint8Array } {
+    const cold = this.#cold;
     writeDifferences(cold, this.#baseline);
     cold.tcg.clearShutdown();
     const code = assemble(c.program, codeOrigin(c.mode) + c.entry).subarray(0, CODE_BYTES - c.entry);
@@ -113,15 +129,26 @@ export class TierComparison {
   }
 }
 
-function newBenches(): { cold: CpuBench; hot: CpuBench; single: CpuBench } {
-  const portIn = (port: number): number => Math.imul(port, 0x9e3779b1) >>> 0;
-  const make = (tier: 'cold' | 'hot', pageWalker = true): CpuBench => {
-    const bench = new CpuBench({ ramBytes: RAM_BYTES, tier, optimisations: { 'page-walker': pageWalker }, portIn });
-    prepare(bench);
-    return bench;
-  };
-  // what all are compared with has its page tables walked by script
-  return { cold: make('cold', false), hot: make('hot'), single: make('cold') };
+function newBench(tier: 'cold' | 'hot', off: readonly OptimisationName[]): CpuBench {
+  const bench = new CpuBench({
+    ramBytes: RAM_BYTES,
+    tier,
+    optimisations: Object.fromEntries(off.map((name) => [name, false])),
+    portIn: (port) => Math.imul(port, 0x9e3779b1) >>> 0,
+  });
+  prepare(bench);
+  return bench;
+}
+
+const newBenches = (off: readonly OptimisationName[]): { hot: CpuBench; single: CpuBench } => ({
+  hot: newBench('hot', off),
+  single: newBench('cold', off),
+});
+
+/** Each optimisation on; or a few, or any number of them, off. */
+export function randomlyOff(r: Random): readonly OptimisationName[] {
+  const percent = r.pick([0, 10, 50, 90]);
+  return OPTIMISATION_NAMES.filter((name) => r.chance(name === 'regions' ? percent / 10 : percent));
 }
 
 /** Only what differs is written: code that has not changed keeps its translations. */
@@ -199,7 +226,8 @@ function compare(a: Outcome, b: Outcome): string[] {
   if (a.retired !== b.retired) out.push(`retired ${a.retired}/${b.retired}`);
   if (a.eflags !== b.eflags) out.push(`eflags ${hex(a.eflags)}/${hex(b.eflags)}`);
   for (let at = 0; at < ENV.SIZE && out.length < 12; at += 4) {
-    if (HIDDEN.some(([from, to]) => at >= from && at < to)) continue;
+    // high halves are undefined after code that is not 64-bit: SDM Vol. 1 §3.4.1.1 "General-Purpose Registers in 64-Bit Mode"
+    if ((at < ENV.EIP && at % 8 === 4) || HIDDEN.some(([from, to]) => at >= from && at < to)) continue;
     let [x, y] = [word(a.env, at), word(b.env, at)];
     if (at === ENV.HFLAGS) {
       if (!fastIsRight(b.env)) out.push('HF_SSE_FAST without its conditions');
@@ -235,5 +263,7 @@ function envName(at: number): string {
 export function describeCase(c: Case, differences: readonly string[]): string {
   const bytes = assemble(c.program, codeOrigin(c.mode) + c.entry);
   const raw = [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
-  return `${differences.join('\n')}\nmode ${c.mode}, stateSeed ${c.stateSeed}, entry ${hex(c.entry)}, code ${raw}\n${listing(c.program, codeOrigin(c.mode) + c.entry)}`;
+  return `${differences.join('\n')}\n${offText(c)}mode ${c.mode}, stateSeed ${c.stateSeed}, entry ${hex(c.entry)}, code ${raw}\n${listing(c.program, codeOrigin(c.mode) + c.entry)}`;
 }
+
+const offText = ({ off = [] }: Case): string => (off.length > 0 ? `off: ${off.join(' ')}\n` : '');

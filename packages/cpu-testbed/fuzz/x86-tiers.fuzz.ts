@@ -1,12 +1,16 @@
 /**
  * Differential fuzzing of the two tiers: `npm run fuzz -- x86-tiers --seconds N --seed S`. A finding is shrunk and shown
- * as state differences (cold/other) and a disassembly; keep its mode, stateSeed, entry and code in test/findings.test.ts.
+ * as state differences (cold/other), the optimisations that were off, and a disassembly; keep its mode, stateSeed, entry, code and what
+ * was off in test/findings.test.ts.
  */
 import { contextOf, MODES } from './modes.ts';
 import { randomProgram } from './program.ts';
 import { Random } from './random.ts';
-import { describeCase, TierComparison } from './tiers.ts';
+import { describeCase, randomlyOff, TierComparison } from './tiers.ts';
 import type { Case } from './tiers.ts';
+
+/** Programs that run with the same optimisations before others are drawn: that needs new processors. */
+const PROGRAMS_PER_CHOICE = 10;
 
 export function randomCase(seed: number): Case {
   const r = new Random(seed);
@@ -27,7 +31,9 @@ export const target = {
     const findings: string[] = [];
     let inputs = 0;
     for (; inputs < iterations && findings.length < MAX_FINDINGS; inputs++) {
-      const c = randomCase((Math.imul(seed, 0x9e3779b1) + inputs) >>> 0);
+      const first = (Math.imul(seed, 0x9e3779b1) + inputs - (inputs % PROGRAMS_PER_CHOICE)) >>> 0;
+      const off = randomlyOff(new Random(first ^ 0x0ff));
+      const c = { ...randomCase((Math.imul(seed, 0x9e3779b1) + inputs) >>> 0), off };
       const differences = comparison.check(c);
       if (differences.length === 0) continue;
       const alone = comparison.checkFresh(c);

@@ -2,6 +2,7 @@
  * What the tier fuzzer has found, kept: each program must behave the same in all ways of running it. Add a row per
  * finding, with what was wrong.
  */
+import type { OptimisationName } from '@emkit/ir';
 import { describe, expect, it } from 'vitest';
 import type { Mode } from '../fuzz/modes.ts';
 import { TierComparison } from '../fuzz/tiers.ts';
@@ -13,6 +14,7 @@ interface Finding {
   readonly stateSeed: number;
   readonly entry: number;
   readonly code: string;
+  readonly off?: readonly OptimisationName[];
 }
 
 const FINDINGS: readonly Finding[] = [
@@ -64,6 +66,7 @@ const FINDINGS: readonly Finding[] = [
 ];
 
 const caseOf = (f: Finding): Case => ({
+  off: f.off ?? [],
   mode: f.mode,
   stateSeed: f.stateSeed,
   entry: f.entry,
