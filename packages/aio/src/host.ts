@@ -53,7 +53,8 @@ export function createDefaultHost(): AioHost {
     block(ns) {
       try {
         sleepCell ??= new Int32Array(new SharedArrayBuffer(4));
-        Atomics.wait(sleepCell, 0, 0, ns / NS_PER_MS);
+        // engines cut this to microseconds: rounded up, since waking early would only mean sleeping again
+        Atomics.wait(sleepCell, 0, 0, Math.ceil(ns / 1000) / 1000);
       } catch {
         throw new AioError(
           'cannot-block',

@@ -6,6 +6,12 @@ export const MAX_TIMER_CALLBACKS_PER_POLL = 1024;
 /** Idle bottom halves run at least this often while the loop is otherwise asleep. */
 export const IDLE_PERIOD_NS = 10_000_000;
 
+/**
+ * A main loop blocks its thread for sleeps up to this length, instead of leaving it to the host: ticks of 1 kHz are worth it, and what the
+ * host has for us waits no longer than beside a busy guest.
+ */
+export const MAX_BLOCK_NS = 1_000_000;
+
 /** The wall clock may be set at any time: a sleep towards a host-clock timer looks again after this long. */
 export const HOST_CLOCK_RECHECK_NS = 1_000_000_000;
 

@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { AioContext, ManualHost, createDefaultHost, runLoop } from './index.ts';
+import { AioContext, AioError, ManualHost, createDefaultHost, runLoop } from './index.ts';
 import type { AioHost } from './index.ts';
 
 /** A host whose time jumps to whatever is waited for: whole runs in no time, and counts of how it slept. */
 class JumpingHost extends ManualHost {
   sleeps = 0;
+  blocks = 0;
   turns = 0;
+  override block(ns: number): void {
+    this.blocks++;
+    super.block(ns);
+  }
   override schedule(delayNs: number, callback: () => void): () => void {
     let live = true;
     if (delayNs > 0) this.sleeps++;
@@ -21,27 +26,48 @@ class JumpingHost extends ManualHost {
   }
 }
 
+/** A page: nothing can block. */
+class PageHost extends JumpingHost {
+  override block(): void {
+    this.blocks++;
+    throw new AioError('cannot-block', 'a page');
+  }
+}
+
+/** A halted vCPU that 50 ticks of a timer wake. */
+async function fiftyTicks(host: JumpingHost, periodNs: number): Promise<{ slices: number; perTick: number }> {
+  const context = new AioContext({ host });
+  let ticks = 0;
+  let slices = 0;
+  const tick = context.timer('virtual', () => tick.mod(++ticks * periodNs + periodNs));
+  tick.mod(periodNs);
+  await runLoop(context, {
+    runSlice: () => {
+      slices++;
+      return ticks >= 50 ? 'stop' : 'halted';
+    },
+  });
+  expect(host.monotonicNs()).toBe(50 * periodNs);
+  return { slices, perTick: (slices - 1) / 50 };
+}
+
 describe('runLoop', () => {
-  it('sleeps while the vCPU is halted, from tick to tick', async () => {
+  it('sleeps while the vCPU is halted, from tick to tick, with one slice for each', async () => {
     const host = new JumpingHost();
-    const context = new AioContext({ host });
-    let ticks = 0;
-    let slices = 0;
-    const tick = context.timer('virtual', () => {
-      ticks++;
-      tick.mod(tick0 + ticks * 1_000_000 + 1_000_000);
-    });
-    const tick0 = 0;
-    tick.mod(1_000_000);
-    await runLoop(context, {
-      runSlice: () => {
-        slices++;
-        return ticks >= 50 ? 'stop' : 'halted';
-      },
-    });
-    expect(host.monotonicNs()).toBe(50_000_000);
-    expect(host.sleeps).toBe(50);
-    expect(slices).toBeLessThanOrEqual(102);
+    expect((await fiftyTicks(host, 10_000_000)).perTick).toBe(1);
+    expect([host.sleeps, host.blocks]).toEqual([50, 0]);
+  });
+
+  it('blocks the thread for sleeps up to a millisecond, with turns for the host as often as beside a busy vCPU', async () => {
+    const host = new JumpingHost();
+    expect((await fiftyTicks(host, 1_000_000)).perTick).toBe(1);
+    expect([host.sleeps, host.blocks, host.turns]).toEqual([0, 50, 12]);
+  });
+
+  it('sleeps where the thread cannot be blocked, and tries that once', async () => {
+    const host = new PageHost();
+    await fiftyTicks(host, 1_000_000);
+    expect([host.sleeps, host.blocks]).toEqual([50, 1]);
   });
 
   it('gives the host its turn while the vCPU is busy', async () => {

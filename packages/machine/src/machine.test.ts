@@ -214,6 +214,16 @@ describe('instruction counting', () => {
     expect(cpu.budgets.length).toBeLessThan(5);
   });
 
+  it("has no time to make up at its start: what passed while it was put together is not the guest's", () => {
+    const host = new ManualHost();
+    const aio = new AioContext({ host });
+    host.advance(100_000_000);
+    const { m } = machine({ aio });
+    m.resume();
+    expect([aio.now('virtual'), aio.now('virtual-rt')]).toEqual([0, 0]);
+    host.advance(1_000_000);
+    expect(aio.now('virtual-rt')).toBe(1_000_000);
+  });
   it('starts at time zero', () => {
     const host = new ManualHost();
     const aio = new AioContext({ host });

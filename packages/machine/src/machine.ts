@@ -120,7 +120,8 @@ export class Machine {
     this.portSpace = options.portSpace;
     this.aio = options.aio ?? new AioContext();
     this.aio.clocks.stop();
-    this.aio.clocks.virtual.set(0); // not what has passed since the context was made: that is not repeatable
+    // not what has passed since the context was made: that is not repeatable, and no time that the guest has lost
+    for (const clock of [this.aio.clocks.virtual, this.aio.clocks.virtualRt]) clock.set(0);
     this.systemBus = new SystemBus('main-system-bus', options.memory, options.io, options.memorySpace);
     this.env = {
       clock: this.#clock('virtual'),
