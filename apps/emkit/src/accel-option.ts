@@ -3,7 +3,7 @@
  * the translator's own table. Later properties win, so `opt-all=off,opt-links=on` leaves one on.
  */
 import { OPTIMISATION_NAMES, OPTIMISATIONS } from '@emkit/ir';
-import type { OptimisationName } from '@emkit/ir';
+import type { OptimisationChoice } from '@emkit/ir';
 import type { ListRequest, MachineConfig } from './machine-config.ts';
 import { parseOnOff } from './numbers.ts';
 import { OptionError } from './option-error.ts';
@@ -61,7 +61,7 @@ function choose(config: MachineConfig, token: Token, name: string, value: string
 }
 
 /** The property list that says what is off, with its comma; empty when nothing is. */
-export function optimisationsOff(chosen: Readonly<Partial<Record<OptimisationName, boolean>>>): string {
+export function optimisationsOff(chosen: OptimisationChoice): string {
   return OPTIMISATION_NAMES.filter((name) => chosen[name] === false)
     .map((name) => `,${PREFIX}${name}=off`)
     .join('');

@@ -1,4 +1,5 @@
 /** What the owner of a processor gives its accelerator. */
+import type { OptimisationChoice } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import type { WasmMemory } from './engine.ts';
 import type { TcgProfile } from './profile.ts';
@@ -22,7 +23,7 @@ export interface TcgOptions {
   /** 'cold': never compile regions. 'hot': compile as soon as possible. Default: by execution counts. */
   readonly tier?: 'auto' | 'cold' | 'hot';
   /** What is not named is on; see `OPTIMISATIONS` of `@emkit/ir`. A name that does not exist is a `RangeError`. */
-  readonly optimisations?: Readonly<Partial<Record<string, boolean>>>;
+  readonly optimisations?: OptimisationChoice;
   readonly trace?: TcgTrace;
   /** Counts what runs and why it leaves; of one Tcg only. */
   readonly profile?: TcgProfile;

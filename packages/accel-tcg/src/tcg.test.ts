@@ -1,3 +1,5 @@
+import { CODE_TABLE } from '@emkit/codegen';
+import type { OptimisationChoice } from '@emkit/ir';
 import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -9,11 +11,15 @@ const RAM = 1 << 20;
 /** The smallest valid module: the toy needs no WebAssembly helpers. */
 const NO_HELPERS = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
-function toy(tier: 'auto' | 'cold' | 'hot'): { tcg: Tcg; target: ToyTarget; ram: Uint8Array } {
+function toy(
+  tier: 'auto' | 'cold' | 'hot',
+  optimisations: OptimisationChoice = {},
+): { tcg: Tcg; target: ToyTarget; ram: Uint8Array } {
   let target: ToyTarget | undefined;
   const tcg = new Tcg({
     ramBytes: RAM,
     tier,
+    optimisations,
     createTarget: (host) => (target = new ToyTarget(host)),
     createSpace: (memory, offset) => {
       const root = MemoryRegion.container('memory', 2 ** 32);
@@ -234,5 +240,50 @@ describe('bounds', () => {
     tcg.pc = 0x2000;
     tcg.run(10_000);
     expect(tcg.codeMap.isCodePage((tcg.ramBase + 0x8000) >>> 12)).toBe(false);
+  });
+});
+
+describe('optimisations', () => {
+  const loop = [
+    ...insn(TOY.MOVI, 1, 0, 60),
+    ...insn(TOY.MOVI, 2, 0, 1),
+    ...insn(TOY.ADD, 0, 1), // loop
+    ...insn(TOY.MUL, 0, 1),
+    ...insn(TOY.ST, 0, 3, 8),
+    ...insn(TOY.ST, 0, 3, 16),
+    ...insn(TOY.CALL, 0, 0, 4),
+    ...insn(TOY.SUB, 1, 2),
+    ...insn(TOY.JNZ, 1, 0, -6),
+    ...insn(TOY.HALT),
+    ...insn(TOY.XOR, 0, 0, 0x5a), // function
+    ...insn(TOY.RET),
+  ];
+  const run = (tier: 'auto' | 'hot', optimisations: OptimisationChoice): Tcg => {
+    const { tcg, target, ram } = toy(tier, optimisations);
+    ram.set(loop, 0x1000);
+    tcg.pc = 0x1000;
+    target.setReg(3, 0x9000);
+    while (tcg.run(100) === EXIT.SLICE);
+    expect(target.halted).toBe(true);
+    return tcg;
+  };
+  it('no regions: nothing is compiled, though all is hot', () => {
+    expect(run('hot', {}).hot.stats.regions).toBeGreaterThan(0);
+    expect(run('hot', { regions: false }).hot.stats.regions).toBe(0);
+  });
+  it.each(['region-joins', 'indirect-targets', 'tlb-groups', 'deferral'] as const)(
+    '%s: other code where it is off',
+    (name) => {
+      expect(run('hot', { [name]: false }).hot.stats.bytes).not.toBe(run('hot', {}).hot.stats.bytes);
+    },
+  );
+  it('no code table: it stays empty', () => {
+    const used = (choice: OptimisationChoice): boolean =>
+      new Uint8Array(
+        run('auto', choice).memory.buffer,
+        CODE_TABLE.BASE,
+        CODE_TABLE.ENTRIES * CODE_TABLE.ENTRY_SIZE,
+      ).some((byte) => byte !== 0);
+    expect([used({}), used({ 'code-table': false })]).toEqual([true, false]);
   });
 });

@@ -23,5 +23,5 @@ export type { LoadKind, StoreKind } from './builder-tables.ts';
 export { verify } from './verify.ts';
 export { parse, print } from './text.ts';
 export { chooseOptimisations, OPTIMISATION_NAMES, OPTIMISATIONS } from './optimisations.ts';
-export type { OptimisationName, Optimisations } from './optimisations.ts';
+export type { OptimisationChoice, OptimisationName, Optimisations } from './optimisations.ts';
 export type { CodeSource, TranslateRequest, TranslateResult } from './frontend.ts';

@@ -30,13 +30,15 @@ export type OptimisationName = (typeof OPTIMISATIONS)[number]['name'];
 
 /** What is on. */
 export type Optimisations = Readonly<Record<OptimisationName, boolean>>;
+/** What a user asks for: what is not named is on. */
+export type OptimisationChoice = Readonly<Partial<Record<OptimisationName, boolean>>>;
 
 export const OPTIMISATION_NAMES: readonly OptimisationName[] = OPTIMISATIONS.map(({ name }) => name);
 
 const isName = (name: string): name is OptimisationName => (OPTIMISATION_NAMES as readonly string[]).includes(name);
 
-/** All that `choice` does not name is on; a name that does not exist is an error. */
-export function chooseOptimisations(choice: Readonly<Partial<Record<string, boolean>>> = {}): Optimisations {
+/** All that `choice` does not name is on; a name that does not exist is a RangeError, for those whom no types guard. */
+export function chooseOptimisations(choice: OptimisationChoice = {}): Optimisations {
   const unknown = Object.keys(choice).find((name) => !isName(name));
   if (unknown !== undefined)
     throw new RangeError(`no optimisation is named '${unknown}': there are ${OPTIMISATION_NAMES.join(', ')}`);

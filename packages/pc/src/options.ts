@@ -2,6 +2,7 @@
  * What a PC is made of, as the embedder says it: plain values, bytes and small host objects.
  */
 
+import type { OptimisationChoice } from '@emkit/ir';
 import type { Symbols } from './profile-report.ts';
 
 /** The host side of a character device; no call blocks. */
@@ -85,7 +86,7 @@ export interface PcOptions {
   /** 'auto' (default), or one tier only: for tests and comparisons. */
   readonly tier?: 'auto' | 'cold' | 'hot';
   /** What the translator does, by name (`OPTIMISATIONS` of `@emkit/ir`); what is not named is on. For finding the cause of a difference. */
-  readonly optimisations?: Readonly<Partial<Record<string, boolean>>>;
+  readonly optimisations?: OptimisationChoice;
   /** Things worth a line for a person: warnings of the loader, unusual guest behaviour. */
   warn?(text: string): void;
 }

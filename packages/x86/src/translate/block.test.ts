@@ -1,10 +1,10 @@
-import { chooseOptimisations, IrBuilder, print } from '@emkit/ir';
+import { chooseOptimisations, IrBuilder, OPTIMISATION_NAMES, print } from '@emkit/ir';
 import { describe, expect, it } from 'vitest';
 import { hexBytes } from '../../test/flat-machine.ts';
 import { ALL_FEATURES } from '../decode/features.ts';
-import { GLOBALS_32, HF_CS32, HF_PE, HF_SS32, HF_TF } from '../state.ts';
+import { GLOBALS_32, HF_AVX, HF_CS32, HF_IOPL_OK, HF_OSFXSR, HF_PE, HF_SS32, HF_SSE_FAST, HF_TF } from '../state.ts';
 import { BlockTranslator } from './block.ts';
-import type { TranslateResult } from '@emkit/ir';
+import type { OptimisationChoice, TranslateResult } from '@emkit/ir';
 
 const FLAT = HF_CS32 | HF_SS32 | HF_PE;
 const result: TranslateResult = {
@@ -26,6 +26,8 @@ interface Options {
   /** Bytes that are in the first page; the rest is in the next one. */
   readonly inPage?: number;
   readonly nextMapped?: boolean;
+  readonly hot?: boolean;
+  readonly optimisations?: OptimisationChoice;
 }
 /** IR text of the block at 1000h, without blank lines. */
 function translate(code: string, o: Options = {}): string[] {
@@ -44,8 +46,8 @@ function translate(code: string, o: Options = {}): string[] {
       flags: o.flags ?? FLAT,
       maxInsns: o.maxInsns ?? 64,
       endEip: o.endEip ?? -1,
-      hot: false,
-      optimisations: chooseOptimisations(),
+      hot: o.hot ?? false,
+      optimisations: chooseOptimisations(o.optimisations),
       entryCcOp: -1,
       volatileCode: false,
       code: { u8, offset, available: inPage, nextPage: () => (o.nextMapped === false ? -1 : 4096) },
@@ -137,5 +139,24 @@ describe('translated blocks', () => {
     expect(translate('0f 04').at(-1)).toMatch(/^exit/);
     expect(count(translate('0f 04'), /callj2/)).toBe(1);
     expect(count(translate(`${'66 '.repeat(15)}90`), /i32_const 0xd$/)).toBe(1);
+  });
+});
+
+describe('quick forms', () => {
+  it.each([
+    ['transitions', 'cd 80'], // int 80h
+    ['segment-loads', '8e d8'], // mov ds, ax
+    ['ports', 'e4 61'], // in al, 61h
+    ['bulk-strings', 'f3 a4'], // rep movsb
+    ['masked-moves', 'c4 e2 69 8c 08'], // vpmaskmovd xmm1, xmm2, [eax]
+    ['native-floats', '0f 58 c1'], // addps xmm0, xmm1
+  ] as const)('of %s are taken where it alone is on, and not where it alone is off', (name, code) => {
+    const flags = FLAT | HF_IOPL_OK | HF_OSFXSR | HF_SSE_FAST | HF_AVX;
+    const ir = (chosen: OptimisationChoice): string =>
+      translate(code, { flags, hot: true, maxInsns: 1, optimisations: chosen }).join('\n');
+    const others = Object.fromEntries(OPTIMISATION_NAMES.filter((n) => n !== name).map((n) => [n, false]));
+    const [quick, exact] = [ir({}), ir({ [name]: false })];
+    expect(quick).not.toBe(exact);
+    expect([ir(others), ir({ ...others, [name]: false })]).toEqual([quick, exact]);
   });
 });

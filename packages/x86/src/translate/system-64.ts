@@ -18,7 +18,8 @@ import type { Handler, HandlerTable, Translator } from './translator.ts';
 const result = (t: Translator, size: number, v: Value): Value => (size === 3 ? t.pair(v, t.envLoad(ENV.SCRATCH)) : v);
 
 /** SYSCALL and SYSRET may be done without the helper; where there is SMAP in hot code only, which leaves to it if EFLAGS.AC ends. */
-const quick = (t: Translator): boolean => t.is64 && !t.special && (!t.has(FEATURE.smap!) || t.quickForm('transitions'));
+const quick = (t: Translator): boolean =>
+  t.is64 && !t.special && t.optimisations.transitions && (!t.has(FEATURE.smap!) || t.quickForm('transitions'));
 const syscall: Handler = (t) => {
   if (quick(t)) inlineSyscall(t);
   else t.finishWith('syscall', [t.b.i32(t.next)], EXIT_WORK);

@@ -76,7 +76,7 @@ export class Translator extends MachineState {
   /** EIP of the block's first instruction. */
   blockEip = 0;
   hot = false;
-  /** What may be used in hot translations. */
+  /** What may be used. */
   optimisations!: Optimisations;
   /** By `FEATURE` index, 1 = present. */
   features!: Uint8Array;
