@@ -33,9 +33,13 @@ describe('the table of optimisations', () => {
   });
 
   it.each([
-    ['folding', (b: IrBuilder) => b.set(0, b.add(b.i32(2), b.i32(3))), 'i32_add'],
-    ['sharing', (b: IrBuilder) => b.set(0, b.xor(b.mul(b.get(0), b.get(1)), b.mul(b.get(0), b.get(1)))), 'i32_mul'],
-    ['dead-code', (b: IrBuilder) => void b.mul(b.get(0), b.get(1)), 'i32_mul'],
+    ['folding', (b: IrBuilder): void => b.set(0, b.add(b.i32(2), b.i32(3))), 'i32_add'],
+    [
+      'sharing',
+      (b: IrBuilder): void => b.set(0, b.xor(b.mul(b.get(0), b.get(1)), b.mul(b.get(0), b.get(1)))),
+      'i32_mul',
+    ],
+    ['dead-code', (b: IrBuilder): void => void b.mul(b.get(0), b.get(1)), 'i32_mul'],
   ] as const)('%s: the builder does it where it is on, and only there', (name, build, op) => {
     const [on, off] = [true, false].map((choice): number => {
       const b = new IrBuilder(GLOBALS, new IrBlock(), chooseOptimisations({ [name]: choice }));
