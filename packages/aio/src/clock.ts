@@ -26,19 +26,22 @@ export interface Clock {
 
 /** A clock that can be stopped, started, set, warped, and driven by a source other than real time. */
 export class VirtualClock implements Clock {
-  private readonly realSource: () => number;
+  private readonly host: AioHost;
+  /** Real time of the set's zero. */
+  private readonly zero: number;
   private readonly changed: () => void;
-  private source: () => number;
+  /** Undefined: real time. That is not a function too, so that the engine can take the way to the host's clock as one. */
+  private source: (() => number) | undefined;
   private isReal = true;
   private base = 0;
   private origin: number;
   private isRunning: boolean;
 
-  /** `realSource` is the default source, in ns; `changed` is called after stop, start, set, warp and change of source. */
-  constructor(realSource: () => number, running: boolean, changed: () => void) {
-    this.realSource = realSource;
-    this.source = realSource;
-    this.origin = realSource();
+  /** `zero`: the host's monotonic time that is 0; `changed` is called after stop, start, set, warp and change of source. */
+  constructor(host: AioHost, zero: number, running: boolean, changed: () => void) {
+    this.host = host;
+    this.zero = zero;
+    this.origin = this.sourceNow();
     this.isRunning = running;
     this.changed = changed;
   }
@@ -53,12 +56,16 @@ export class VirtualClock implements Clock {
 
   /** Hot path. */
   now(): number {
-    return this.isRunning ? this.base + (this.source() - this.origin) : this.base;
+    return this.isRunning ? this.base + (this.sourceNow() - this.origin) : this.base;
+  }
+
+  private sourceNow(): number {
+    return this.source === undefined ? this.host.monotonicNs() - this.zero : this.source();
   }
 
   start(): void {
     if (this.isRunning) return;
-    this.origin = this.source();
+    this.origin = this.sourceNow();
     this.isRunning = true;
     this.changed();
   }
@@ -81,7 +88,7 @@ export class VirtualClock implements Clock {
   set(ns: number): void {
     if (!Number.isSafeInteger(ns) || ns < 0) throw new AioError('bad-time', `cannot set a clock to ${ns} ns`);
     this.base = ns;
-    this.origin = this.source();
+    this.origin = this.sourceNow();
     this.changed();
   }
 
@@ -92,9 +99,9 @@ export class VirtualClock implements Clock {
    */
   setSource(source?: () => number, isReal = source === undefined): void {
     this.base = this.now();
-    this.source = source ?? this.realSource;
+    this.source = source;
     this.isReal = isReal;
-    this.origin = this.source();
+    this.origin = this.sourceNow();
     this.changed();
   }
 }
@@ -102,8 +109,8 @@ export class VirtualClock implements Clock {
 class RealtimeClock implements Clock {
   readonly running = true;
   readonly realTime = true;
+  readonly origin: number;
   private readonly host: AioHost;
-  private readonly origin: number;
 
   constructor(host: AioHost) {
     this.host = host;
@@ -151,11 +158,10 @@ export class ClockSet {
       for (const listener of this.listeners) listener();
     };
     const realtime = new RealtimeClock(host);
-    const source = () => realtime.now();
     this.realtime = realtime;
     this.host = new HostClock(host);
-    this.virtual = new VirtualClock(source, started, changed);
-    this.virtualRt = new VirtualClock(source, started, changed);
+    this.virtual = new VirtualClock(host, realtime.origin, started, changed);
+    this.virtualRt = new VirtualClock(host, realtime.origin, started, changed);
   }
 
   get(type: ClockType): Clock {

@@ -143,8 +143,9 @@ export class Machine {
   /** A device's view of one clock. */
   #clock(type: ClockType): DeviceClock {
     const { aio } = this;
+    const clock = aio.clocks.get(type);
     return {
-      now: () => aio.now(type),
+      now: () => clock.now(),
       createTimer: (callback): DeviceTimer => {
         const timer = aio.timer(type, callback);
         return {
