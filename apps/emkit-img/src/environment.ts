@@ -8,8 +8,6 @@ import type { Tool } from './tool.ts';
 /** Beside the bundle (rolldown.config.ts). */
 const ZSTD_WORKER = new URL('./zstd-worker.cjs', import.meta.url);
 
-export type Threads = boolean | 'while-slow';
-
 export interface Environment {
   readonly block: BlockEnvironment;
   secret(id: string): Uint8Array;
@@ -21,18 +19,17 @@ export interface Environment {
 }
 
 /**
- * `threads`: file calls in the thread pool, so that reading and writing overlap, `while-slow`: reads only where memory does not serve them;
- * else on this thread, which is quicker one by one.
+ * `threads`: file calls in the thread pool, so that reading and writing overlap; else on this thread, which is quicker one by one.
  */
 export async function createEnvironment(
   tool: Tool,
   objects: readonly string[],
-  { threads = false }: { readonly threads?: Threads | undefined } = {},
+  { threads = false }: { readonly threads?: boolean | undefined } = {},
 ): Promise<Environment> {
   const secret = parseSecrets(objects);
   return {
     block: nodeEnvironment({
-      blocking: threads === 'while-slow' ? 'quick-reads' : !threads,
+      blocking: !threads,
       secret,
       warn: (line) => tool.say(line),
       zstdWorker: ZSTD_WORKER,

@@ -1,7 +1,7 @@
 /** Opens the images that a command line names: the block graph with this program's formats, files, sockets and URLs. */
 import { openImage as openNode, resolveName, type BlockNode } from '@emkit/block';
 import { isBlockError, type BlockDriver, type BlockImage } from '@emkit/storage';
-import { createEnvironment, type Environment, type Threads } from './environment.ts';
+import { createEnvironment, type Environment } from './environment.ts';
 import { ToolError } from './tool-error.ts';
 import type { Tool } from './tool.ts';
 
@@ -20,7 +20,7 @@ export interface ImageRequest {
   readonly unsafe?: boolean | undefined;
   readonly detectZeroes?: boolean | undefined;
   /** Many requests will be in flight: see `createEnvironment`. */
-  readonly threads?: Threads | undefined;
+  readonly threads?: boolean | undefined;
 }
 
 export interface OpenedImage {

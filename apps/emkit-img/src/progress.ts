@@ -25,24 +25,24 @@ export interface Progress {
 export function createProgress(mode: 'shown' | 'auto' | 'none', output: ProgressOutput): Progress {
   const started = output.now();
   let last = 0;
-  let printed = -1;
+  let looked = -1;
   let printedAt = -Infinity;
   let isLineOpen = false;
   const write = mode === 'shown' ? output.stdout : output.stderr;
   const print = (): void => {
     isLineOpen = true;
     write(`    (${(last * 100).toFixed(2)}/100%)\r`);
-    printed = last;
     printedAt = output.now();
   };
   if (mode === 'shown') print();
   return {
     update(done) {
       last = Math.min(1, Math.max(last, done));
-      if (mode === 'none' || last - printed < MIN_STEP) return;
+      if (mode === 'none' || last - looked < MIN_STEP) return;
+      looked = last;
       const now = output.now();
       if (now - printedAt < MIN_MS) return;
-      if (mode === 'auto' && (!output.isTerminal || now - started < QUIET_MS)) return;
+      if (mode === 'auto' && (now - started < QUIET_MS || !output.isTerminal)) return;
       print();
     },
     end(completed) {

@@ -170,6 +170,47 @@ describe('copyImage', () => {
     }
   });
 
+  it('the writes of a piece that zeroes divide run side by side, eight at most', async () => {
+    const bytes = new Uint8Array(64 * 1024);
+    for (let at = 0; at < bytes.length; at += 1024) bytes[at] = 1;
+    let [inFlight, most] = [0, 0];
+    const target = new MemoryStorage(bytes.length);
+    const slow: Storage = {
+      size: bytes.length,
+      read: (offset, buffer) => target.read(offset, buffer),
+      async write(offset, buffer) {
+        most = Math.max(most, ++inFlight);
+        for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+        await target.write(offset, buffer);
+        inFlight--;
+      },
+      flush: () => Promise.resolve(),
+      truncate: () => Promise.resolve(),
+    };
+    await copyImage(new MemoryStorage(bytes), slow, { minZeroRun: 512, targetIsZero: true, parallel: 1 });
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(8);
+    const copied = new Uint8Array(bytes.length);
+    await target.read(0, copied);
+    expect(copied).toEqual(bytes);
+  });
+
+  it('a source that cannot tell what it holds ends it, once for all workers', async () => {
+    let asked = 0;
+    const source: Storage = {
+      size: 8 * CLUSTER,
+      read: () => Promise.resolve(),
+      async extent() {
+        asked++;
+        await Promise.resolve();
+        throw new BlockError('io', 'Input/output error');
+      },
+    };
+    const copy = copyImage(source, new MemoryStorage(8 * CLUSTER), { bufferSize: CLUSTER });
+    expect(await failure(copy)).toBe('io: Input/output error');
+    expect(asked).toBe(1);
+  });
+
   it('a signal ends it between pieces', async () => {
     const signal = {
       aborted: false,

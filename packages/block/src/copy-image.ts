@@ -5,7 +5,6 @@
  * Memory is workers times buffer. Invariant: when it rejects, nothing of it is in flight. Options are those of man qemu-img(1), "convert".
  */
 import {
-  AsyncMutex,
   BlockError,
   checkAborted,
   settleAll,
@@ -59,6 +58,8 @@ export interface CopyResult {
 const BUFFER_SIZE = 1024 * 1024;
 const PARALLEL = 8;
 const MIN_ZERO_RUN = 4096;
+/** Writes of one piece at a time, where zeroes divide it. */
+const PIECE_WRITES = 8;
 /** Zeroes within a cluster are left out only in runs of at least this. */
 const CLUSTER_ZERO_RUN = 65536;
 const SECTOR = 512;
@@ -79,7 +80,8 @@ class Copy {
   /** Unit of zero detection; 0: none. */
   readonly #unit: number;
   readonly #plan: CopyPlan;
-  readonly #planning = new AsyncMutex();
+  /** Buffers that nobody uses at this moment, the last one on top: it is the one that a cache still holds. */
+  readonly #free: Uint8Array[] = [];
   readonly #rate: RateLimit;
   /** Who waits for the piece before its own. */
   readonly #turns = new Map<number, () => void>();
@@ -147,17 +149,19 @@ class Copy {
 
   /** Never rejects: a failure is kept, and ends all workers at their next step. */
   async #work(): Promise<void> {
-    let buffer: Uint8Array | undefined;
     try {
-      for (;;) {
-        const piece = await this.#planning.run(() =>
-          this.#failure === undefined ? this.#plan.next() : Promise.resolve(undefined),
-        );
+      while (this.#failure === undefined) {
+        const piece = this.#plan.next();
         if (piece === undefined) return;
+        if (piece instanceof Promise) {
+          await piece;
+          continue;
+        }
         checkAborted(this.#options.signal);
         if (piece.kind === 'data') {
-          buffer ??= new Uint8Array(Math.min(this.#bufferSize, this.#total));
-          await this.#copyData(piece, buffer.subarray(0, piece.length));
+          const buffer = this.#free.pop() ?? new Uint8Array(Math.min(this.#bufferSize, this.#total));
+          await this.#copyData(piece, piece.length === buffer.length ? buffer : buffer.subarray(0, piece.length));
+          this.#free.push(buffer);
         } else {
           await this.#myTurn(piece);
           if (this.#failure !== undefined) return;
@@ -188,16 +192,21 @@ class Copy {
       return;
     }
     const unit = this.#unit;
+    const writes: Promise<void>[] = [];
     for (let at = 0; at < bytes.length;) {
       const run = unit === 0 ? { length: bytes.length, zero: false } : nextRun(bytes, at, unit);
-      const write = run.zero
-        ? this.#zero(piece.offset + at, run.length)
-        : this.#write(piece.offset + at, bytes.subarray(at, at + run.length));
+      const isAll = run.length === bytes.length;
+      writes.push(
+        run.zero
+          ? this.#zero(piece.offset + at, run.length)
+          : this.#write(piece.offset + at, isAll ? bytes : bytes.subarray(at, at + run.length)),
+      );
       at += run.length;
-      // what is left of a piece goes out in order: the next may follow while it is under way
-      if (at === bytes.length) this.#nextTurn();
-      await write;
+      if (writes.length === PIECE_WRITES && at < bytes.length) await settleAll(writes.splice(0));
     }
+    // all have begun, in order: the next piece may follow while they are under way
+    this.#nextTurn();
+    await (writes.length === 1 ? writes[0] : settleAll(writes));
   }
 
   async #read(offset: number, bytes: Uint8Array): Promise<void> {

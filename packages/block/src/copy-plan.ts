@@ -35,6 +35,7 @@ export class CopyPlan {
   /** End and kind of the part that was asked for last. */
   #knownEnd = 0;
   #known: CopyPiece['kind'] = 'data';
+  #asking: Promise<void> | undefined;
 
   constructor(source: Storage, how: CopyPlanOptions) {
     this.#source = source;
@@ -43,11 +44,12 @@ export class CopyPlan {
     this.#end = how.offset + how.length;
   }
 
-  /** Not called again before it has settled. Undefined: that was all. */
-  async next(): Promise<CopyPiece | undefined> {
+  /** Undefined: that was all. A promise: the source must be asked first; call again when it has settled. */
+  next(): CopyPiece | Promise<void> | undefined {
+    if (this.#asking !== undefined) return this.#asking;
     const offset = this.#at;
     if (offset >= this.#end) return undefined;
-    if (this.#knownEnd <= offset) await this.#ask(offset);
+    if (this.#knownEnd <= offset) return (this.#asking = this.#ask(offset).finally(() => (this.#asking = undefined)));
     const { bufferSize, unit } = this.#how;
     const most = this.#known === 'data' ? bufferSize : ZERO_PIECE;
     // buffers end at multiples of their size, so that clusters are not cut

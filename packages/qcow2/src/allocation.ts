@@ -5,7 +5,7 @@ import { COMPRESSED_HI } from './constants.ts';
 import type { Qcow2Core } from './core.ts';
 import { compressedExtent, hostOffset, makeRun } from './l2-entry.ts';
 import { MAX_PENDING_FREES } from './limits.ts';
-import type { Refcounts } from './refcounts.ts';
+import type { ClusterRun, Refcounts } from './refcounts.ts';
 import type { Piece } from './table-cache.ts';
 
 /** Bytes that may wait to be freed before a commit is made for their sake. */
@@ -16,25 +16,36 @@ export function refcounts(core: Qcow2Core): Refcounts {
   return core.refcounts;
 }
 
+/*
+ * Functions that give a value or a promise of it: in the common case all that is needed is in memory, and each promise on the way of a write costs as much as a cluster's
+ * entries.
+ */
+
 /** Commits when so much is changed or waits to be freed that it is due. */
-export async function makeRoom(core: Qcow2Core): Promise<void> {
+export function makeRoom(core: Qcow2Core): Promise<void> | undefined {
   const isDue =
     core.l2.isCrowded ||
     (core.refcounts?.cache.isCrowded ?? false) ||
     core.pendingFrees.length > MAX_PENDING_FREES * 3 ||
     core.pendingClusters * core.geometry.clusterSize > PENDING_FREE_BYTES;
   // crowded with lazy counts: they must go as well
-  if (isDue) await commit(core, { withRefcounts: core.refcounts?.cache.isCrowded });
+  return isDue ? commit(core, { withRefcounts: core.refcounts?.cache.isCrowded }) : undefined;
 }
 
-/** A run of clusters, each with the count 1. `isFresh`: they read as zero on disk. */
-export async function allocateClusters(
-  core: Qcow2Core,
-  min: number,
-  max: number,
-): Promise<{ start: number; count: number; isFresh: boolean }> {
-  await markDirty(core);
-  const { start, count } = await refcounts(core).allocate(min, max);
+export interface TakenClusters extends ClusterRun {
+  /** They read as zero on disk. */
+  readonly isFresh: boolean;
+}
+
+/** A run of clusters, each with the count 1. */
+export function allocateClusters(core: Qcow2Core, min: number, max: number): TakenClusters | Promise<TakenClusters> {
+  const marking = markDirty(core);
+  if (marking !== undefined) return marking.then(() => allocateClusters(core, min, max));
+  const run = refcounts(core).allocate(min, max);
+  return run instanceof Promise ? run.then((found) => taken(core, found)) : taken(core, run);
+}
+
+function taken(core: Qcow2Core, { start, count }: ClusterRun): TakenClusters {
   const isFresh = start >= core.untouchedFrom;
   core.untouchedFrom = Math.max(core.untouchedFrom, start + count);
   return { start, count, isFresh };
@@ -73,12 +84,16 @@ export function freeEntry(core: Qcow2Core, hi: number, lo: number, mayDiscard: b
 }
 
 /** The piece of an L2 table of this image's own that maps a guest offset: makes the table, or a copy of one that is shared. */
-export async function ownPiece(core: Qcow2Core, offset: number): Promise<Piece> {
+export function ownPiece(core: Qcow2Core, offset: number): Piece | Promise<Piece> {
   const { geometry } = core;
   const index = Math.floor(offset / geometry.l1Coverage);
   const within = Math.floor(core.entryIndex(offset) / geometry.pieceEntries) * geometry.pieceBytes;
   const table = core.l2Offset(index);
-  if (table !== 0 && core.isL2Owned(index)) return core.l2.load(table + within);
+  return table !== 0 && core.isL2Owned(index) ? core.l2.load(table + within) : makeOwn(core, index, table, within);
+}
+
+async function makeOwn(core: Qcow2Core, index: number, table: number, within: number): Promise<Piece> {
+  const { geometry } = core;
   const { start } = await allocateClusters(core, 1, 1);
   const offsetNew = start * geometry.clusterSize;
   const old: Piece[] = [];

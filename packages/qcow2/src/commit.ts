@@ -21,9 +21,13 @@ export function usesLazyRefcounts(core: Qcow2Core): boolean {
   return core.options.lazyRefcounts ?? (core.header.compatibleFeatures & COMPAT_LAZY_REFCOUNTS) !== 0n;
 }
 
-/** Before the first change of this session that postpones refcounts. With the lock. */
-export async function markDirty(core: Qcow2Core): Promise<void> {
-  if (!usesLazyRefcounts(core) || (core.header.incompatibleFeatures & INCOMPAT_DIRTY) !== 0n) return;
+/** Before the first change of this session that postpones refcounts. With the lock. undefined: there is nothing to do. */
+export function markDirty(core: Qcow2Core): Promise<void> | undefined {
+  const isMarked = !usesLazyRefcounts(core) || (core.header.incompatibleFeatures & INCOMPAT_DIRTY) !== 0n;
+  return isMarked ? undefined : writeMark(core);
+}
+
+async function writeMark(core: Qcow2Core): Promise<void> {
   const file = core.checkWritable();
   await core.updateHeader((header) => ({ incompatibleFeatures: header.incompatibleFeatures | INCOMPAT_DIRTY }));
   await file.flush();

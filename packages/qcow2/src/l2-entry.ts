@@ -91,16 +91,18 @@ export function mapRun(
   let sub = isExtended ? Math.floor(within / subclusterSize) : 0;
   const type = entryType(view, at, sub, isExtended, isIdentity);
   const hi = view.getUint32(at);
+  const lo = view.getUint32(at + 4);
   run.type = type;
   run.isCopied = (hi & COPIED_HI) !== 0;
   run.compressedLength = 0;
   if (type === COMPRESSED) {
-    compressedExtent(run, hi, view.getUint32(at + 4), geometry.clusterBits);
+    compressedExtent(run, hi, lo, geometry.clusterBits);
     run.length = Math.min(want, clusterSize - within);
     return;
   }
   const hasHost = type === NORMAL || type === ZERO_ALLOC || type === UNALLOCATED_ALLOC;
-  const host = hasHost ? hostOffset(hi, view.getUint32(at + 4)) : 0;
+  const host = hasHost ? hostOffset(hi, lo) : 0;
+  const step = hasHost ? clusterSize : 0;
   run.host = hasHost ? host + within : 0;
   let length = subclusterSize - (within % subclusterSize);
   let clusters = 0;
@@ -112,6 +114,11 @@ export function mapRun(
       at += entrySize;
       if (at >= end) break;
       const nextHi = view.getUint32(at);
+      // the same entry again but for its place, or none where there was none; past a multiple of 4 GiB the long way finds out
+      if (!isExtended && nextHi === hi && view.getUint32(at + 4) === lo + clusters * step) {
+        length += clusterSize;
+        continue;
+      }
       if (byCopied && ((nextHi & COPIED_HI) !== 0) !== run.isCopied) break;
       if (hasHost && hostOffset(nextHi, view.getUint32(at + 4)) !== host + clusters * clusterSize) break;
     }

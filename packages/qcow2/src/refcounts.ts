@@ -22,6 +22,12 @@ export interface RefcountEvents {
   isMetadata(first: number, count: number): boolean;
 }
 
+/** Clusters one after the other. */
+export interface ClusterRun {
+  readonly start: number;
+  readonly count: number;
+}
+
 /** Places to be remembered as full; beyond, they are searched. */
 const MAX_FULL_PIECES = 65536;
 
@@ -132,7 +138,31 @@ export class Refcounts {
   }
 
   /** Takes a run of free clusters, at least `min` and at most `max` of them; each has the count 1 then. */
-  async allocate(min: number, max: number): Promise<{ start: number; count: number }> {
+  allocate(min: number, max: number): ClusterRun | Promise<ClusterRun> {
+    return this.#allocateNext(max) ?? this.#allocate(min, max);
+  }
+
+  /** The common case of a growing file, without a promise: all of them are free at the hint, in a piece that is in memory. Hot path. */
+  #allocateNext(count: number): ClusterRun | undefined {
+    const { refcountsPerBlock, refcountsPerPiece, refcountOrder, pieceBytes, clusterSize } = this.geometry;
+    const start = this.hint;
+    const first = start % refcountsPerPiece;
+    if (start === 0 || first + count > refcountsPerPiece || (start + count) * clusterSize > MAX_HOST_OFFSET)
+      return undefined;
+    const block = this.blockOffset(Math.floor(start / refcountsPerBlock));
+    if (block === 0 || block % clusterSize !== 0) return undefined;
+    const piece = this.cache.get(block + Math.floor((start % refcountsPerBlock) / refcountsPerPiece) * pieceBytes);
+    if (piece === undefined) return undefined;
+    for (let i = first; i < first + count; i++) if (readRefcount(piece.view, i, refcountOrder) !== 0) return undefined;
+    if (this.#events.isMetadata(start, count)) return undefined;
+    const [from, to] = refcountBytes(first, count, refcountOrder);
+    this.cache.markDirty(piece, from, to);
+    for (let i = first; i < first + count; i++) writeRefcount(piece.view, i, refcountOrder, 1);
+    this.hint = start + count;
+    return { start, count };
+  }
+
+  async #allocate(min: number, max: number): Promise<ClusterRun> {
     for (;;) {
       const before = this.hint;
       const { start, count, skipped } = await this.#find(min, max);

@@ -2,11 +2,11 @@
  * Writing the virtual disk: in place where the cluster is this image's own, else into new clusters that are entered into the L2 table when
  * the data has been written. Writes to one cluster that change its mapping go one after the other; all others run side by side.
  */
-import { type IoOptions } from '@emkit/storage';
-import { allocateClusters, freeEntry, freeUnused, makeRoom, ownPiece } from './allocation.ts';
+import { writable, type IoOptions } from '@emkit/storage';
+import { allocateClusters, freeEntry, freeUnused, makeRoom, ownPiece, type TakenClusters } from './allocation.ts';
 import { markDirty } from './commit.ts';
 import { COMPRESSED_HI, COPIED_HI } from './constants.ts';
-import type { Qcow2Core } from './core.ts';
+import type { DataCipher, Qcow2Core } from './core.ts';
 import type { Claim } from './in-flight.ts';
 import { COMPRESSED, entryType, hostOffset, NORMAL, UNALLOCATED, ZERO_ALLOC, ZERO_PLAIN } from './l2-entry.ts';
 import { MAX_COPY_BYTES } from './limits.ts';
@@ -52,8 +52,8 @@ export async function writeGuest(
   }
 }
 
-/** Guest data to a place in the data file. */
-export async function writeHost(
+/** Guest data to a place in the data file. Throws where it cannot go there. */
+export function writeHost(
   core: Qcow2Core,
   host: number,
   offset: number,
@@ -63,7 +63,20 @@ export async function writeHost(
   core.checkOverlap(host, bytes.length);
   const file = core.dataFile;
   if (file.write === undefined) throw core.corruption('the data file cannot be written');
-  if (core.cipher === undefined) return file.write(host, bytes, options);
+  return core.cipher === undefined
+    ? file.write(host, bytes, options)
+    : writeEncrypted(core, core.cipher, host, offset, bytes, options);
+}
+
+async function writeEncrypted(
+  core: Qcow2Core,
+  cipher: DataCipher,
+  host: number,
+  offset: number,
+  bytes: Uint8Array,
+  options: IoOptions | undefined,
+): Promise<void> {
+  const file = writable(core.dataFile);
   const head = host % 512;
   const tail = -(head + bytes.length) & 511;
   const sectors = new Uint8Array(head + bytes.length + tail);
@@ -72,10 +85,10 @@ export async function writeHost(
   try {
     if (head !== 0 || tail !== 0) {
       await file.read(host - head, sectors);
-      await core.cipher.decrypt(sectors, offset - head, host - head);
+      await cipher.decrypt(sectors, offset - head, host - head);
     }
     sectors.set(bytes, head);
-    await core.cipher.encrypt(sectors, offset - head, host - head);
+    await cipher.encrypt(sectors, offset - head, host - head);
     return await file.write(host - head, sectors, options);
   } finally {
     claim.release();
@@ -91,7 +104,19 @@ async function claimSectors(core: Qcow2Core, start: number, end: number): Promis
 }
 
 /** Takes the lock when nobody changes the mapping of the cluster at `offset`; gives the end of the range that is free of others. */
-export async function lockRange(core: Qcow2Core, offset: number, end: number): Promise<number> {
+export function lockRange(core: Qcow2Core, offset: number, end: number): number | Promise<number> {
+  const { geometry } = core;
+  if (
+    !core.lock.isLocked &&
+    core.inFlight.overlapping(geometry.alignDown(offset), geometry.alignUp(end)) === undefined
+  ) {
+    void core.lock.lock();
+    return end;
+  }
+  return waitForRange(core, offset, end);
+}
+
+async function waitForRange(core: Qcow2Core, offset: number, end: number): Promise<number> {
   const { geometry } = core;
   const start = geometry.alignDown(offset);
   for (;;) {
@@ -112,13 +137,17 @@ async function writeNew(
   bytes: Uint8Array,
   options: IoOptions | undefined,
 ): Promise<number> {
-  const end = await lockRange(core, offset, offset + bytes.length);
+  const locked = lockRange(core, offset, offset + bytes.length);
+  const end = locked instanceof Promise ? await locked : locked;
   let plan: Plan | undefined;
   try {
     core.checkWritable();
-    await makeRoom(core);
-    const piece = await ownPiece(core, offset);
-    plan = await makePlan(core, piece, offset, end);
+    const room = makeRoom(core);
+    if (room !== undefined) await room;
+    const found = ownPiece(core, offset);
+    const piece = found instanceof Promise ? await found : found;
+    const planned = makePlan(core, piece, offset, end);
+    plan = planned instanceof Promise ? await planned : planned;
   } finally {
     core.lock.unlock();
   }
@@ -126,7 +155,8 @@ async function writeNew(
   const length = Math.min(end, plan.dataEnd) - offset;
   try {
     await transfer(core, plan, offset, bytes.subarray(0, length), options);
-    await enter(core, plan);
+    const entering = enter(core, plan);
+    if (entering !== undefined) await entering;
   } catch (error) {
     if (!plan.isReuse && !core.isIdentity) await giveBack(core, plan);
     throw error;
@@ -142,7 +172,12 @@ async function giveBack(core: Qcow2Core, plan: Plan): Promise<void> {
 }
 
 /** Finds or takes the clusters. With the lock. undefined: the mapping has changed to one that can be written in place. */
-async function makePlan(core: Qcow2Core, piece: Piece, offset: number, end: number): Promise<Plan | undefined> {
+function makePlan(
+  core: Qcow2Core,
+  piece: Piece,
+  offset: number,
+  end: number,
+): Plan | Promise<Plan | undefined> | undefined {
   const { geometry } = core;
   const { clusterSize, subclusterSize } = geometry;
   const start = geometry.alignDown(offset);
@@ -153,7 +188,8 @@ async function makePlan(core: Qcow2Core, piece: Piece, offset: number, end: numb
   const hasOwn = isCopied && type !== COMPRESSED && type !== UNALLOCATED && type !== ZERO_PLAIN;
   if (hasOwn) {
     // the place is there: only the state of the (sub)clusters changes
-    await markDirty(core);
+    const marking = markDirty(core);
+    if (marking !== undefined) return marking.then(() => makePlan(core, piece, offset, end));
     const dataEnd = Math.min(Math.ceil((offset + length) / subclusterSize) * subclusterSize, start + clusterSize);
     const isOneCluster = geometry.isExtended;
     const planEnd = isOneCluster ? start + clusterSize : geometry.alignUp(offset + length);
@@ -169,14 +205,26 @@ async function makePlan(core: Qcow2Core, piece: Piece, offset: number, end: numb
     };
   }
   const first = core.entryIndex(offset) % geometry.pieceEntries;
-  let clusters = 1;
+  // what is like the first is as little this image's own
+  let clusters = geometry.clustersFor(offset - start + length);
   const wanted = Math.min(geometry.clustersFor(end - start), geometry.pieceEntries - first);
   while (clusters < wanted && needsNewCluster(core, piece, first + clusters)) clusters++;
-  let place = { start: start / clusterSize, count: clusters, isFresh: false };
-  if (!core.isIdentity) {
-    place = await allocateClusters(core, 1, clusters);
-    core.checkOverlap(place.start * clusterSize, place.count * clusterSize);
+  if (core.isIdentity) {
+    const place = { start: start / clusterSize, count: clusters, isFresh: false };
+    return newPlan(core, piece, place, offset, end);
   }
+  const place = allocateClusters(core, 1, clusters);
+  return place instanceof Promise
+    ? place.then((later) => newPlan(core, piece, later, offset, end))
+    : newPlan(core, piece, place, offset, end);
+}
+
+function newPlan(core: Qcow2Core, piece: Piece, place: TakenClusters, offset: number, end: number): Plan {
+  const { geometry } = core;
+  const { clusterSize, subclusterSize } = geometry;
+  const start = geometry.alignDown(offset);
+  const first = core.entryIndex(offset) % geometry.pieceEntries;
+  core.checkOverlap(place.start * clusterSize, place.count * clusterSize);
   const planEnd = start + place.count * clusterSize;
   // a cluster that holds data already is copied whole, so that all of it is in one place
   const headUnit = hasContent(core, piece, first) ? clusterSize : subclusterSize;
@@ -210,7 +258,20 @@ function hasContent(core: Qcow2Core, piece: Piece, index: number): boolean {
 }
 
 /** The data, and around it what was there. */
-async function transfer(
+function transfer(
+  core: Qcow2Core,
+  plan: Plan,
+  offset: number,
+  bytes: Uint8Array,
+  options: IoOptions | undefined,
+): Promise<void> {
+  const isWhole = offset === plan.dataStart && offset + bytes.length === plan.dataEnd;
+  return isWhole
+    ? writeHost(core, plan.host + offset - plan.start, offset, bytes, options)
+    : transferWithEdges(core, plan, offset, bytes, options);
+}
+
+async function transferWithEdges(
   core: Qcow2Core,
   plan: Plan,
   offset: number,
@@ -221,7 +282,6 @@ async function transfer(
   const end = offset + bytes.length;
   const head = offset - plan.dataStart;
   const tail = plan.dataEnd - end;
-  if (head === 0 && tail === 0) return writeHost(core, place(offset), offset, bytes, options);
   const headSkipped = plan.isFresh && (head === 0 || (await readsZero(core, plan.dataStart, head)));
   const tailSkipped = plan.isFresh && (tail === 0 || (await readsZero(core, end, tail)));
   const from = headSkipped ? offset : plan.dataStart;
@@ -264,31 +324,43 @@ export async function readsZero(core: Qcow2Core, offset: number, length: number)
   return true;
 }
 
-/** Enters the clusters into the L2 table, and gives back later what was there. */
-async function enter(core: Qcow2Core, plan: Plan): Promise<void> {
-  const { geometry } = core;
+/** Enters the clusters into the L2 table, and gives back later what was there. undefined: done. */
+function enter(core: Qcow2Core, plan: Plan): Promise<void> | undefined {
   const wait = core.lock.lock();
-  if (wait !== undefined) await wait;
+  return wait === undefined ? enterLocked(core, plan) : wait.then(() => enterLocked(core, plan));
+}
+
+/** With the lock, which it gives back. */
+function enterLocked(core: Qcow2Core, plan: Plan): Promise<void> | undefined {
+  let unfinished: Promise<void> | undefined;
   try {
-    const piece = await ownPiece(core, plan.start);
-    const first = core.entryIndex(plan.start) % geometry.pieceEntries;
-    const clusters = (plan.end - plan.start) / geometry.clusterSize;
-    const { view } = piece;
-    for (let i = 0; i < clusters; i++) {
-      const at = (first + i) * geometry.entrySize;
-      const hi = view.getUint32(at);
-      const lo = view.getUint32(at + 4);
-      if (!plan.isReuse) freeEntry(core, hi, lo, core.options.passDiscardOther);
-      const host = plan.host + i * geometry.clusterSize;
-      if (geometry.isExtended) enterSubclusters(core, plan, view, at, plan.start + i * geometry.clusterSize);
-      view.setUint32(at, (COPIED_HI | Math.floor(host / TWO_32)) >>> 0);
-      view.setUint32(at + 4, host % TWO_32);
-    }
-    core.l2.markDirty(piece, first * geometry.entrySize, (first + clusters) * geometry.entrySize);
-    core.isDataPending = true;
+    const piece = ownPiece(core, plan.start);
+    if (piece instanceof Promise)
+      unfinished = piece.then((found) => enterInto(core, plan, found)).finally(() => core.lock.unlock());
+    else enterInto(core, plan, piece);
   } finally {
-    core.lock.unlock();
+    if (unfinished === undefined) core.lock.unlock();
   }
+  return unfinished;
+}
+
+function enterInto(core: Qcow2Core, plan: Plan, piece: Piece): void {
+  const { geometry } = core;
+  const first = core.entryIndex(plan.start) % geometry.pieceEntries;
+  const clusters = (plan.end - plan.start) / geometry.clusterSize;
+  const { view } = piece;
+  for (let i = 0; i < clusters; i++) {
+    const at = (first + i) * geometry.entrySize;
+    const hi = view.getUint32(at);
+    const lo = view.getUint32(at + 4);
+    if (!plan.isReuse && (hi !== 0 || lo !== 0)) freeEntry(core, hi, lo, core.options.passDiscardOther);
+    const host = plan.host + i * geometry.clusterSize;
+    if (geometry.isExtended) enterSubclusters(core, plan, view, at, plan.start + i * geometry.clusterSize);
+    view.setUint32(at, (COPIED_HI | Math.floor(host / TWO_32)) >>> 0);
+    view.setUint32(at + 4, host % TWO_32);
+  }
+  core.l2.markDirty(piece, first * geometry.entrySize, (first + clusters) * geometry.entrySize);
+  core.isDataPending = true;
 }
 
 /** Bitmap of a cluster's entry after the write. qcow2 spec, "Extended L2 Entries". */

@@ -55,16 +55,24 @@ export class RawImage implements BlockImage {
     return this.#size;
   }
 
-  /** Hot path. */
-  async read(offset: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
-    this.#check(offset, buffer.length);
-    return this.file.read(this.#offset + offset, buffer, options);
+  /** Hot path: the file's own promise, not one more around it. */
+  read(offset: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
+    try {
+      this.#check(offset, buffer.length);
+      return this.file.read(this.#offset + offset, buffer, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Hot path. */
-  async write(offset: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
-    this.#check(offset, buffer.length);
-    return this.#target().write(this.#offset + offset, buffer, options);
+  write(offset: number, buffer: Uint8Array, options?: IoOptions): Promise<void> {
+    try {
+      this.#check(offset, buffer.length);
+      return this.#target().write(this.#offset + offset, buffer, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async flush(options?: IoOptions): Promise<void> {

@@ -4,6 +4,7 @@
  *
  * Numbers: Linux UAPI `fcntl.h`, `falloc.h`, `fs.h` of 64-bit systems; man lseek(2), fallocate(2), fcntl(2).
  */
+import { nativeKoffi, type Koffi } from './native-koffi.ts';
 
 export interface SystemCalls {
   /** The start of the next data (`data`) or hole at or after `offset`; undefined: none before the end; -1: the file system does not know. */
@@ -53,7 +54,7 @@ export function loadSystemCalls(): Promise<SystemCalls | undefined> {
 async function load(): Promise<SystemCalls | undefined> {
   const platform = process.platform;
   if ((platform !== 'linux' && platform !== 'darwin') || !WIDE.has(process.arch)) return undefined;
-  const { default: koffi } = await import('koffi');
+  const koffi: Koffi = (platform === 'linux' ? nativeKoffi() : undefined) ?? (await import('koffi')).default;
   const lib = koffi.load(null);
   const lseek = lib.func('int64_t lseek(int fd, int64_t offset, int whence)');
   const numbers = SEEK[platform];

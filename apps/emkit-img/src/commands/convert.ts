@@ -18,6 +18,7 @@ import { optionHelp } from '../option-help.ts';
 import type { Progress } from '../progress.ts';
 import { sizeArgument } from '../sizes.ts';
 import { openSnapshot } from '../snapshot-source.ts';
+import { sizeThreadPool } from '../thread-pool.ts';
 import { ToolError, UsageError } from '../tool-error.ts';
 import type { Tool } from '../tool.ts';
 import { sizesAsBytes } from './create.ts';
@@ -46,6 +47,7 @@ export const convert: CommandBody = async (tool, { values, operands }) => {
     return 0;
   }
   const plan = makePlan(values, operands, given);
+  sizeThreadPool();
   const environment = await createEnvironment(tool, values.list('object'));
   const opened: OpenedImage[] = [];
   const progress = tool.progress(progressMode(values));
@@ -55,7 +57,7 @@ export const convert: CommandBody = async (tool, { values, operands }) => {
       opened.push(
         await openImage(
           tool,
-          imageRequest(values, filename, { cacheKey: 'sourceCache', backing: 'resolve', threads: 'while-slow' }),
+          imageRequest(values, filename, { cacheKey: 'sourceCache', backing: 'resolve', threads: true }),
         ),
       );
     const sources = await Promise.all(opened.map((image) => sourceOf(image, values.text('snapshot'))));
