@@ -1,7 +1,8 @@
 /** Makes the core module's instance: function tables, the target's WebAssembly helpers, the callbacks into script. */
-import { buildCoreModule } from '@emkit/codegen';
+import { buildCoreModule, MMU } from '@emkit/codegen';
 import { engine } from './engine.ts';
 import type { WasmTable } from './engine.ts';
+import { FIRST_FAULT_ENTRY } from './fault-entries.ts';
 import type { TcgOptions } from './tcg-options.ts';
 import type { Tcg } from './tcg.ts';
 
@@ -23,12 +24,7 @@ export interface Core {
   readonly helpers: Record<string, unknown>;
 }
 
-export function instantiateCore(
-  tcg: Tcg,
-  { helperModule, profile }: TcgOptions,
-  maxRegions: number,
-  callbacks: CoreCallbacks,
-): Core {
+export function instantiateCore(tcg: Tcg, { helperModule, profile }: TcgOptions, callbacks: CoreCallbacks): Core {
   const { memory, target } = tcg;
   profile?.attach(tcg);
   const helpers = new engine.Instance(new engine.Module(helperModule), { env: { memory } }).exports;
@@ -39,9 +35,9 @@ export function instantiateCore(
     if (typeof fn !== 'function') throw new Error(`helper module has no function '${name}'`);
     helperTable.set(n, fn);
   });
-  const regions = new engine.Table({ element: 'anyfunc', initial: maxRegions });
-  const { offsets, userMask, userValue, windowMask, pageWalk } = target;
-  const bytes = buildCoreModule({ offsets, userMask, userValue, windowMask, pageWalk });
+  const regions = new engine.Table({ element: 'anyfunc', initial: FIRST_FAULT_ENTRY + MMU.ENTRY_COUNT });
+  const { offsets, userMask, userValue, windowMask, pageWalk, faultEntry } = target;
+  const bytes = buildCoreModule({ offsets, userMask, userValue, windowMask, pageWalk, faultEntry });
   const hooks = profile?.callbacks(callbacks) ?? callbacks;
   const { exports } = new engine.Instance(new engine.Module(bytes), {
     env: {

@@ -7,6 +7,13 @@ export interface DebugWatch {
   readonly write: boolean;
 }
 
+/** Addresses in the pages that a range touches, one in each. */
+export function pageAddresses({ address, length }: Pick<DebugWatch, 'address' | 'length'>): number[] {
+  const pages: number[] = [];
+  for (let p = address - (address & 4095); p < address + length; p += 4096) pages.push(p);
+  return pages;
+}
+
 export class DebugPoints {
   /** Linear pcs to stop before. */
   readonly breakpoints = new Set<number>();
@@ -16,6 +23,11 @@ export class DebugPoints {
 
   get active(): boolean {
     return this.breakpoints.size > 0 || this.watches.length > 0;
+  }
+
+  setBreakpoints(pcs: Iterable<number>): void {
+    this.breakpoints.clear();
+    for (const pc of pcs) this.breakpoints.add(pc);
   }
 
   /** Must execution stop before this linear pc? */

@@ -8,6 +8,7 @@ import type { RegionBlock, RegionInput } from '@emkit/codegen';
 import { IrBlock, IrBuilder, OPS, opId } from '@emkit/ir';
 import type { GlobalDef, Optimisations } from '@emkit/ir';
 import { ModuleBuilder, VALTYPE } from '@emkit/wasm';
+import { declareHelpers } from './declare-helpers.ts';
 import type { CodeMap, Tb } from './code-map.ts';
 import type { SoftMmu } from './softmmu.ts';
 import { EXEC } from './softmmu.ts';
@@ -27,7 +28,6 @@ const MAX_TARGETS = 16;
 const JMP = opId('jmp');
 const BR = opId('br');
 const INSN_START = opId('insn_start');
-const CALLW = OPS.map((o) => o.effect === 'callw');
 
 interface Node {
   readonly tb: Tb;
@@ -271,7 +271,7 @@ export class RegionBuilder {
         return true;
       },
       finish: (exitRecord) => {
-        for (const { input } of inputs) this.#declareHelpers(mb, input, helpers);
+        for (const { input } of inputs) declareHelpers(mb, input.blocks, this.#host.helper, helpers);
         const device = inputs.some(({ input }) => callsDevice(input)) ? importDevice(mb) : -1;
         inputs.forEach(({ input, flags, builders }, k) => {
           const record = (kind: number, pc: number, insns: number): number => exitRecord(k, kind, pc, insns);
@@ -289,21 +289,6 @@ export class RegionBuilder {
         return mb.finish();
       },
     };
-  }
-
-  #declareHelpers(mb: ModuleBuilder, region: RegionInput, helpers: Map<number, number>): void {
-    for (const block of region.blocks) {
-      const end = block.stopAt >= 0 ? block.stopAt : block.ir.count;
-      for (let i = 0; i < end; i++) {
-        const o = block.ir.op[i];
-        if (!CALLW[o] || helpers.has(block.ir.imm[i])) continue;
-        const type = mb.addType(
-          OPS[o].ins.map(() => VALTYPE.i32),
-          [VALTYPE.i32],
-        );
-        helpers.set(block.ir.imm[i], mb.importFunction('helpers', this.#host.helper(block.ir.imm[i]), type));
-      }
-    }
   }
 }
 

@@ -3,8 +3,8 @@
  * paging and exceptions; the accelerator knows blocks, TLB and tiers. Neither imports the other: a board hands one to
  * the other.
  */
-import type { PageWalk } from '@emkit/codegen';
-import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
+import type { FaultEntry, PageWalk } from '@emkit/codegen';
+import type { GlobalDef, IrBuilder, Optimisations, TranslateRequest, TranslateResult } from '@emkit/ir';
 
 export interface Target {
   readonly name: string;
@@ -73,6 +73,14 @@ export interface Target {
   readonly pageWalk?: PageWalk;
   /** Control word of that walker, asked anew after each flush of everything; 0: only `walk` can do it now. */
   pageWalkControl?(): number;
+  /** Page faults that this walker finds can be delivered without script. */
+  readonly faultEntry?: FaultEntry & {
+    /**
+     * The way into the handler as hot IR that ends in an `exit`: pc, address and error code are in env, and block flags agree with these where
+     * `flags` says so. Accesses are the supervisor's; what the IR leaves to script it leaves by `bail_if`. False: nothing for these flags.
+     */
+    translate(b: IrBuilder, flags: number, optimisations: Optimisations): boolean;
+  };
   /** Physical address without side effects, or -1: debugger. */
   debugTranslate(lin: number): number;
 

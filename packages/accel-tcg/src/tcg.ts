@@ -13,12 +13,13 @@ import { CodeMap } from './code-map.ts';
 import type { Tb } from './code-map.ts';
 import { instantiateCore } from './core-instance.ts';
 import type { Core } from './core-instance.ts';
-import { DebugPoints } from './debug-points.ts';
+import { DebugPoints, pageAddresses } from './debug-points.ts';
 import type { DebugWatch } from './debug-points.ts';
+import { createFaultEntries, type FaultEntries } from './fault-entries.ts';
 import { createMemory } from './guest-memory.ts';
 import type { WasmMemory } from './engine.ts';
 import { DONE, FAULTED, GuestAccess } from './guest-access.ts';
-import { executionsUntilHot, HotTier, MAX_REGIONS } from './hot-tier.ts';
+import { executionsUntilHot, HotTier } from './hot-tier.ts';
 import { EXEC, SoftMmu } from './softmmu.ts';
 import { targetHost } from './target-host.ts';
 import type { Target } from './target.ts';
@@ -42,6 +43,8 @@ export class Tcg {
   readonly codeMap: CodeMap;
   readonly blocks: BlockCache;
   readonly hot: HotTier;
+  /** Null where script delivers all faults. */
+  readonly faultEntries: FaultEntries | null;
   readonly debug = new DebugPoints();
   readonly i32: Int32Array;
   readonly u16: Uint16Array;
@@ -103,7 +106,7 @@ export class Tcg {
       singly: () => this.debug.watches.length > 0,
       stopsAt: (linear) => this.debug.stopsAt(linear),
     });
-    this.#core = instantiateCore(this, options, MAX_REGIONS, {
+    this.#core = instantiateCore(this, options, {
       slowLoad: (lo, hi, kind) => this.#slow(this.access.slowLoad(lo, hi, kind, this.blocks.user())),
       slowStore: (lo, hi, kind) => this.#slow(this.access.slowStore(lo, hi, kind, this.blocks.user())),
       raise: (vector, error) => {
@@ -126,6 +129,7 @@ export class Tcg {
       outAsm: options.trace?.outAsm,
       profile: options.profile,
     });
+    this.faultEntries = createFaultEntries(this, options, optimisations, this.#core);
     this.blocks.hot = this.hot;
     this.#ready = true;
     if (optimisations['page-walker']) this.mmu.walker = this.#core.fill ?? null;
@@ -378,6 +382,7 @@ export class Tcg {
 
   #slow(status: number): number {
     if (status === DONE) return 0;
+    if (status === FAULTED) this.faultEntries?.delivering();
     if (status === FAULTED) return this.#fault();
     this.#rewind();
     return LEAVE.ALONE;
@@ -444,18 +449,14 @@ export class Tcg {
 
   // --- debugger -----------------------------------------------------------------------------------------------------
   setBreakpoints(pcs: Iterable<number>): void {
-    this.debug.breakpoints.clear();
-    for (const pc of pcs) this.debug.breakpoints.add(pc);
+    this.debug.setBreakpoints(pcs);
     this.blocks.flush();
   }
 
   /** Watchpoints (the guest's or a debugger's) have changed: their pages take the slow path. */
   updateWatched(): void {
-    const pages = new Set<number>();
-    for (const w of [...this.target.watchpoints, ...this.debug.watches]) {
-      for (let p = w.address - (w.address & 4095); p < w.address + w.length; p += 4096) pages.add(this.mmu.page(p));
-    }
-    this.mmu.watch(pages);
+    const watched = [...this.target.watchpoints, ...this.debug.watches];
+    this.mmu.watch(new Set(watched.flatMap(pageAddresses).map((address) => this.mmu.page(address))));
   }
 
   #watched(lin: number, size: number, write: boolean): void {

@@ -6,15 +6,25 @@ import { OP } from '@emkit/wasm';
 import { advance, immediate, resultStore, returnIfSet, slotAddress, slotValue } from './cold-handlers.ts';
 import type { HandlerContext } from './cold-handlers.ts';
 import type { ColdOp } from './cold-ops.ts';
-import { CTL, FIELD, GRANULES, PAGE_MASK, TLB } from './layout.ts';
+import { CTL, FIELD, GRANULES, LEAVE, PAGE_MASK, TLB } from './layout.ts';
 import { hostLoad, hostStore, MEMORY_OPS } from './memory-ops.ts';
 import type { MemoryOp } from './memory-ops.ts';
+import { MMU } from './mmu-layout.ts';
+
+/** In the kind of a slow access: MEM_WIDE. */
+const MEM_WIDE_KIND = 128;
 
 /**
  * Guest memory access. `kind` for the slow path: size, +32 when write permission is wanted for a load, +64 for 64-bit stack accesses,
- * +128 for MEM_WIDE. `fill`: function that makes a TLB entry without script (page-walker.ts), after which the op runs again.
+ * +128 for MEM_WIDE. `fill`: function that makes a TLB entry without script (page-walker.ts), after which the op runs again; `faults`: one that
+ * delivers the fault it has found (fault-entry.ts).
  */
-export function emitMemory(x: HandlerContext, cold: ColdOp, fill: number | undefined): void {
+export function emitMemory(
+  x: HandlerContext,
+  cold: ColdOp,
+  fill: number | undefined,
+  faults: number | undefined,
+): void {
   const { f, ip } = x;
   const m = MEMORY_OPS[cold.ir]!;
   const wide = m.address === I64;
@@ -70,6 +80,7 @@ export function emitMemory(x: HandlerContext, cold: ColdOp, fill: number | undef
     if (!wide) f.op(OP.i64_extend_i32_u);
     f.i32Const(m.store || rmw ? 1 : 0);
     f.get(x.tlb).i32Const(TLB.BASE).op(OP.i32_ne).call(fill).brIf(x.next);
+    if (faults !== undefined) deliverFault(x, address, wide, rmw, faults);
   }
   if (m.store) {
     f.i32Const(CTL.VAL);
@@ -97,6 +108,23 @@ export function emitMemory(x: HandlerContext, cold: ColdOp, fill: number | undef
     resultStore(f, m.value);
   }
   advance(f, ip, 1).br(x.next);
+}
+
+/** If the access faults, and the fault can be delivered here, the interpreter is left. */
+function deliverFault(x: HandlerContext, address: number, wide: boolean, rmw: boolean, faults: number): void {
+  const { f, ip } = x;
+  f.i32Const(MMU.FAULT).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_ge_s);
+  // of a store in two parts the first one's fault comes first, and this op is at the second
+  if (rmw)
+    f.get(ip).load(OP.i32_load16_u, 1, FIELD.B).i32Const(MEM_WIDE_KIND).op(OP.i32_and).op(OP.i32_eqz).op(OP.i32_and);
+  f.if_();
+  f.get(address);
+  if (!wide) f.op(OP.i64_extend_i32_u);
+  f.get(ip).call(faults);
+  f.if_();
+  f.i32Const(LEAVE.LOOKUP).return_();
+  f.end();
+  f.end();
 }
 
 /** Sets `host` from the address and the entry's addend. */

@@ -6,7 +6,7 @@
  * Imports (module "env"): memory; regions: funcref table; helpers: funcref table of WebAssembly helpers;
  * slow_load(lo, hi, kind) -> status, slow_store(lo, hi, kind) -> status, raise(vector, error) -> status,
  * callj(id, a, b, c, d) -> value.
- * With the target's page tables as data (`pageWalk`) TLB entries are made here too, see page-walker.ts.
+ * With the target's page tables as data (`pageWalk`) TLB entries are made here too, see page-walker.ts; page faults: fault-entry.ts.
  * Exports: run() -> LEAVE code: executes from the pc in env until something needs the accelerator;
  * interpret(op) -> LEAVE code: runs the cold stream from the op at that address;
  * fill(lo, hi, access, user) -> the page walker, if there is one.
@@ -19,6 +19,7 @@ import { emitMemory } from './cold-memory.ts';
 import { COLD, COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
 import { buildProbe, tlbOfMode } from './cold-probe.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
+import { buildFaultDelivery } from './fault-entry.ts';
 import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, LEAVE } from './layout.ts';
 import { MISS_SHIFT, MMU } from './mmu-layout.ts';
 import { buildPageWalker } from './page-walker.ts';
@@ -43,14 +44,19 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   const helperTypes = [0, 1, 2, 3, 4, 5, 6].map((n) => mb.addType(types(n), [I32]));
   const ctx: Shared = { options, imports, helperTypes, helperTable };
   const fill = options.pageWalk === undefined ? undefined : buildPageWalker(mb, options.pageWalk);
+  const { offsets, faultEntry } = options;
+  const faults =
+    fill === undefined || faultEntry === undefined
+      ? undefined
+      : buildFaultDelivery(mb, offsets, faultEntry, { fill, type: regionType, table: regionTable });
   const probe = mb.addFunction(mb.addType([I32], [I32]));
   buildProbe(probe, options, fill);
   const rare = mb.addFunction(mb.addType([I32], [I32]));
   buildRare(rare);
   const interpreter = mb.addFunction(mb.addType([I32], [I32]));
-  buildInterpreter(interpreter, ctx, { probe: probe.index, rare: rare.index, fill });
+  buildInterpreter(interpreter, ctx, { probe: probe.index, rare: rare.index, fill, faults });
   const run = mb.addFunction(mb.addType([], [I32]));
-  buildDispatcher(run, options.offsets, {
+  buildDispatcher(run, offsets, {
     probe: probe.index,
     interpreter: interpreter.index,
     regionType,
@@ -103,10 +109,11 @@ interface InterpreterCallees {
   readonly probe: number;
   readonly rare: number;
   readonly fill: number | undefined;
+  readonly faults: number | undefined;
 }
 
 function buildInterpreter(f: FunctionBuilder, shared: Shared, callees: InterpreterCallees): void {
-  const { probe, rare, fill } = callees;
+  const { probe, rare, fill, faults } = callees;
   const { offsets } = shared.options;
   const ip = 0;
   const local = (): number => f.addLocal(I32);
@@ -163,7 +170,7 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, callees: Interpret
         break;
       case 'mem':
       case 'rmw':
-        emitMemory(x, cold, fill);
+        emitMemory(x, cold, fill, faults);
         break;
       case 'raise':
         emitRaise(x);

@@ -6,6 +6,7 @@ import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder } from '@emkit/wasm';
 import type { TargetOffsets } from './cold-handlers.ts';
 import { CODE_TABLE, ENV_BASE, HEADER, JUMP_CACHE, PAGE_BITS, PAGE_MASK, TLB } from './layout.ts';
+import type { FaultEntry } from './fault-entry.ts';
 import type { PageWalk } from './page-walk.ts';
 
 const I32 = VALTYPE.i32;
@@ -20,6 +21,8 @@ export interface CoreModuleOptions {
   readonly windowMask: number;
   /** Page tables of the guest, for a walker in the module; without: each TLB miss goes to script. */
   readonly pageWalk?: PageWalk | undefined;
+  /** How page faults are delivered that the walker finds; without: by script. */
+  readonly faultEntry?: FaultEntry | undefined;
 }
 
 /** probe(pc) -> block header or 0: the block for the current flags and CS base. What the table knows goes into the jump cache. */

@@ -3,6 +3,8 @@ export { buildCoreModule } from './cold-module.ts';
 export { codeTableEntry } from './cold-probe.ts';
 export type { CoreModuleOptions } from './cold-module.ts';
 export type { TargetOffsets } from './cold-handlers.ts';
+export { ENTERED } from './fault-entry.ts';
+export type { FaultEntry } from './fault-entry.ts';
 export { COLD } from './cold-ops.ts';
 export {
   CODE,

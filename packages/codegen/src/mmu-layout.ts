@@ -16,10 +16,16 @@ export const MMU = {
   FILLS: 0x20c,
   /** Address of the access that a region was left for, 8 bytes. */
   MISS: 0x210,
+  /** The page walker's refusal was a fault with this error code; -1: something else, for script to judge. */
+  FAULT: 0x218,
   /** Ranges of plain RAM, likeliest first, up to the first without pages: physical page, pages, host page. */
   RANGES: 0x220,
   RANGE_COUNT: 8,
   RANGE_SIZE: 12,
+  /** Ways into the page-fault handler, see fault-entry.ts, up to the first without a function: block flags, function table index. */
+  ENTRIES: 0x280,
+  ENTRY_COUNT: 8,
+  ENTRY_SIZE: 8,
 } as const;
 
 /**

@@ -2,8 +2,9 @@
  * Page tables as data: what the core module's walker (page-walker.ts) is made from. A guest architecture says in it how its tables are
  * laid out; nothing here knows which one it is. Numbers are masks of an entry's low 32 bits unless said otherwise.
  *
- * The walker answers only what is plain: tables and page in RAM, access allowed. Whatever else there is (a fault, a device, a
- * page that is watched, bits that the table does not speak of) is the script walker's, which decides by itself.
+ * The walker answers only what is plain: tables and page in RAM, access allowed. Whatever else there is (a device, a page that is
+ * watched, bits that the table does not speak of) is the script walker's, which decides by itself. Of faults it knows two: an entry that
+ * is not present, and a page that `write` and `user` withhold.
  */
 export interface PageWalk {
   readonly bits: {
@@ -38,6 +39,8 @@ export interface PageWalk {
    * writes, the upper one writes (of supervisors only under `writeProtect`). Fetches are not its business.
    */
   readonly keys: number;
+  /** Bits of the error code of a fault that an access for data ends with: the page is there, was to be written, by a user. Without: script finds all faults. */
+  readonly faults?: { readonly present: number; readonly write: number; readonly user: number };
   readonly modes: readonly PageMode[];
 }
 

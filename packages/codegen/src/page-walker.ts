@@ -1,7 +1,8 @@
 /**
  * Fills TLB entries in WebAssembly: fill(address i64, access 0 read, 1 write, 2 fetch, user 0 or 1) -> 1 when the TLB has an entry now
  * that the access hits (unless it crosses the page), 0 when script must look: nothing has changed then. Made from the
- * target's tables of paging modes (page-walk.ts); only what is plain is answered, a refusal is for script to repeat and to judge.
+ * target's tables of paging modes (page-walk.ts); only what is plain is answered, a refusal is for script to repeat and to judge, unless
+ * MMU.FAULT says that it is a plain fault.
  *
  * Accessed and dirty bits are written when everything else has been decided. Tables are read and written only inside the ranges of
  * plain RAM that the softmmu names (MMU.RANGES); a table in a page that holds code is script's to write.
@@ -9,8 +10,9 @@
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ModuleBuilder } from '@emkit/wasm';
 import { ENV_BASE, TLB } from './layout.ts';
-import { CODE_PAGES, IN_GLOBAL, IN_LOCAL, IS_GLOBAL, MMU, PAGE_NUMBER } from './mmu-layout.ts';
+import { IN_GLOBAL, IN_LOCAL, IS_GLOBAL, MMU, PAGE_NUMBER } from './mmu-layout.ts';
 import type { PageMode, PageWalk } from './page-walk.ts';
+import { buildFindRam, isCodePage } from './plain-ram.ts';
 
 const { i32: I32, i64: I64 } = VALTYPE;
 const WRITE = 1;
@@ -25,30 +27,6 @@ export function buildPageWalker(mb: ModuleBuilder, walk: PageWalk): number {
   const f = mb.addFunction(mb.addType([I64, I32, I32], [I32]));
   new FillEmitter(f, walk, find.index).emit();
   return f.index;
-}
-
-/** findRam(physical page) -> host page, 0: not plain RAM. */
-function buildFindRam(f: FunctionBuilder): void {
-  const page = 0;
-  const range = f.addLocal(I32);
-  f.i32Const(MMU.RANGES).set(range);
-  const next = f.loop();
-  const offset = f.addLocal(I32);
-  f.get(page).get(range).load(OP.i32_load, 2, 0).op(OP.i32_sub).tee(offset);
-  f.get(range).load(OP.i32_load, 2, 4).op(OP.i32_lt_u);
-  f.if_();
-  f.get(range).load(OP.i32_load, 2, 8).get(offset).op(OP.i32_add).return_();
-  f.end();
-  f.get(range).i32Const(MMU.RANGE_SIZE).op(OP.i32_add).tee(range);
-  f.load(OP.i32_load, 2, 4).brIf(next);
-  f.end();
-  f.i32Const(0);
-}
-
-/** Pushes 1 when the host page in a local holds code. */
-function isCodePage(f: FunctionBuilder, page: number): void {
-  f.get(page).i32Const(3).op(OP.i32_shr_u).load(OP.i32_load8_u, 0, CODE_PAGES.BASE);
-  f.get(page).i32Const(7).op(OP.i32_and).op(OP.i32_shr_u).i32Const(1).op(OP.i32_and);
 }
 
 class FillEmitter {
@@ -79,7 +57,11 @@ class FillEmitter {
   readonly #readable: number;
   readonly #writable: number;
   readonly #word: number;
+  /** Bit of the error code: all levels were present. */
+  readonly #present: number;
   #refuse!: Label;
+  /** The access faults, and nothing else can be the case. */
+  #faulted!: Label;
   #mapped!: Label;
 
   constructor(f: FunctionBuilder, walk: PageWalk, find: number) {
@@ -104,12 +86,15 @@ class FillEmitter {
     this.#readable = f.addLocal(I32);
     this.#writable = f.addLocal(I32);
     this.#word = f.addLocal(I32);
+    this.#present = f.addLocal(I32);
   }
 
   emit(): void {
     const f = this.#f;
     const { modes } = this.#walk;
     this.#refuse = f.block();
+    f.i32Const(MMU.FAULT).i32Const(-1).store(OP.i32_store, 2, 0);
+    this.#faulted = f.block();
     this.#lookAtEntry();
     f.i32Const(MMU.WALK).load(OP.i32_load, 2, 0).set(this.#control);
     this.#mapped = f.block();
@@ -128,13 +113,32 @@ class FillEmitter {
     this.#markTables();
     this.#store();
     f.return_();
+    f.end(); // faulted
+    this.#noteFault();
     f.end(); // refuse
     f.i32Const(0);
+  }
+
+  /** The error code; fetches are script's. */
+  #noteFault(): void {
+    const f = this.#f;
+    const { faults } = this.#walk;
+    if (faults === undefined) return;
+    this.#isAccess(EXEC);
+    this.#refuseIf();
+    f.i32Const(MMU.FAULT).get(this.#present);
+    this.#isAccess(WRITE).i32Const(faults.write).op(OP.i32_mul).op(OP.i32_or);
+    f.get(this.#user).i32Const(faults.user).op(OP.i32_mul).op(OP.i32_or);
+    f.store(OP.i32_store, 2, 0);
   }
 
   /** The condition on the stack refuses. */
   #refuseIf(): void {
     this.#f.brIf(this.#refuse);
+  }
+  /** The condition on the stack is a fault. */
+  #faultIf(): void {
+    this.#f.brIf(this.#faulted);
   }
   /** Pushes (low half of an i64 local & mask). */
   #low(local: number, mask: number): FunctionBuilder {
@@ -217,7 +221,7 @@ class FillEmitter {
       f.i32Const(Math.log2(mode.entryBytes)).op(OP.i32_shl).op(OP.i32_or).tee(this.#leafAt);
       f.load(mode.entryBytes === 8 ? OP.i64_load : OP.i64_load32_u, 2, 0).set(this.#leaf);
       this.#low(this.#leaf, bits.present).op(OP.i32_eqz);
-      this.#refuseIf();
+      this.#faultIf();
       f.get(this.#leaf).get(this.#reserved).op(OP.i64_and).i64Const(0).op(OP.i64_ne);
       this.#refuseIf();
       f.get(this.#leaf);
@@ -248,7 +252,7 @@ class FillEmitter {
     if (select === undefined) f.drop();
     else {
       f.op(OP.i32_wrap_i64).i32Const(this.#walk.bits.present).op(OP.i32_and).op(OP.i32_eqz);
-      this.#refuseIf();
+      this.#faultIf();
     }
     f.get(this.#phys).i64Const(mode.frame).op(OP.i64_and).set(this.#phys);
   }
@@ -300,10 +304,11 @@ class FillEmitter {
     const f = this.#f;
     const { bits, control, keys } = this.#walk;
     const userPage = (): FunctionBuilder => this.#low(this.#all, bits.user);
+    f.i32Const(this.#walk.faults?.present ?? 0).set(this.#present);
     f.get(this.#user);
     f.if_();
     userPage().op(OP.i32_eqz);
-    this.#refuseIf();
+    this.#faultIf();
     f.else_();
     userPage();
     f.if_();
@@ -320,7 +325,9 @@ class FillEmitter {
       return this.#flag(control.writeProtect).op(OP.i32_or);
     };
     this.#low(this.#all, bits.write).i32Const(0).op(OP.i32_ne);
-    heedsWrite().op(OP.i32_eqz).op(OP.i32_or).set(this.#writable);
+    heedsWrite().op(OP.i32_eqz).op(OP.i32_or).tee(this.#writable).op(OP.i32_eqz);
+    this.#isAccess(WRITE).op(OP.i32_and);
+    this.#faultIf();
     f.i32Const(1).set(this.#readable);
     this.#flag(control.keys).op(OP.i32_eqz).op(OP.i32_eqz);
     userPage().op(OP.i32_eqz).op(OP.i32_eqz).op(OP.i32_and);

@@ -19,6 +19,7 @@ export const OPTIMISATIONS = [
   { name: 'sharing', help: 'equal values of a block are computed once' },
   { name: 'dead-code', help: 'what a block computes for nobody is removed' },
   { name: 'transitions', help: 'INT, IRET, SYSCALL, SYSENTER and what goes back from them in regions' },
+  { name: 'page-faults', help: 'page faults that the page walker finds are delivered without script' },
   { name: 'segment-loads', help: 'loads of data segments, POPF and bases of FS and GS in regions' },
   { name: 'ports', help: 'a region calls the device of IN and OUT and goes on' },
   { name: 'bulk-strings', help: 'REP MOVS and REP STOS in regions as one copy or fill of memory' },

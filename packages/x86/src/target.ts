@@ -9,8 +9,10 @@ import { bindHelpers } from './helpers.ts';
 import type { Helper } from './helpers.ts';
 import type { CpuModel } from './models/model.ts';
 import { ENV, EXC, GLOBALS_32, GLOBALS_64, HF_CPL, HF_CS64, HF_LMA } from './state.ts';
+import { decodeFeatures } from './decode/features.ts';
 import { BlockTranslator } from './translate/block.ts';
-import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
+import { FAULT_ENTRY, translateFaultEntry } from './translate/fault-entry.ts';
+import type { GlobalDef, IrBuilder, Optimisations, TranslateRequest, TranslateResult } from '@emkit/ir';
 import { WASM_HELPERS } from './wasm-helpers.ts';
 
 /** In `recordNonCanonical`: an access through SS. */
@@ -28,6 +30,11 @@ export class X86Target {
   readonly fault = CPU_FAULT;
   readonly cpu: X86Cpu;
   readonly pageWalk: ReturnType<typeof pageWalkTable>;
+  readonly faultEntry = {
+    ...FAULT_ENTRY,
+    translate: (b: IrBuilder, flags: number, optimisations: Optimisations): boolean =>
+      translateFaultEntry(b, flags, decodeFeatures(this.cpu.features), optimisations),
+  };
   readonly #helpers: readonly Helper[];
   readonly #translator: BlockTranslator;
 

@@ -12,6 +12,8 @@ import {
   ENV,
   FLAG_AC,
   FLAG_IOPL,
+  FLAG_RF,
+  G,
   HF_CPL,
   HF_IOPL_OK,
   HF_TF,
@@ -47,6 +49,26 @@ export const bail = (t: Translator, cond: Value): void => t.b.bailIf(cond);
 export function quickMode(t: Translator, name: OptimisationName, goesOn = false): boolean {
   if (t.special || !t.protectedMode || (t.cpl !== 0 && t.cpl !== 3)) return false;
   return t.quickForm(name, goesOn);
+}
+
+/** What a quick entry into a handler is told. */
+export interface QuickEvent {
+  readonly vector: number;
+  /** The gate's DPL is checked. */
+  readonly hasDpl: boolean;
+  /** Block flags before. */
+  readonly hflags: Value;
+  /** What the pushed flags have beside EFLAGS. */
+  readonly flags: number;
+  readonly returnTo: Value;
+  /** -1: none is pushed. */
+  readonly error: Value;
+}
+
+/** A fault at `returnTo`, its error code in env. The pushed image has RF: SDM Vol. 3B §18.3.1.1, Vol. 3A §6.8.3. */
+export function faultEvent(t: Translator, vector: number, returnTo: Value): QuickEvent {
+  const error = t.envLoad(ENV.EXCEPTION_ERROR);
+  return { vector, hasDpl: false, hflags: t.b.get(G.HFLAGS), flags: FLAG_RF, returnTo, error };
 }
 
 /** Linear address of an offset from a base in env, in the mode's type. */

@@ -1,10 +1,10 @@
 /**
- * INT n, IRETD, SYSENTER and SYSEXIT of 32-bit code with flat segments as hot IR: 32-bit interrupt and trap gates to level 0,
+ * INT n, page faults, IRETD, SYSENTER and SYSEXIT of 32-bit code with flat segments as hot IR: 32-bit interrupt and trap gates to level 0,
  * returns to level 0 or 3. What system/fast-transfer.ts and system/sysenter.ts do; see quick-descriptors.ts.
  * SDM Vol. 3A §6.12 "Exception and Interrupt Handling", Vol. 2A "INT n", "IRET/IRETD/IRETQ", Vol. 2B "SYSENTER", "SYSEXIT".
  */
 import { EXIT_LOOKUP, EXIT_WORK, MEM_SUPERVISOR } from '@emkit/ir';
-import type { Value } from '@emkit/ir';
+import type { OptimisationName, Value } from '@emkit/ir';
 import {
   CS,
   DS,
@@ -49,6 +49,7 @@ import {
   FLAT_DATA,
   bail,
   bailIfOverrideEnds,
+  faultEvent,
   gdtDescriptor,
   kept,
   losesSegment,
@@ -58,6 +59,7 @@ import {
   storeSegment,
   tableAddress,
 } from './quick-descriptors.ts';
+import type { QuickEvent } from './quick-descriptors.ts';
 import type { Translator } from './translator.ts';
 
 /** Gate: P, S and type without the bit that tells trap from interrupt; and what a 32-bit gate has. */
@@ -72,8 +74,8 @@ const TSS_IS_32 = 8 << DESC_TYPE_SHIFT;
 const selectorOf = (seg: number): number => ENV.SEG + seg * SEG_STRIDE + SEG_SELECTOR;
 
 /** Flat 32-bit stack, and data segments that stay as they are. */
-const flat = (t: Translator): boolean =>
-  (t.flags & (HF_SEGCHECK | HF_ADDSEG | HF_SS32 | HF_LMA)) === HF_SS32 && quickMode(t, 'transitions');
+const flat = (t: Translator, name: OptimisationName = 'transitions'): boolean =>
+  (t.flags & (HF_SEGCHECK | HF_ADDSEG | HF_SS32 | HF_LMA)) === HF_SS32 && quickMode(t, name);
 const keptFlags = (t: Translator): number => (t.flags & ~PRIVILEGE_BITS) | HF_CS32 | HF_SS32;
 
 function finish(t: Translator, eip: Value, kind: number): void {
@@ -87,12 +89,26 @@ function finish(t: Translator, eip: Value, kind: number): void {
 export function quickInt32(t: Translator, vector: number): boolean {
   if (!flat(t)) return false;
   const { b } = t;
+  enter32(t, { vector, hasDpl: true, hflags: b.i32(t.flags), flags: 0, returnTo: b.i32(t.next), error: -1 });
+  return true;
+}
+
+/** As `quickInt32`, for a fault at the EIP in env. */
+export function quickFault32(t: Translator, vector: number): boolean {
+  if (!flat(t, 'page-faults')) return false;
+  enter32(t, faultEvent(t, vector, t.envLoad(ENV.EIP)));
+  return true;
+}
+
+function enter32(t: Translator, event: QuickEvent): void {
+  const { vector, hasDpl, hflags, flags, returnTo, error } = event;
+  const { b } = t;
   const inner = t.cpl !== 0;
   bail(t, b.ltU(t.envLoad(ENV.IDT_LIMIT), b.i32(vector * 8 + 7)));
   const gate = b.load('ld64', tableAddress(t, ENV.IDT_BASE, vector * 8), MEM_SUPERVISOR);
   const low = t.low(gate);
   const high = t.high(gate);
-  const dpl = inner ? GATE_DPL3 : 0;
+  const dpl = inner && hasDpl ? GATE_DPL3 : 0;
   bail(t, b.ne(b.and(high, b.i32(GATE_MASK | dpl)), b.i32(GATE | dpl)));
   const selector = b.shr(low, b.i32(16));
   bail(t, b.eqz(b.and(selector, b.i32(0xfffc))));
@@ -112,20 +128,22 @@ export function quickInt32(t: Translator, vector: number): boolean {
     bail(t, notFlat(t, stack, FLAT_DATA, b.i32(0)));
   }
   const eflags = b.get(G.EFLAGS);
-  const image = b.or(b.or(b.and(eflags, b.i32(~FLAGS_ARITH)), t.flagsImage()), b.i32(2));
-  const frame: Value[] = [image, t.envLoad(selectorOf(CS)), b.i32(t.next)];
+  const image = b.or(b.or(b.and(eflags, b.i32(~FLAGS_ARITH)), t.flagsImage()), b.i32(2 | flags));
+  const frame: Value[] = [image, t.envLoad(selectorOf(CS)), returnTo];
+  if (error >= 0) frame.push(error);
   if (inner) frame.unshift(t.envLoad(selectorOf(SS)), b.get(ESP));
   frame.forEach((v, n) => b.store('st32', b.add(top, b.i32(-4 * (n + 1))), v, MEM_SUPERVISOR));
 
+  // hits of data breakpoints come again with the faulting instruction
+  if (error >= 0) t.envStore(ENV.PENDING_DR6, b.i32(0));
   if (inner) storeSegment(t, SS, ss, kept(t, stack), b.i32(-1));
   storeSegment(t, CS, b.and(selector, b.i32(0xfffc)), kept(t, code), b.i32(-1));
   const always = FLAG_TF | FLAG_VM | FLAG_RF | FLAG_NT;
   const cleared = b.select(b.and(high, b.i32(GATE_TRAP)), b.i32(always), b.i32(always | FLAG_IF));
   b.set(G.EFLAGS, b.and(eflags, b.not(cleared)));
   b.set(ESP, b.add(top, b.i32(-4 * frame.length)));
-  b.set(G.HFLAGS, b.i32(keptFlags(t) | HF_IOPL_OK));
+  b.set(G.HFLAGS, b.or(b.and(hflags, b.i32(~PRIVILEGE_BITS)), b.i32(HF_CS32 | HF_SS32 | HF_IOPL_OK)));
   finish(t, b.or(b.and(high, b.i32(-0x10000)), b.and(low, b.i32(0xffff))), EXIT_LOOKUP);
-  return true;
 }
 
 /** Flags that IRETD loads at level 0. RF is dropped while no instruction breakpoint is enabled, as in this form. */

@@ -1,5 +1,5 @@
 /**
- * INT n and IRETQ between 64-bit code as hot IR: interrupt and trap gates without IST to flat code of level 0, and returns to
+ * INT n, page faults and IRETQ between 64-bit code as hot IR: interrupt and trap gates without IST to flat code of level 0, and returns to
  * level 0 or 3. What system/long-interrupt.ts and system/long-return.ts do; see quick-descriptors.ts.
  * SDM Vol. 3A §6.14 "Exception and Interrupt Handling in 64-bit Mode", Vol. 2A "INT n", "IRET/IRETD/IRETQ".
  */
@@ -40,6 +40,7 @@ import {
   FLAT_DATA,
   bail,
   bailIfOverrideEnds,
+  faultEvent,
   gdtDescriptor,
   kept,
   losesSegment,
@@ -51,6 +52,7 @@ import {
   storeSegment,
   tableAddress,
 } from './quick-descriptors.ts';
+import type { QuickEvent } from './quick-descriptors.ts';
 import type { Translator } from './translator.ts';
 
 /** Gate: P, S and type without the bit that tells trap from interrupt, IST; and what an interrupt gate has. */
@@ -67,6 +69,20 @@ const selectorOf = (seg: number): number => ENV.SEG + seg * SEG_STRIDE + SEG_SEL
 export function quickInt64(t: Translator, vector: number): boolean {
   if (!t.is64 || !quickMode(t, 'transitions')) return false;
   const { b } = t;
+  enter64(t, { vector, hasDpl: true, hflags: b.i32(t.flags), flags: 0, returnTo: t.returnAddress(), error: -1 });
+  return true;
+}
+
+/** As `quickInt64`, for a fault at the RIP in env. */
+export function quickFault64(t: Translator, vector: number): boolean {
+  if (!t.is64 || !quickMode(t, 'page-faults')) return false;
+  enter64(t, faultEvent(t, vector, t.pair(t.envLoad(ENV.EIP), t.envLoad(ENV.CS_BASE))));
+  return true;
+}
+
+function enter64(t: Translator, event: QuickEvent): void {
+  const { vector, hasDpl, hflags, flags, returnTo, error } = event;
+  const { b } = t;
   const inner = t.cpl !== 0;
   bail(t, b.ltU(t.envLoad(ENV.IDT_LIMIT), b.i32(vector * 16 + 15)));
   const at = tableAddress(t, ENV.IDT_BASE, vector * 16);
@@ -74,7 +90,7 @@ export function quickInt64(t: Translator, vector: number): boolean {
   const upper = b.load('ld32', b.add(at, b.i64(8)), MEM_SUPERVISOR);
   const low = t.low(gate);
   const high = t.high(gate);
-  const dpl = inner ? GATE_DPL3 : 0;
+  const dpl = inner && hasDpl ? GATE_DPL3 : 0;
   bail(t, b.ne(b.and(high, b.i32(GATE_MASK | dpl)), b.i32(GATE | dpl)));
   const selector = b.shr(low, b.i32(16));
   bail(t, b.eqz(b.and(selector, b.i32(0xfffc))));
@@ -91,25 +107,27 @@ export function quickInt64(t: Translator, vector: number): boolean {
   }
   const aligned = b.and(top, b.i64(-16));
   const eflags = b.get(G.EFLAGS);
-  const image = b.or(b.or(b.and(eflags, b.i32(~FLAGS_ARITH)), t.flagsImage()), b.i32(2));
+  const image = b.or(b.or(b.and(eflags, b.i32(~FLAGS_ARITH)), t.flagsImage()), b.i32(2 | flags));
   const frame: Value[] = [
     b.extU(t.envLoad(selectorOf(SS))),
     b.get(ESP),
     b.extU(image),
     b.extU(t.envLoad(selectorOf(CS))),
-    t.returnAddress(),
+    returnTo,
   ];
+  if (error >= 0) frame.push(b.extU(error));
   frame.forEach((v, n) => b.store('st64', b.add(aligned, b.i64(-8 * (n + 1))), v, MEM_SUPERVISOR));
 
+  // hits of data breakpoints come again with the faulting instruction
+  if (error >= 0) t.envStore(ENV.PENDING_DR6, b.i32(0));
   if (inner) storeSegment(t, SS, b.i32(0), b.i32(0), b.i32(0));
   storeSegment(t, CS, b.and(selector, b.i32(0xfffc)), kept(t, code), b.i32(-1));
   const always = FLAG_TF | FLAG_VM | FLAG_RF | FLAG_NT;
   const cleared = b.select(b.and(high, b.i32(GATE_TRAP)), b.i32(always), b.i32(always | FLAG_IF));
   b.set(G.EFLAGS, b.and(eflags, b.not(cleared)));
-  b.set(ESP, b.add(aligned, b.i64(-40)));
-  b.set(G.HFLAGS, b.i32((t.flags & ~(SEGMENT_BITS | PRIVILEGE_BITS)) | HF_CS64 | HF_IOPL_OK));
+  b.set(ESP, b.add(aligned, b.i64(-8 * frame.length)));
+  b.set(G.HFLAGS, b.or(b.and(hflags, b.i32(~(SEGMENT_BITS | PRIVILEGE_BITS))), b.i32(HF_CS64 | HF_IOPL_OK)));
   finish(t, rip, EXIT_LOOKUP);
-  return true;
 }
 
 function finish(t: Translator, rip: Value, kind: number): void {

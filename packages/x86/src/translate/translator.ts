@@ -94,7 +94,10 @@ export class Translator extends MachineState {
   flagsKnown = true;
 
   /** Begin a block. */
-  begin(req: TranslateRequest, features: Uint8Array): void {
+  begin(
+    req: Pick<TranslateRequest, 'flags' | 'csBase' | 'entryCcOp' | 'hot' | 'optimisations'>,
+    features: Uint8Array,
+  ): void {
     const { flags } = req;
     this.hot = req.hot;
     this.optimisations = req.optimisations;
