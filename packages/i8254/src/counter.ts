@@ -180,6 +180,15 @@ export function outputAt(c: CounterState, tick: number): number {
   }
 }
 
+/** First tick after `tick` at which OUT may be another than at `tick`; infinite: not by itself. */
+export function outputSteadyUntil(c: CounterState, tick: number): number {
+  if (c.start === NEVER || c.pausedAt !== NEVER) return Infinity;
+  if (c.mode > 1) return tick + 1;
+  if (c.mode === 1 && tick < c.start) return c.start;
+  const end = c.start + c.count;
+  return tick < end ? end : Infinity;
+}
+
 /** The counting element at `tick`, as the guest reads it. */
 export function countAt(c: CounterState, tick: number): number {
   syncCounter(c, tick);

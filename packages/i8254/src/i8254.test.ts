@@ -1,5 +1,6 @@
 /** Behaviour by the waveforms and tables of the Intel 8254 data sheet (231164-005). */
 import { checkRoundTrip, createFakeBus, type FakeBus } from '@emkit/device-testbed';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type I8254, ISA_PIT, MIN_EDGE_NS, nsToTicks, PIT_HZ, ticksToNs } from './index.ts';
 
@@ -309,6 +310,38 @@ describe('port 0x61', () => {
     const s = setup();
     const seen = [0, 17, 18, 35, 36].map((tick) => (s.to(tick), s.bus.in8(0x61) & 0x10));
     expect(seen).toEqual([0, 0, 0x10, 0x10, 0]);
+  });
+
+  it('reads the same whether it is polled or looked at once', () => {
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('wait' as const), ns: fc.oneof(fc.nat(3000), fc.nat(60_000)) }),
+      fc.record({
+        do: fc.constant('count' as const),
+        counter: fc.constantFrom(0, 2, 2),
+        mode: fc.nat(5),
+        count: fc.nat(90),
+      }),
+      fc.record({ do: fc.constant('port' as const), value: fc.nat(3) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
+        const [polled, once] = [setup(), setup()];
+        for (const x of steps) {
+          for (const { bus } of [polled, once]) {
+            if (x.do === 'port') bus.out8(0x61, x.value);
+            else if (x.do === 'count') program(bus, x.counter, x.mode, x.count);
+            else if (bus === once.bus) bus.advance(x.ns);
+            else
+              for (let left = x.ns; left > 0; left -= 700) {
+                bus.in8(0x61);
+                bus.advance(Math.min(left, 700));
+              }
+          }
+        }
+        expect(polled.bus.in8(0x61)).toBe(once.bus.in8(0x61));
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it('keeps bits 0-3, and says what the speaker plays', () => {

@@ -25,6 +25,7 @@ import {
   NEVER,
   nextRise,
   outputAt,
+  outputSteadyUntil,
   setGate,
   setMode,
   statusAt,
@@ -102,6 +103,9 @@ export class I8254 extends Device {
   readonly #irq: Irq;
   readonly #region: MemoryRegion;
   readonly #speakerRegion: MemoryRegion;
+  /** What port 0x61 reads until then, ns; 0: to be computed. */
+  #port61Value = 0;
+  #port61Until = 0;
 
   constructor(init: DeviceInit) {
     super(init);
@@ -141,6 +145,7 @@ export class I8254 extends Device {
     for (const counter of s.counters) Object.assign(counter, makeCounter());
     s.counters[2].gate = false;
     s.port61 = 0;
+    this.#port61Until = 0;
     s.edge.del();
   }
 
@@ -149,6 +154,7 @@ export class I8254 extends Device {
   }
 
   override onPostLoad(): void {
+    this.#port61Until = 0;
     this.#updateIrq(this.#tick());
   }
 
@@ -182,6 +188,7 @@ export class I8254 extends Device {
   }
 
   #write(offset: number, value: number): void {
+    this.#port61Until = 0;
     if (offset === CONTROL) {
       this.#writeControl(value);
       return;
@@ -240,18 +247,23 @@ export class I8254 extends Device {
     if (c.latch === NEVER) c.latch = countAt(c, this.#tick());
   }
 
+  /** Hot path: delay loops poll it. */
   #readPort61(): number {
+    const now = this.env.clock.now();
+    if (now < this.#port61Until) return this.#port61Value;
     const { port61, counters } = this.state;
-    const tick = this.#tick();
-    // Hot path (delay loops poll it), so no `%`, which is a library call on doubles.
-    const cycles = tick / (2 * REFRESH_TICKS);
-    const refresh = cycles - Math.floor(cycles) >= 0.5 ? REFRESH : 0;
-    return port61 | refresh | (outputAt(counters[2], tick) === 1 ? OUT2 : 0);
+    const tick = nsToTicks(now);
+    const half = Math.floor(tick / REFRESH_TICKS);
+    const refresh = half - 2 * Math.floor(half / 2) === 1 ? REFRESH : 0;
+    this.#port61Value = port61 | refresh | (outputAt(counters[2], tick) === 1 ? OUT2 : 0);
+    this.#port61Until = ticksToNs(Math.min((half + 1) * REFRESH_TICKS, outputSteadyUntil(counters[2], tick)));
+    return this.#port61Value;
   }
 
   #writePort61(value: number): void {
     const s = this.state;
     s.port61 = value & PORT61_WRITABLE;
+    this.#port61Until = 0;
     setGate(s.counters[2], (value & GATE2) !== 0, this.#tick());
   }
 
