@@ -1,7 +1,8 @@
-/** What the command's file in bin/ calls: the bundle, with the compiled code of the last run of the same subcommand. */
+/** What the command's file in bin/ calls: the bundle, with the compiled code of the last run of the same kind. */
 import { launch } from '@emkit/launch-node';
+import { launchPart } from './launch-part.ts';
 import { VERSION } from './version.ts';
 
 export function run(bundle: string): void {
-  launch({ bundle, name: 'emkit-img', version: VERSION, part: process.argv[2] });
+  launch({ bundle, name: 'emkit-img', version: VERSION, part: launchPart(process.argv.slice(2)) });
 }

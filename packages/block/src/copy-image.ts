@@ -163,9 +163,13 @@ class Copy {
           await this.#copyData(piece, piece.length === buffer.length ? buffer : buffer.subarray(0, piece.length));
           this.#free.push(buffer);
         } else {
-          await this.#myTurn(piece);
+          const turn = this.#myTurn(piece);
+          if (turn !== undefined) await turn;
           if (this.#failure !== undefined) return;
-          if (piece.kind === 'zero') await this.#zero(piece.offset, piece.length);
+          if (piece.kind === 'zero') {
+            const zeroing = this.#zero(piece.offset, piece.length);
+            if (zeroing !== undefined) await zeroing;
+          }
           this.#nextTurn();
         }
         this.#done += piece.length;
@@ -182,7 +186,8 @@ class Copy {
     const wait = this.#rate.wait(piece.length, signal);
     if (wait !== undefined) await wait;
     await this.#read(piece.offset, bytes);
-    await this.#myTurn(piece);
+    const turn = this.#myTurn(piece);
+    if (turn !== undefined) await turn;
     if (this.#failure !== undefined) return;
     if (this.#options.compressed === true) {
       const writes = this.#compress(piece.offset, bytes);
@@ -196,17 +201,17 @@ class Copy {
     for (let at = 0; at < bytes.length;) {
       const run = unit === 0 ? { length: bytes.length, zero: false } : nextRun(bytes, at, unit);
       const isAll = run.length === bytes.length;
-      writes.push(
-        run.zero
-          ? this.#zero(piece.offset + at, run.length)
-          : this.#write(piece.offset + at, isAll ? bytes : bytes.subarray(at, at + run.length)),
-      );
+      const write = run.zero
+        ? this.#zero(piece.offset + at, run.length)
+        : this.#write(piece.offset + at, isAll ? bytes : bytes.subarray(at, at + run.length));
+      if (write !== undefined) writes.push(write);
       at += run.length;
       if (writes.length === PIECE_WRITES && at < bytes.length) await settleAll(writes.splice(0));
     }
     // all have begun, in order: the next piece may follow while they are under way
     this.#nextTurn();
-    await (writes.length === 1 ? writes[0] : settleAll(writes));
+    if (writes.length === 1) await writes[0];
+    else if (writes.length > 1) await settleAll(writes);
   }
 
   async #read(offset: number, bytes: Uint8Array): Promise<void> {
@@ -243,15 +248,20 @@ class Copy {
     this.#dataBytes += bytes.length;
   }
 
-  async #zero(offset: number, length: number): Promise<void> {
-    const { targetIsZero, signal } = this.#options;
-    if (targetIsZero !== true) {
-      try {
-        await zeroRange(this.#target, offset + this.#shift, length, signal);
-      } catch (error) {
-        checkAborted(signal);
-        throw copyError('writing', offset, error);
-      }
+  /** undefined: there is nothing to do. */
+  #zero(offset: number, length: number): Promise<void> | undefined {
+    if (this.#options.targetIsZero !== true) return this.#writeZeroes(offset, length);
+    this.#zeroBytes += length;
+    return undefined;
+  }
+
+  async #writeZeroes(offset: number, length: number): Promise<void> {
+    const { signal } = this.#options;
+    try {
+      await zeroRange(this.#target, offset + this.#shift, length, signal);
+    } catch (error) {
+      checkAborted(signal);
+      throw copyError('writing', offset, error);
     }
     this.#zeroBytes += length;
   }
@@ -266,8 +276,10 @@ class Copy {
       const run = nextRun(bytes, at, cluster);
       const piece = bytes.subarray(at, at + run.length);
       at += run.length;
-      if (run.zero && this.#unit !== 0) started.push(this.#zero(from, piece.length));
-      else {
+      if (run.zero && this.#unit !== 0) {
+        const zeroing = this.#zero(from, piece.length);
+        if (zeroing !== undefined) started.push(zeroing);
+      } else {
         // `minZeroRun` 0: zeroes are data, but a compressed cluster of zeroes is not a thing; they are written as they are
         const write = run.zero
           ? this.#target.write(from + this.#shift, piece, this.#options)
@@ -283,9 +295,14 @@ class Copy {
     await settleAll(started);
   }
 
-  async #myTurn(piece: CopyPiece): Promise<void> {
+  /** undefined: it is now. */
+  #myTurn(piece: CopyPiece): Promise<void> | undefined {
     const inOrder = this.#options.outOfOrder !== true || this.#options.compressed === true;
-    while (inOrder && this.#turn !== piece.index && this.#failure === undefined)
+    return inOrder && this.#turn !== piece.index ? this.#waitForTurn(piece) : undefined;
+  }
+
+  async #waitForTurn(piece: CopyPiece): Promise<void> {
+    while (this.#turn !== piece.index && this.#failure === undefined)
       await new Promise<void>((resolve) => this.#turns.set(piece.index, resolve));
     this.#turns.delete(piece.index);
   }

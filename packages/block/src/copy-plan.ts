@@ -1,5 +1,5 @@
 /** What a copy has to do, piece by piece and in order: asks the source's chain what is data and cuts it to the size of a buffer. */
-import { type AbortSignal, type Storage } from '@emkit/storage';
+import { type AbortSignal, type BlockImage, type Storage } from '@emkit/storage';
 import { chainStatus } from './chain-status.ts';
 
 export interface CopyPiece {
@@ -75,9 +75,14 @@ export class CopyPlan {
       this.#knownEnd = this.#end;
       return;
     }
-    const status = await chainStatus(this.#source, offset, this.#end - offset, { base: sharedBacking, signal });
+    const { status: ownStatus, backing } = this.#source as Partial<BlockImage>;
+    // where there is no chain, the image's own word is all: it is asked at each change between data and zeroes
+    const status =
+      ownStatus !== undefined && backing === undefined
+        ? await ownStatus.call(this.#source, offset, this.#end - offset, { signal })
+        : await chainStatus(this.#source, offset, this.#end - offset, { base: sharedBacking, signal });
     this.#knownEnd = offset + status.length;
-    if (status.zero) this.#known = 'zero';
+    if (status.zero || (!status.allocated && backing === undefined)) this.#known = 'zero';
     else this.#known = status.allocated || sharedBacking === undefined ? 'data' : 'skip';
   }
 }

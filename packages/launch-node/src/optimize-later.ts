@@ -1,5 +1,5 @@
 /** Less work for V8's optimising compiler in a command that runs for a second. */
-import { setFlagsFromString } from 'node:v8';
+import type * as V8 from 'node:v8';
 
 /** Bytecode bytes that a function runs before V8 thinks of optimising it, and V8's own figure. */
 const INTERRUPT_BUDGET = 1_000_000;
@@ -15,6 +15,8 @@ const HAS_FLAG = 20;
  */
 export function optimizeLater(): void {
   if (Number.parseInt(process.versions.node, 10) !== HAS_FLAG) return;
+  // loaded here, since it brings Node's streams with it
+  const { setFlagsFromString }: typeof V8 = process.getBuiltinModule('node:v8');
   setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
   // the code cache that is written at the end bears the flags of that moment
   process.prependOnceListener('exit', () => setFlagsFromString(`--interrupt-budget=${DEFAULT_INTERRUPT_BUDGET}`));

@@ -96,7 +96,7 @@ export class Qcow2Core {
   /** Opened dirty for `check`, and not repaired: closing does not make it clean. */
   keepsDirty = false;
   /** See `preallocation.ts`. */
-  sparselyPreallocated: Promise<boolean> | undefined;
+  sparselyPreallocated: boolean | Promise<boolean> | undefined;
   readonly #headerCluster: HeaderCluster;
   readonly #headerLock = new AsyncMutex();
   readonly #run: Run = makeRun();

@@ -116,7 +116,24 @@ export class Qcow2Image implements BlockImage {
     }
   }
 
-  async status(offset: number, length: number, options?: IoOptions): Promise<BlockStatus> {
+  /** Hot path: a copy asks for each run. */
+  status(offset: number, length: number, options?: IoOptions): Promise<BlockStatus> {
+    const { core } = this;
+    if (core.gate.closed !== undefined) return this.#statusLater(offset, length, options);
+    try {
+      core.checkOpen();
+      this.#checkExtent(offset, length);
+      const status = guestStatus(core, offset, length, options);
+      if (!(status instanceof Promise)) return Promise.resolve(status);
+      // still in the turn in which it began
+      const generation = core.gate.enter();
+      return status.finally(() => core.gate.leave(generation));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #statusLater(offset: number, length: number, options: IoOptions | undefined): Promise<BlockStatus> {
     const generation = await this.core.enterGate();
     try {
       this.#checkExtent(offset, length);

@@ -102,11 +102,21 @@ export function mapRun(
   }
   const hasHost = type === NORMAL || type === ZERO_ALLOC || type === UNALLOCATED_ALLOC;
   const host = hasHost ? hostOffset(hi, lo) : 0;
-  const step = hasHost ? clusterSize : 0;
   run.host = hasHost ? host + within : 0;
   let length = subclusterSize - (within % subclusterSize);
-  let clusters = 0;
   const end = geometry.pieceBytes;
+  let clusters = 0;
+  if (!isExtended) {
+    const step = hasHost ? clusterSize : 0;
+    clusters = sameEntries(
+      view,
+      at,
+      step,
+      Math.min((end - at) / entrySize - 1, Math.ceil((want - length) / clusterSize)),
+    );
+    at += clusters * entrySize;
+    length += clusters * clusterSize;
+  }
   while (length < want) {
     if (++sub === subclusters) {
       sub = 0;
@@ -114,11 +124,6 @@ export function mapRun(
       at += entrySize;
       if (at >= end) break;
       const nextHi = view.getUint32(at);
-      // the same entry again but for its place, or none where there was none; past a multiple of 4 GiB the long way finds out
-      if (!isExtended && nextHi === hi && view.getUint32(at + 4) === lo + clusters * step) {
-        length += clusterSize;
-        continue;
-      }
       if (byCopied && ((nextHi & COPIED_HI) !== 0) !== run.isCopied) break;
       if (hasHost && hostOffset(nextHi, view.getUint32(at + 4)) !== host + clusters * clusterSize) break;
     }
@@ -126,4 +131,20 @@ export function mapRun(
     length += subclusterSize;
   }
   run.length = Math.min(length, want);
+}
+
+/**
+ * How many of the next plain entries are this one again, each `step` further in the file. Not past a multiple of 4 GiB, from where on the upper half is
+ * another. Words are read as signed ones: unsigned ones of 32 bits are objects on the heap in code that V8 has not optimised. Hot path.
+ */
+function sameEntries(view: DataView, at: number, step: number, most: number): number {
+  const hi = view.getInt32(at);
+  let lo = view.getInt32(at + 4);
+  const last = step === 0 ? most : Math.min(most, Math.floor((TWO_32 - 1 - (lo >>> 0)) / step));
+  for (let count = 0; count < last; count++) {
+    at += 8;
+    lo = (lo + step) | 0;
+    if (view.getInt32(at) !== hi || view.getInt32(at + 4) !== lo) return count;
+  }
+  return Math.max(0, last);
 }

@@ -7,9 +7,11 @@ import { readRefcount } from './refcount-entry.ts';
 /** Extents and counts that are looked at; a file in more pieces is not sparse. */
 const MAX_EXTENTS = 65536;
 
-/** Found out once: more clusters counted than the file has space for, by a tenth. */
-export function isSparselyPreallocated(core: Qcow2Core): Promise<boolean> {
-  return (core.sparselyPreallocated ??= detect(core).catch(() => false));
+/** Found out once, a promise until then: more clusters counted than the file has space for, by a tenth. */
+export function isSparselyPreallocated(core: Qcow2Core): boolean | Promise<boolean> {
+  return (core.sparselyPreallocated ??= detect(core)
+    .catch(() => false)
+    .then((answer) => (core.sparselyPreallocated = answer)));
 }
 
 async function detect(core: Qcow2Core): Promise<boolean> {
@@ -19,8 +21,9 @@ async function detect(core: Qcow2Core): Promise<boolean> {
   if (space === undefined) return false;
   const real = Math.ceil(space / clusterSize);
   const threshold = Math.max(Math.floor((real * 10) / 9), real + 2);
-  const refcounts = core.refcounts ?? (await loadRefcounts(core));
   const clusters = Math.ceil(core.file.size / clusterSize);
+  if (clusters < threshold) return false;
+  const refcounts = core.refcounts ?? (await loadRefcounts(core));
   let used = 0;
   for (let cluster = 0; cluster < clusters; cluster += refcountsPerPiece) {
     const piece = await refcounts.piece(cluster);

@@ -4,16 +4,28 @@ import type { Qcow2Core } from './core.ts';
 import { COMPRESSED, NORMAL, UNALLOCATED, UNALLOCATED_ALLOC, ZERO_ALLOC, ZERO_PLAIN } from './l2-entry.ts';
 import { isSparselyPreallocated } from './preallocation.ts';
 import { checkRun } from './read.ts';
+import type { Piece } from './table-cache.ts';
 
-/** Inside the gate. `length` > 0, the range within the disk. */
-export async function guestStatus(
+/** Inside the gate. `length` > 0, the range within the disk. A promise only where something must be read. Hot path. */
+export function guestStatus(
   core: Qcow2Core,
   offset: number,
   length: number,
   options?: IoOptions,
-): Promise<BlockStatus> {
+): BlockStatus | Promise<BlockStatus> {
   const found = core.l2Piece(offset);
-  const piece = found instanceof Promise ? await found : found;
+  return found instanceof Promise
+    ? found.then((piece) => pieceStatus(core, piece, offset, length, options))
+    : pieceStatus(core, found, offset, length, options);
+}
+
+function pieceStatus(
+  core: Qcow2Core,
+  piece: Piece | undefined,
+  offset: number,
+  length: number,
+  options: IoOptions | undefined,
+): BlockStatus | Promise<BlockStatus> {
   const run = core.map(piece, offset, length);
   checkRun(core, run, offset);
   const { type, host, length: runLength } = run;
@@ -25,17 +37,27 @@ export async function guestStatus(
     const status = { length: runLength, zero: true, data: false, allocated: true };
     return type === ZERO_ALLOC && core.cipher === undefined ? { ...status, ...place(core, host) } : status;
   }
-  const status = { length: runLength, zero: false, data: true, allocated: true };
-  if (type === COMPRESSED) return { ...status, compressed: true };
+  if (type === COMPRESSED) return { length: runLength, zero: false, data: true, allocated: true, compressed: true };
   // encrypted bytes do not stand there as the guest reads them
-  if (core.header.cryptMethod !== 0) return status;
-  const normal = { ...status, ...place(core, host) };
+  if (core.header.cryptMethod !== 0) return { length: runLength, zero: false, data: true, allocated: true };
+  const normal: BlockStatus = { length: runLength, zero: false, data: true, allocated: true, ...place(core, host) };
   const { dataFile } = core;
   if (type !== NORMAL || dataFile.extent === undefined || host >= dataFile.size) return normal;
-  if (!(await isSparselyPreallocated(core))) return normal;
-  // clusters that were allocated in advance are holes in the file until they are written
-  const extent = await dataFile.extent(host, Math.min(runLength, dataFile.size - host), options);
-  return { ...normal, zero: extent.zero, length: Math.min(runLength, extent.length) };
+  const isSparse = isSparselyPreallocated(core);
+  return isSparse === false ? normal : sparseStatus(core, normal, host, options);
+}
+
+/** Clusters that were allocated in advance are holes in the file until they are written. */
+async function sparseStatus(
+  core: Qcow2Core,
+  normal: BlockStatus,
+  host: number,
+  options: IoOptions | undefined,
+): Promise<BlockStatus> {
+  const { dataFile } = core;
+  if (dataFile.extent === undefined || !(await isSparselyPreallocated(core))) return normal;
+  const extent = await dataFile.extent(host, Math.min(normal.length, dataFile.size - host), options);
+  return { ...normal, zero: extent.zero, length: Math.min(normal.length, extent.length) };
 }
 
 function place(core: Qcow2Core, host: number): { offset: number; file?: string } {

@@ -92,9 +92,7 @@ export class FileStorage implements Storage {
     this.locks = parts.locks;
     if (parts.readOnly) return;
     this.write = (offset, buffer, options) =>
-      this.#blocking === true
-        ? this.#writeNow(offset, buffer, options)
-        : this.#later(() => this.#writeAll(offset, buffer), options);
+      this.#blocking === true ? this.#writeNow(offset, buffer, options) : this.#writeLater(offset, buffer, options);
     this.flush = (options) =>
       this.#blocking === true ? this.#flushNow() : this.#later(() => this.#flushLater(), options);
     this.truncate = (size, options) => this.#later(() => this.#truncate(size), options);
@@ -108,7 +106,7 @@ export class FileStorage implements Storage {
     if (this.#blocking === true) return this.#readNow(offset, buffer, options);
     if (this.#blocking === false || this.#slowReads > 0) {
       if (this.#slowReads > 0) this.#slowReads--;
-      return this.#later(() => this.#readAll(offset, buffer), options);
+      return this.#readLater(offset, buffer, options);
     }
     const start = now();
     const done = this.#readNow(offset, buffer, options);
@@ -164,28 +162,46 @@ export class FileStorage implements Storage {
     try {
       return await work();
     } finally {
-      this.#inFlight--;
-      if (this.#inFlight === 0) this.#idle?.();
+      this.#leave();
     }
   }
 
-  async #readAll(offset: number, buffer: Uint8Array): Promise<void> {
-    checkAligned(offset, buffer.length, 1);
-    const fd = this.#descriptor();
-    for (let done = 0; done < buffer.length;) {
-      const count = await new Promise<number>((resolve, reject) =>
-        fs.read(fd, buffer, done, Math.min(buffer.length - done, LIMITS.CALL_BYTES), offset + done, (error, got) =>
-          error === null
-            ? resolve(got)
-            : reject(systemError(error, `Could not read ${buffer.length} bytes at ${offset} of '${this.name}'`)),
-        ),
-      );
-      if (count === 0) {
-        buffer.fill(0, done);
-        return;
-      }
-      done += count;
+  /** Counts a request in, which counts itself out when it ends; one that cannot even begin is none. */
+  #begin(request: () => void): void {
+    this.#inFlight++;
+    try {
+      request();
+    } catch (error) {
+      this.#leave();
+      throw error;
     }
+  }
+
+  #leave(): void {
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#idle?.();
+  }
+
+  /** Hot path: one promise a request. */
+  #readLater(offset: number, buffer: Uint8Array, options: IoOptions | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#check(offset, buffer.length, options);
+      const fd = this.#fd;
+      const { length } = buffer;
+      let done = 0;
+      const next = (): void =>
+        fs.read(fd, buffer, done, Math.min(length - done, LIMITS.CALL_BYTES), offset + done, (error, count) => {
+          if (error === null) {
+            if (count === 0) buffer.fill(0, done);
+            else if ((done += count) < length) return next();
+          }
+          this.#leave();
+          if (error === null) resolve();
+          else reject(systemError(error, `Could not read ${length} bytes at ${offset} of '${this.name}'`));
+        });
+      if (length === 0) return resolve();
+      this.#begin(next);
+    });
   }
 
   #writeNow(offset: number, buffer: Uint8Array, options: IoOptions | undefined): Promise<void> {
@@ -202,19 +218,26 @@ export class FileStorage implements Storage {
     }
   }
 
-  async #writeAll(offset: number, buffer: Uint8Array): Promise<void> {
-    checkAligned(offset, buffer.length, 1);
-    const fd = this.#descriptor();
-    for (let done = 0; done < buffer.length;) {
-      done += await new Promise<number>((resolve, reject) =>
-        fs.write(fd, buffer, done, Math.min(buffer.length - done, LIMITS.CALL_BYTES), offset + done, (error, put) =>
-          error === null
-            ? resolve(put)
-            : reject(systemError(error, `Could not write ${buffer.length} bytes at ${offset} of '${this.name}'`)),
-        ),
-      );
-    }
-    this.#grown(offset + buffer.length);
+  /** Hot path: one promise a request. */
+  #writeLater(offset: number, buffer: Uint8Array, options: IoOptions | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#check(offset, buffer.length, options);
+      const fd = this.#fd;
+      const { length } = buffer;
+      let done = 0;
+      const next = (): void =>
+        fs.write(fd, buffer, done, Math.min(length - done, LIMITS.CALL_BYTES), offset + done, (error, count) => {
+          if (error === null && (done += count) < length) return next();
+          this.#leave();
+          if (error !== null)
+            return reject(systemError(error, `Could not write ${length} bytes at ${offset} of '${this.name}'`));
+          this.#grown(offset + length);
+          resolve();
+        });
+      if (length > 0) return this.#begin(next);
+      this.#grown(offset);
+      resolve();
+    });
   }
 
   #flushNow(): Promise<void> {
@@ -293,7 +316,7 @@ export class FileStorage implements Storage {
       checkAborted(options?.signal);
       const piece = ZEROES.subarray(0, Math.min(ZEROES.length, length - done));
       if (this.#blocking === true) await this.#writeNow(offset + done, piece, undefined);
-      else await this.#writeAll(offset + done, piece);
+      else await this.#writeLater(offset + done, piece, undefined);
     }
   }
 
@@ -301,7 +324,7 @@ export class FileStorage implements Storage {
   async #growTo(size: number): Promise<void> {
     if (size <= this.size) return;
     if (this.#inFlight <= 1) await this.#truncate(size);
-    else await this.#writeAll(size - 1, ZEROES.subarray(0, 1));
+    else await this.#writeLater(size - 1, ZEROES.subarray(0, 1), undefined);
   }
 
   async #punch(offset: number, length: number): Promise<void> {

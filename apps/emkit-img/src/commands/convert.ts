@@ -190,8 +190,8 @@ async function copyAll(
         hint: 'qcow2, or vmdk with -o subformat=streamOptimized',
       });
     const hasBacking = plan.options['backing_file'] !== undefined && plan.options['backing_file'] !== '';
-    // now, when all is loaded
-    optimizeLater();
+    // now, when all is loaded, and beside the first reads: Node's module for it takes some milliseconds
+    setImmediate(optimizeLater);
     let start = 0;
     for (const source of sources) {
       const from = start;
