@@ -10,13 +10,17 @@ import { CODE_PAGES, GRANULES } from '@emkit/codegen';
 export interface Region {
   /** Index in the function table. */
   readonly entry: number;
-  /** Block whose header enters it. */
+  /** Block from which it was formed. */
   readonly head: Tb;
+  /** Blocks whose headers enter it, by the number of the entry; the head is the first. */
+  readonly entries: readonly Tb[];
   readonly blocks: readonly Tb[];
-  /** Pages besides the head's (`SoftMmu.page`) and the host page each must map to. Empty: always valid. */
+  /** Pages besides that of the entries, all if those are several (`SoftMmu.page`), and the host page each must map to. Empty: always valid. */
   readonly pages: readonly { readonly page: number; readonly host: number }[];
   readonly exits: readonly number[];
   readonly group: boolean;
+  /** How often it was made anew to take in what its exits led to. */
+  readonly generation: number;
   /** Pages were looked at since the last TLB flush. */
   checked: boolean;
   /** All of them were global pages then: only a flush of everything counts. */
@@ -57,6 +61,8 @@ export class Tb {
   alive = true;
   /** Waiting to be compiled. */
   queued = false;
+  /** Entry of a region that is being compiled. */
+  claimed = false;
 
   constructor(
     pc: number,

@@ -11,7 +11,7 @@ import { engine, nowMs } from './engine.ts';
 import type { WasmMemory, WasmTable } from './engine.ts';
 import type { TcgProfile } from './profile.ts';
 import { RegionBuilder } from './region-builder.ts';
-import type { RegionPlan } from './region-builder.ts';
+import type { RegionPlan, RegionRequest } from './region-builder.ts';
 import { EXEC } from './softmmu.ts';
 import type { SoftMmu } from './softmmu.ts';
 import type { Target } from './target.ts';
@@ -20,13 +20,20 @@ import type { TcgOptions } from './tcg-options.ts';
 /** Executions in the cold tier before a block is compiled. */
 const HOT_AFTER = 3000;
 /** Most regions alive at once: function table entries, and a bound on the engine's memory for compiled code. */
-export const MAX_REGIONS = 4096;
+export const MAX_REGIONS = 8192;
+/** Waiting regions that are compiled without waiting for the slice's end. */
+const COMPILE_NOW = 8;
 /** Regions compiled into one module at most. */
 const BATCH = 24;
 /** Exit records one region can need: a few for each instruction and edge. */
 const MAX_EXITS = 2000;
 /** Side exits of one record before its region is looked at again. */
 const RECONSIDER_AFTER = 4000;
+/** Exits of one record to other regions before its region takes in what they lead to; eight times as many each time after. */
+const GROW_AFTER = 50_000;
+const MAX_GENERATIONS = 3;
+/** Part of `hotAfter` that blocks whose region goes for another one run before they are compiled again. */
+const AGAIN_SHARE = 8;
 
 /** Executions before a block asks to be compiled; 0: never. */
 export function executionsUntilHot({ tier, trace }: TcgOptions, { regions }: Optimisations): number {
@@ -56,7 +63,7 @@ export class HotTier {
   readonly #i32: Int32Array;
   readonly #builder: RegionBuilder;
   readonly #callDevice: HotTierOptions['callDevice'];
-  #pending: { tb: Tb; group: boolean }[] = [];
+  #pending: RegionRequest[] = [];
   /** Insertion order = age. */
   readonly #live = new Set<Region>();
   /** Regions over several pages that are armed: what a change of mappings must look at. */
@@ -67,7 +74,7 @@ export class HotTier {
   readonly #regionOfRecord = new Map<number, Region>();
   /** Counts what may have made a running region's code another: regions dropped, mappings changed. */
   changes = 0;
-  readonly stats = { modules: 0, regions: 0, bytes: 0, compileMs: 0, dropped: 0 };
+  readonly stats = { modules: 0, regions: 0, bytes: 0, compileMs: 0, dropped: 0, grown: 0 };
 
   constructor(options: HotTierOptions) {
     this.#o = options;
@@ -92,25 +99,43 @@ export class HotTier {
     return this.#live.size;
   }
 
-  get waiting(): number {
-    return this.#pending.length;
-  }
-
-  request(tb: Tb, group = this.#o.optimisations['tlb-groups']): void {
+  request(
+    tb: Tb,
+    {
+      group = this.#o.optimisations['tlb-groups'],
+      generation = 0,
+      replaces = null,
+    }: Partial<Omit<RegionRequest, 'tb'>> = {},
+  ): void {
     if (tb.queued || tb.coldFirst) return;
     tb.queued = true;
-    this.#pending.push({ tb, group });
+    this.#pending.push({ tb, group, generation, replaces });
   }
 
-  #exitRecord(kind: number, pc: number, insns: number): number {
+  /** A block is hot: compiled at the end of the slice with others, or now if many wait. */
+  promote(tb: Tb): void {
+    this.request(tb);
+    this.#compileIfMany();
+  }
+  #compileIfMany(): void {
+    if (this.#pending.length >= COMPILE_NOW) this.compilePending();
+  }
+
+  #exitRecord(kind: number, pc: number, insns: number, generation: number): number {
     const id = this.#freeRecords.pop() ?? this.#nextRecord++;
     const at = EXIT_RECORDS.BASE + id * EXIT_RECORDS.SIZE;
     this.#i32[(at + EXIT_RECORDS.PC) >> 2] = pc;
     this.#u16[(at + EXIT_RECORDS.KIND) >> 1] = kind;
     this.#u16[(at + EXIT_RECORDS.INSNS) >> 1] = insns;
     this.#i32[(at + EXIT_RECORDS.REFILLS) >> 2] = 0;
-    this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = kind === EXIT_KIND.COLD ? RECONSIDER_AFTER : 0;
+    this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = this.#countdown(kind, generation);
     return id;
+  }
+
+  #countdown(kind: number, generation: number): number {
+    if (kind === EXIT_KIND.COLD) return RECONSIDER_AFTER;
+    const grows = (kind === EXIT_KIND.JUMP || kind === EXIT_KIND.INDIRECT) && generation < MAX_GENERATIONS;
+    return grows && this.#o.optimisations['region-entries'] ? GROW_AFTER << (3 * generation) : 0;
   }
 
   /** Compile what has been asked for. Returns true when new regions are entered from now on. */
@@ -124,43 +149,58 @@ export class HotTier {
   }
 
   /** Room for a batch's exit records, at the price of the oldest regions. */
-  #reserveRecords(): void {
-    while (EXIT_RECORDS.COUNT - this.#nextRecord + this.#freeRecords.length < BATCH * MAX_EXITS && this.#live.size > 0)
+  #reserveRecords(regions: number): void {
+    while (
+      EXIT_RECORDS.COUNT - this.#nextRecord + this.#freeRecords.length < regions * MAX_EXITS &&
+      this.#live.size > 0
+    )
       this.drop(this.#live.values().next().value as Region);
   }
 
-  #compileBatch(batch: readonly { tb: Tb; group: boolean }[]): void {
-    this.#reserveRecords();
+  #compileBatch(batch: readonly RegionRequest[]): void {
+    this.#reserveRecords(batch.length);
     const module = this.#builder.startModule();
-    const built: RegionPlan[] = [];
-    for (const { tb, group } of batch) {
+    const built: { plan: RegionPlan; entries: Tb[]; records: number[] }[] = [];
+    for (const request of batch) {
+      const { tb, replaces } = request;
       tb.queued = false;
-      if (!tb.alive || tb.region !== null) continue;
-      const plan = this.#builder.plan(tb, group);
-      if (module.add(plan)) built.push(plan);
+      if (!tb.alive || tb.claimed || (tb.region ?? replaces) !== replaces) continue;
+      const plan = this.#builder.plan(request);
+      if (replaces !== null && this.#live.has(replaces) && plan.nodes.every((n) => replaces.blocks.includes(n.tb)))
+        continue; // nothing to be gained
+      const entries = module.add(plan)?.map((k) => plan.nodes[k].tb);
+      if (entries === undefined) continue;
+      for (const entry of entries) entry.claimed = true;
+      built.push({ plan, entries, records: [] });
     }
     if (built.length === 0) return;
-    const recordsOf: number[][] = built.map(() => []);
     const bytes = module.finish((k, kind, pc, insns) => {
-      const id = this.#exitRecord(kind, pc, insns);
-      recordsOf[k].push(id);
+      const { plan, records } = built[k];
+      const id = this.#exitRecord(kind, pc, insns, plan.request.generation);
+      records.push(id);
       return id;
     });
     this.stats.modules++;
     this.stats.bytes += bytes.length;
-    this.#o.outAsm?.(built[0].head.pc, bytes);
+    this.#o.outAsm?.(built[0].plan.head.pc, bytes);
     const instance = new engine.Instance(new engine.Module(bytes), {
       env: { memory: this.#o.memory, calld: this.#callDevice },
       helpers: this.#o.helpers,
     });
-    built.forEach((plan, k) => this.#install(plan, instance.exports[`r${k}`], recordsOf[k]));
+    built.forEach(({ plan, entries, records }, k) => this.#install(plan, entries, instance.exports[`r${k}`], records));
   }
 
-  #install(plan: RegionPlan, fn: unknown, exits: number[]): void {
+  #install(plan: RegionPlan, entries: readonly Tb[], fn: unknown, exits: number[]): void {
+    const { head } = plan;
+    const { group, generation, replaces } = plan.request;
+    if (replaces !== null) {
+      this.drop(replaces, AGAIN_SHARE);
+      this.stats.grown++;
+    }
+    for (const tb of entries) tb.claimed = false;
     while (this.#freeEntries.length === 0) this.drop(this.#live.values().next().value as Region);
     const entry = this.#freeEntries.pop()!;
     this.#o.table.set(entry, fn);
-    const { head } = plan;
     const { mmu, target } = this.#o;
     const pageOf = (tb: Tb): number => mmu.page(target.linear(tb.pc, tb.csBase, tb.flags));
     const pages = new Map<number, number>();
@@ -170,18 +210,21 @@ export class HotTier {
       if (tb.secondPage >= 0)
         pages.set(mmu.page(mmu.nextPage(mmu.pageAddress(page))), tb.secondPage - (tb.secondPage & 4095));
     }
-    pages.delete(pageOf(head));
+    // the way to an entry has shown its own page
+    if (entries.every((tb) => pageOf(tb) === pageOf(head))) pages.delete(pageOf(head));
     const region: Region = {
       entry,
       head,
+      entries,
       blocks: plan.nodes.map((n) => n.tb),
       pages: [...pages].map(([page, host]) => ({ page, host })),
       exits,
-      group: plan.group,
+      group,
+      generation,
       checked: true,
       global: false,
     };
-    head.region = region;
+    for (const tb of entries) tb.region = region;
     for (const tb of region.blocks) tb.users.push(region);
     for (const id of exits) this.#regionOfRecord.set(id, region);
     this.#live.add(region);
@@ -191,8 +234,10 @@ export class HotTier {
   }
 
   #arm(region: Region): void {
-    this.#i32[(region.head.header + HEADER.ENTRY) >> 2] = region.entry;
-    this.#u16[region.head.header >> 1] = COLD.HOT;
+    region.entries.forEach((tb, k) => {
+      this.#i32[(tb.header + HEADER.ENTRY) >> 2] = region.entry | (k << 16);
+      this.#u16[tb.header >> 1] = COLD.HOT;
+    });
     region.checked = true;
     if (region.pages.length === 0) return;
     this.#armed.add(region);
@@ -209,15 +254,16 @@ export class HotTier {
   #disarm(region: Region): void {
     this.#armed.delete(region);
     region.checked = false;
-    this.#u16[region.head.header >> 1] = COLD.DEAD;
+    for (const tb of region.entries) this.#u16[tb.header >> 1] = COLD.DEAD;
   }
 
-  /** Forget a region; its head runs cold again and may become hot anew. */
-  drop(region: Region): void {
+  /** Forget a region; its entries run cold again and may become hot anew, after a part of the usual runs. */
+  drop(region: Region, share = 1): void {
     if (!this.#live.delete(region)) return;
     this.changes++;
     this.stats.dropped++;
-    this.#o.profile?.dropped(region, this.#o.hotAfter);
+    const counter = Math.ceil(this.#o.hotAfter / share);
+    this.#o.profile?.dropped(region, counter);
     this.#armed.delete(region);
     this.#o.table.set(region.entry, null);
     this.#freeEntries.push(region.entry);
@@ -227,11 +273,11 @@ export class HotTier {
       const k = tb.users.indexOf(region);
       if (k >= 0) tb.users.splice(k, 1);
     }
-    const { head } = region;
-    head.region = null;
-    if (head.alive) {
-      this.#i32[(head.header + HEADER.COUNTER) >> 2] = this.#o.hotAfter;
-      this.#u16[head.header >> 1] = COLD.HEADER;
+    for (const tb of region.entries) {
+      tb.region = null;
+      if (!tb.alive) continue;
+      this.#i32[(tb.header + HEADER.COUNTER) >> 2] = counter;
+      this.#u16[tb.header >> 1] = COLD.HEADER;
     }
   }
 
@@ -281,9 +327,19 @@ export class HotTier {
     const region = this.#regionOfRecord.get(record);
     if (region !== undefined) this.#o.profile?.countdownReset(region, record);
     if (region === undefined || !region.group) return;
-    const { head } = region;
+    const { head, generation } = region;
     this.drop(region);
-    this.request(head, false);
+    this.request(head, { group: false, generation });
+  }
+
+  /** An exit to other regions has been taken very often: its region is made anew with what it leads to, and stays until that is done. */
+  grow(record: number): void {
+    const region = this.#regionOfRecord.get(record);
+    if (region === undefined) return;
+    this.#o.profile?.countdownReset(region, record);
+    const { head, group, generation } = region;
+    this.request(head, { group, generation: generation + 1, replaces: region });
+    this.#compileIfMany();
   }
 
   clear(): void {

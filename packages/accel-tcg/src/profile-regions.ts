@@ -75,9 +75,9 @@ export class RegionBooks {
     return this.#regions.get(this.#key(region.head));
   }
 
-  /** After its records were made and before its head's header is turned into an entry. */
+  /** After its records were made and before the headers of its entries are turned. */
   installed(region: Region): void {
-    this.readBlock(region.head);
+    for (const tb of region.entries) this.readBlock(tb);
     const { head } = region;
     const key = this.#key(head);
     let counts = this.#regions.get(key);
@@ -111,7 +111,7 @@ export class RegionBooks {
     for (const id of region.exits) this.#countdown.delete(id);
     const counts = this.countsOf(region);
     if (counts !== undefined) counts.dropped++;
-    this.#counter.set(region.head, counter);
+    for (const tb of region.entries) this.#counter.set(tb, counter);
   }
 
   /** A countdown that had run out was set anew. */

@@ -9,7 +9,7 @@ import { IrBlock, IrBuilder, OPS, opId } from '@emkit/ir';
 import type { GlobalDef, Optimisations } from '@emkit/ir';
 import { ModuleBuilder, VALTYPE } from '@emkit/wasm';
 import { declareHelpers } from './declare-helpers.ts';
-import type { CodeMap, Tb } from './code-map.ts';
+import type { CodeMap, Region, Tb } from './code-map.ts';
 import type { SoftMmu } from './softmmu.ts';
 import { EXEC } from './softmmu.ts';
 import type { Target } from './target.ts';
@@ -35,11 +35,22 @@ interface Node {
   readonly fn: number;
 }
 
+/** What is to be compiled, and how. */
+export interface RegionRequest {
+  readonly tb: Tb;
+  /** One check for several accesses. */
+  readonly group: boolean;
+  /** 0: what other regions have is left to them; from 1 on it is copied. */
+  readonly generation: number;
+  /** The region that the new one stands in for, which goes when that is there. */
+  readonly replaces: Region | null;
+}
+
 /** A graph chosen for compilation. */
 export interface RegionPlan {
+  readonly request: RegionRequest;
   readonly head: Tb;
   readonly nodes: readonly Node[];
-  readonly group: boolean;
 }
 
 export interface RegionHost {
@@ -96,9 +107,11 @@ export class RegionBuilder {
     };
   }
 
-  /** Choose the blocks of the region headed by `head`. */
-  plan(head: Tb, group: boolean): RegionPlan {
-    const { 'region-joins': joins, 'indirect-targets': indirect } = this.#host.optimisations;
+  /** Choose the blocks of a region. */
+  plan(request: RegionRequest): RegionPlan {
+    const { tb: head, generation, replaces } = request;
+    const { 'region-joins': joins, 'region-entries': entries, 'indirect-targets': indirect } = this.#host.optimisations;
+    const leave = entries && generation === 0;
     const nodes: Node[] = [];
     const seen = new Set<Tb>([head]);
     const queue: Node[] = [{ tb: head, fn: head.pc }];
@@ -112,6 +125,7 @@ export class RegionBuilder {
       const follow = (pc: number, inFunction: number, first: boolean): void => {
         const next = this.#lookup(pc, tb);
         if (next === null || seen.has(next) || next.coldFirst || !this.#warm(next)) return;
+        if (leave && (next.claimed || (next.region ?? replaces) !== replaces)) return;
         seen.add(next);
         const n = { tb: next, fn: inFunction };
         if (first) queue.unshift(n);
@@ -126,7 +140,7 @@ export class RegionBuilder {
       if (tb.isReturn && targets.length > MAX_CALLERS) continue;
       for (const pc of targets) follow(pc, tb.callReturn >= 0 || tb.isReturn ? pc : fn, false);
     }
-    return { head, nodes, group };
+    return { request, head, nodes };
   }
 
   /** The block at a pc reached from `from`, if it exists and its page is mapped. */
@@ -212,10 +226,30 @@ export class RegionBuilder {
     });
     return {
       blocks,
+      entries: this.#entries(plan, blocks, (k) => translated[k] !== null),
       csBase: plan.head.csBase,
       user: (plan.head.flags & target.userMask) === target.userValue,
-      group: plan.group,
+      group: plan.request.group,
     };
+  }
+
+  /**
+   * Where the region may be entered besides its head: where calls return to and where ways meet, loops among them, for that costs
+   * no more than the joint that is there already. A block that enters another region stays its.
+   */
+  #entries(plan: RegionPlan, blocks: readonly RegionBlock[], isCompiled: (k: number) => boolean): number[] {
+    const { nodes, head, request } = plan;
+    if (!this.#host.optimisations['region-entries']) return [0];
+    const ways = new Uint8Array(nodes.length);
+    const sites = new Set(nodes.map(({ tb }) => tb.callReturn).filter((pc) => pc >= 0));
+    for (const { successors } of blocks) for (const s of successors) if (s >= 0) ways[s]++;
+    const entries = [0];
+    nodes.forEach(({ tb }, k) => {
+      if (k === 0 || !isCompiled(k) || tb.coldFirst || tb.flags !== head.flags || tb.claimed) return;
+      if ((tb.region ?? request.replaces) !== request.replaces) return;
+      if (ways[k] > 1 || sites.has(tb.pc)) entries.push(k);
+    });
+    return entries;
   }
 
   /** Builders for blocks under these flags. */
@@ -252,7 +286,8 @@ export class RegionBuilder {
 
   /** A module that takes one function per plan: `r0`, `r1`, ... in the order of successful `add`s. */
   startModule(): {
-    add(plan: RegionPlan): boolean;
+    /** The number of each entry's node, or null when the plan cannot be compiled. */
+    add(plan: RegionPlan): readonly number[] | null;
     finish(record: (k: number, kind: number, pc: number, insns: number) => number): Uint8Array;
   } {
     const { target } = this.#host;
@@ -264,11 +299,11 @@ export class RegionBuilder {
     return {
       add: (plan) => {
         const input = this.translate(plan);
-        if (input === null) return false;
+        if (input === null) return null;
         // keep this region's IR: its builders leave the pool until the module is finished
         const { flags } = plan.head;
         inputs.push({ input, flags, builders: this.#pool(flags).splice(0, plan.nodes.length) });
-        return true;
+        return input.entries;
       },
       finish: (exitRecord) => {
         for (const { input } of inputs) declareHelpers(mb, input.blocks, this.#host.helper, helpers);

@@ -271,7 +271,7 @@ describe('optimisations', () => {
     expect(run('hot', {}).hot.stats.regions).toBeGreaterThan(0);
     expect(run('hot', { regions: false }).hot.stats.regions).toBe(0);
   });
-  it.each(['region-joins', 'indirect-targets', 'tlb-groups', 'deferral'] as const)(
+  it.each(['region-joins', 'region-entries', 'indirect-targets', 'tlb-groups', 'deferral'] as const)(
     '%s: other code where it is off',
     (name) => {
       expect(run('hot', { [name]: false }).hot.stats.bytes).not.toBe(run('hot', {}).hot.stats.bytes);
@@ -285,5 +285,37 @@ describe('optimisations', () => {
         CODE_TABLE.ENTRIES * CODE_TABLE.ENTRY_SIZE,
       ).some((byte) => byte !== 0);
     expect([used({}), used({ 'code-table': false })]).toEqual([true, false]);
+  });
+
+  /** A loop of `rounds` (a multiple of 120) that calls a function, hot after the function is; the function's region is then another one. */
+  const calls = (rounds: number, optimisations: OptimisationChoice): Tcg => {
+    const { tcg, target, ram } = toy('hot', optimisations);
+    ram.set([...insn(TOY.XOR, 0, 0, 0x5a), ...insn(TOY.RET)], 0x1100);
+    ram.set(
+      [...insn(TOY.CALL, 0, 0, 63), ...insn(TOY.SUB, 1, 2), ...insn(TOY.JNZ, 1, 0, -2), ...insn(TOY.HALT)],
+      0x1004,
+    );
+    ram.set([...insn(TOY.CALL, 0, 0, (0x1100 - 0x1080) / 4), ...insn(TOY.HALT)], 0x1080);
+    // the function alone, until it is compiled
+    for (let n = 0; n < 6; n++) {
+      tcg.pc = 0x1080;
+      target.halted = false;
+      target.setReg(3, 0x9000);
+      while (tcg.run(100) === EXIT.SLICE);
+    }
+    for (let n = 0; n < rounds; n += 120) {
+      tcg.pc = 0x1004;
+      target.halted = false;
+      target.setReg(1, 120);
+      target.setReg(2, 1);
+      target.setReg(3, 0x9000);
+      while (tcg.run(1000) === EXIT.SLICE);
+    }
+    return tcg;
+  };
+  it('region-entries: what a region often leads to is taken in', () => {
+    expect(calls(1200, {}).hot.stats.grown).toBe(0);
+    expect(calls(120_000, {}).hot.stats.grown).toBeGreaterThan(0);
+    expect(calls(120_000, { 'region-entries': false }).hot.stats.grown).toBe(0);
   });
 });

@@ -29,8 +29,6 @@ import type { TcgOptions } from './tcg-options.ts';
 export const EXIT = { SLICE: 0, HALTED: 1, SHUTDOWN: 2, DEBUG: 3, STOPPED: 4 } as const;
 export type ExitReason = (typeof EXIT)[keyof typeof EXIT];
 
-/** Waiting regions that are compiled without waiting for the slice's end. */
-const COMPILE_NOW = 8;
 const NMI_VECTOR = 2;
 
 export class Tcg {
@@ -250,11 +248,12 @@ export class Tcg {
           if (this.#debugStop()) return EXIT.DEBUG;
           if (!traced) this.#enter();
           break;
-        case LEAVE.RECONSIDER:
-          this.hot.reconsider(i32[CTL.EXIT >> 2]);
-          cold = true;
+        case LEAVE.GROW:
+          this.hot.grow(i32[CTL.EXIT >> 2]);
           break;
+        case LEAVE.RECONSIDER:
         case LEAVE.COLD:
+          if (code === LEAVE.RECONSIDER) this.hot.reconsider(i32[CTL.EXIT >> 2]);
           cold = true;
           break;
         case LEAVE.PROMOTE:
@@ -335,8 +334,7 @@ export class Tcg {
     this.i32[(header + HEADER.COUNTER) >> 2] = this.#hotAfter * 64;
     const tb = this.blocks.byHeader(header);
     if (tb === undefined) return;
-    this.hot.request(tb);
-    if (this.hot.waiting >= COMPILE_NOW) this.hot.compilePending();
+    this.hot.promote(tb);
   }
 
   /** Compile the block at the current pc now, with what is warm around it. For tests that want the hot tier. */

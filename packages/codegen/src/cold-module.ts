@@ -250,10 +250,15 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   const ip = f.addLocal(I32);
   const code = f.addLocal(I32);
   const record = f.addLocal(I32);
+  const count = f.addLocal(I32);
   const miss = f.addLocal(I32);
   const missedAt = f.addLocal(I32);
   const missedBudget = f.addLocal(I32);
   const pcAddress = ENV_BASE + offsets.pc;
+  const leaveToGrow = (): void => {
+    f.i32Const(CTL.EXIT).get(code).store(OP.i32_store, 2, 0);
+    f.i32Const(LEAVE.GROW).return_();
+  };
   const outer = f.loop();
   // find the block at env.pc
   f.i32Const(pcAddress).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip).op(OP.i32_eqz);
@@ -270,12 +275,16 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   f.end();
   f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).set(ip);
   f.end();
+  // a chain of regions must stop somewhere
+  f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_lt_s);
+  f.if_();
+  f.i32Const(pcAddress).get(ip).load(OP.i32_load, 2, HEADER.PC).store(OP.i32_store, 2, 0);
+  f.i32Const(LEAVE.BUDGET).return_();
+  f.end();
   // compiled region: returns its exit record
-  f.i32Const(0)
-    .get(ip)
-    .load(OP.i32_load, 2, HEADER.ENTRY)
-    .callIndirect(callees.regionType, callees.regionTable)
-    .tee(code);
+  f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY + 2);
+  f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY);
+  f.callIndirect(callees.regionType, callees.regionTable).tee(code);
   f.i32Const(MISS_SHIFT).op(OP.i32_shr_u).set(miss);
   f.get(code)
     .i32Const((1 << MISS_SHIFT) - 1)
@@ -287,6 +296,7 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
     .load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN)
     .i32Const(1)
     .op(OP.i32_sub)
+    .tee(count)
     .store(OP.i32_store, 2, EXIT_RECORDS.COUNTDOWN);
   f.i32Const(CTL.BUDGET)
     .i32Const(CTL.BUDGET)
@@ -295,7 +305,11 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
     .load(OP.i32_load16_u, 1, EXIT_RECORDS.INSNS)
     .op(OP.i32_sub)
     .store(OP.i32_store, 2, 0);
-  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq).brIf(outer);
+  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq);
+  f.if_();
+  f.get(count).brIf(outer);
+  leaveToGrow();
+  f.end();
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.WORK).op(OP.i32_ge_u);
   f.if_();
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.WORK).op(OP.i32_eq);
@@ -303,7 +317,11 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   f.i32Const(LEAVE.WORK).return_();
   f.end();
   f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
-  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.JUMP).op(OP.i32_eq).brIf(outer);
+  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.JUMP).op(OP.i32_eq);
+  f.if_();
+  f.get(count).brIf(outer);
+  leaveToGrow();
+  f.end();
   f.i32Const(CTL.EXIT).get(code).store(OP.i32_store, 2, 0);
   f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.BUDGET).op(OP.i32_eq);
   f.if_();

@@ -1,42 +1,62 @@
 /**
- * Control-flow analysis of a region: reverse postorder, dominators, loops, merge points; edges that would make the
- * graph irreducible are cut (they become exits). Input is small (tens of blocks), so plain arrays suffice.
+ * Control-flow analysis of a region: reverse postorder, dominators, loops, merge points. A region with more than one
+ * entry has a root before them that chooses; an edge that would make the graph irreducible makes its target an entry
+ * and goes by way of the root. Input is small (tens of blocks), so plain arrays suffice.
  *
  * Dominators: Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm". Structuring follows Ramsey,
  * "Beyond Relooper" (ICFP 2022): a reducible graph needs only the dominator tree.
  */
 
 export interface Flow {
-  /** Blocks in reverse postorder; unreachable ones are absent. */
+  /** The only entry, or a block of its own (number `count`) that chooses among several. */
+  readonly root: number;
+  /** In the order in which they are numbered for the root; the first ones are those that were asked for. */
+  readonly entries: readonly number[];
+  /** Blocks in reverse postorder, the root first; unreachable ones are absent. */
   readonly order: readonly number[];
   /** Position in `order`, -1 when unreachable. */
   readonly rpo: Int32Array;
   readonly idom: Int32Array;
-  /** Dominator-tree children that need a label (two or more forward predecessors), by rising position. */
+  /** Dominator-tree children that need a label (entries, and what has two or more forward predecessors), by rising position. */
   readonly mergeChildren: readonly number[][];
   readonly isMerge: Uint8Array;
   readonly isLoop: Uint8Array;
-  /** Successors after cutting: same shape as the input, -1 where an edge was cut. */
+  /** Successors: the input's, -1 where an edge goes by way of the root; the root's own are the entries. */
   readonly successors: readonly number[][];
+  /** For the same edges, the number of the entry that they go to by way of the root, or -1. */
+  readonly byRoot: readonly number[][];
 }
 
-export function analyseFlow(count: number, edges: readonly (readonly number[])[]): Flow {
+/** `entries`: blocks at which the region is entered, the first of them above all. */
+export function analyseFlow(
+  count: number,
+  edges: readonly (readonly number[])[],
+  entries: readonly number[] = [0],
+): Flow {
+  const all = [...entries];
   const successors = edges.map((list) => [...list]);
+  const byRoot = edges.map((list) => list.map(() => -1));
   for (;;) {
-    const { order, rpo } = reversePostorder(count, successors);
-    const idom = dominators(count, successors, order, rpo);
-    const cut = findIrreducible(successors, order, rpo, idom);
-    if (cut === null) return finishFlow(count, successors, order, rpo, idom);
-    successors[cut.from][cut.slot] = -1;
+    const root = all.length === 1 ? all[0] : count;
+    const graph = root === count ? [...successors, all] : successors;
+    const { order, rpo } = reversePostorder(graph, root);
+    const idom = dominators(graph, root, order, rpo);
+    const odd = findIrreducible(graph, root, order, rpo, idom);
+    if (odd === null) return finishFlow({ root, entries: all, order, rpo, idom, successors: graph, byRoot });
+    const target = successors[odd.from][odd.slot];
+    if (!all.includes(target)) all.push(target);
+    successors[odd.from][odd.slot] = -1;
+    byRoot[odd.from][odd.slot] = all.indexOf(target);
   }
 }
 
-function reversePostorder(count: number, successors: readonly number[][]): { order: number[]; rpo: Int32Array } {
+function reversePostorder(successors: readonly number[][], root: number): { order: number[]; rpo: Int32Array } {
+  const count = successors.length;
   const state = new Uint8Array(count);
   const post: number[] = [];
-  const stack: number[] = [0];
+  const stack: number[] = [root];
   const nextSlot = new Int32Array(count);
-  state[0] = 1;
+  state[root] = 1;
   while (stack.length > 0) {
     const n = stack[stack.length - 1];
     const list = successors[n];
@@ -58,15 +78,16 @@ function reversePostorder(count: number, successors: readonly number[][]): { ord
 }
 
 function dominators(
-  count: number,
   successors: readonly number[][],
+  root: number,
   order: readonly number[],
   rpo: Int32Array,
 ): Int32Array {
+  const count = successors.length;
   const preds: number[][] = Array.from({ length: count }, () => []);
   for (const n of order) for (const s of successors[n]) if (s >= 0) preds[s].push(n);
   const idom = new Int32Array(count).fill(-1);
-  idom[0] = 0;
+  idom[root] = root;
   const intersect = (a: number, b: number): number => {
     while (a !== b) {
       while (rpo[a] > rpo[b]) a = idom[a];
@@ -77,7 +98,7 @@ function dominators(
   for (let changed = true; changed;) {
     changed = false;
     for (const n of order) {
-      if (n === 0) continue;
+      if (n === root) continue;
       let d = -1;
       for (const p of preds[n]) if (idom[p] >= 0) d = d < 0 ? p : intersect(p, d);
       if (idom[n] !== d) {
@@ -93,12 +114,13 @@ function dominators(
 function dominates(idom: Int32Array, a: number, b: number): boolean {
   for (let n = b; ; n = idom[n]) {
     if (n === a) return true;
-    if (n === 0) return false;
+    if (n === idom[n]) return false;
   }
 }
 
 function findIrreducible(
   successors: readonly number[][],
+  root: number,
   order: readonly number[],
   rpo: Int32Array,
   idom: Int32Array,
@@ -112,7 +134,9 @@ function findIrreducible(
   return null;
 }
 
-function finishFlow(count: number, successors: number[][], order: number[], rpo: Int32Array, idom: Int32Array): Flow {
+function finishFlow(graph: Omit<Flow, 'mergeChildren' | 'isMerge' | 'isLoop'>): Flow {
+  const { root, entries, order, rpo, idom, successors, byRoot } = graph;
+  const count = successors.length;
   const forward = new Int32Array(count);
   const isLoop = new Uint8Array(count);
   for (const n of order) {
@@ -121,13 +145,14 @@ function finishFlow(count: number, successors: number[][], order: number[], rpo:
       if (rpo[s] <= rpo[n]) isLoop[s] = 1;
       else forward[s]++;
     }
+    if (byRoot[n]?.some((entry) => entry >= 0)) isLoop[root] = 1;
   }
   const isMerge = new Uint8Array(count);
   const mergeChildren: number[][] = Array.from({ length: count }, () => []);
   for (const n of order) {
-    if (n === 0 || forward[n] < 2) continue;
+    if (n === root || (forward[n] < 2 && !entries.includes(n))) continue;
     isMerge[n] = 1;
     mergeChildren[idom[n]].push(n); // `order` is rising, so each list is too
   }
-  return { order, rpo, idom, mergeChildren, isMerge, isLoop, successors };
+  return { ...graph, mergeChildren, isMerge, isLoop };
 }

@@ -74,7 +74,7 @@ export const CODE_TABLE = { BASE: 0x9_0000, ENTRIES: 16384, ENTRY_SIZE: 16, HOST
 /** Exit records of regions, 16 bytes each. Record 0 is unused. */
 export const EXIT_RECORDS = {
   BASE: 0x10_0000,
-  COUNT: 0x4_0000,
+  COUNT: 0x8_0000,
   SIZE: 16,
   PC: 0,
   KIND: 4,
@@ -99,7 +99,7 @@ export const EXIT_KIND = {
 } as const;
 
 /** Cold code: streams of 16-byte ops, bump-allocated; full means everything is flushed. */
-export const CODE = { BASE: 0x50_0000, LIMIT: 0x370_0000 } as const;
+export const CODE = { BASE: 0x90_0000, LIMIT: 0x370_0000 } as const;
 /**
  * Which 64-byte granules of each host page hold translated code: 8 bytes a page, one bit a granule. A store to a page with
  * code goes on at once where its granules are clear. Covers all of a 4 GiB memory.
@@ -108,7 +108,10 @@ export const GRANULES = { BASE: 0x378_0000, BITS: 6 } as const;
 /** First byte of guest RAM. */
 export const RAM_BASE = 0x400_0000;
 
-/** Fields of a block header (the first op of a cold stream). */
+/**
+ * Fields of a block header (the first op of a cold stream). ENTRY, once a region can be entered there: its index in the
+ * function table (16 bits), and the number of the entry (16 bits).
+ */
 export const HEADER = { OP: 0, INSNS: 2, COUNTER: 4, PC: 8, FLAGS: 12, SIZE: 16, ENTRY: 4 } as const;
 /** Fields of every other cold op. */
 export const FIELD = { OP: 0, DST: 2, A: 4, B: 6, LINK: 4, IMM: 8, PC_DELTA: 12, INSN: 14, SIZE: 16 } as const;
@@ -120,7 +123,7 @@ export const TARGET_HISTORY = 32;
 export const LEAVE = {
   /** The pc is in env: find the block. */
   LOOKUP: 1,
-  /** The block at CTL.IP has a compiled region (header ENTRY = table index). */
+  /** The block at CTL.IP has a compiled region (header ENTRY). */
   HOT: 2,
   /** Budget used up; pc is in env. */
   BUDGET: 3,
@@ -136,4 +139,6 @@ export const LEAVE = {
   STALE: 8,
   /** The current instruction must run alone in a block of its own (it writes the block it is in); pc is in env. */
   ALONE: 9,
+  /** An exit from region to region has been taken so often that its countdown ran out: CTL.EXIT names it, the pc is in env. */
+  GROW: 10,
 } as const;

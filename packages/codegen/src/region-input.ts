@@ -18,6 +18,8 @@ export interface RegionInput {
   /** The third word of the blocks' key: in 64-bit code the high half of all their pcs. */
   readonly csBase: number;
   readonly blocks: readonly RegionBlock[];
+  /** Blocks at which the region may be entered; the function's argument is an index in this list. */
+  readonly entries: readonly number[];
   /** MMU mode of the whole region. */
   readonly user: boolean;
   /** Allow one check for several accesses; off after too many misses that were due to page borders. */

@@ -1,11 +1,12 @@
 /**
  * The hot tier: compiles a region (a set of translation blocks joined by branches, calls and returns) to one
- * WebAssembly function `(i32) -> i32`: argument unused, result the exit record that it left by.
+ * WebAssembly function `(i32) -> i32`: argument the number of the entry, result the exit record that it left by.
  *
  * Shape: guest registers and flags that the region uses live in locals, loaded at entry; every way out branches to one
  * common exit that writes the changed ones back. Nothing is called on a memory access: a TLB miss leaves through the
  * exit with the state of the instruction's start. One TLB check covers all accesses of a block with the same base
- * value and constant offsets. The budget is counted down at back edges and joins only.
+ * value and constant offsets. The budget is counted down at back edges and joins only; that there is some when a region is
+ * entered, its caller has seen to.
  */
 import { EXIT_ALWAYS, EXIT_LOOKUP, EXIT_WORK, OPS } from '@emkit/ir';
 import { OP, VALTYPE } from '@emkit/wasm';
@@ -24,6 +25,8 @@ const EXIT_OF: Readonly<Record<number, number>> = {
   [EXIT_WORK]: EXIT_KIND.WORK,
   [EXIT_ALWAYS]: EXIT_KIND.ALWAYS,
 };
+/** The function's argument. */
+const ENTRY = 0;
 const IS_GET = Uint8Array.from(OPS, (o) => (o.effect === 'get' ? 1 : 0));
 const IS_SET = Uint8Array.from(OPS, (o) => (o.effect === 'set' ? 1 : 0));
 
@@ -58,6 +61,7 @@ class RegionEmitter {
     this.#flow = analyseFlow(
       blocks.length,
       blocks.map((b) => b.successors),
+      region.entries,
     );
     this.#local = new Int32Array(options.globals.length).fill(-1);
     this.#written = new Uint8Array(options.globals.length);
@@ -76,6 +80,7 @@ class RegionEmitter {
   #scanGlobals(): void {
     const { globals } = this.#options;
     for (const n of this.#flow.order) {
+      if (n === this.#region.blocks.length) continue;
       const block = this.#region.blocks[n];
       const end = block.stopAt >= 0 ? block.stopAt : block.ir.count;
       for (let i = 0; i < end; i++) {
@@ -101,10 +106,7 @@ class RegionEmitter {
     this.#exit = f.block(VALTYPE.i32);
     this.#blocks.exit = this.#exit;
     this.#blocks.budget = this.#budget;
-    // A chain of regions must stop somewhere: each looks at the budget when it is entered.
-    f.i32Const(this.#options.exitRecord(EXIT_KIND.BUDGET, this.#region.blocks[0].pc, 0));
-    f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
-    this.#tree(0);
+    this.#tree(this.#flow.root);
     f.unreachable();
     f.end();
     globals.forEach((g, n) => {
@@ -127,7 +129,8 @@ class RegionEmitter {
   /** Block n inside the labels of its merge children 0..k (the last one in order is the outermost label). */
   #within(n: number, k: number): void {
     if (k < 0) {
-      this.#block(n);
+      if (n === this.#region.blocks.length) this.#choose();
+      else this.#block(n);
       return;
     }
     const child = this.#flow.mergeChildren[n][k];
@@ -137,10 +140,17 @@ class RegionEmitter {
     this.#tree(child);
   }
 
+  /** The root of several entries. */
+  #choose(): void {
+    const labels = this.#flow.entries.map((entry) => this.#mergeLabel[entry]);
+    this.#f.get(ENTRY).brTable(labels, labels[0]);
+  }
+
   #block(n: number): void {
     const f = this.#f;
     const block = this.#region.blocks[n];
     const successors = this.#flow.successors[n];
+    const byRoot = this.#flow.byRoot[n];
     const kind = this.#blocks.body(block, this.#pending[n]);
     const after = this.#blocks.uncounted;
     // what a call of a device has counted is not counted again
@@ -151,15 +161,14 @@ class RegionEmitter {
       case 'stopped':
         return;
       case 'jmp':
-        this.#branch(n, successors[0], targets[0], after, called);
+        this.#branch(n, 0, targets[0], after, called);
         return;
       case 'br': {
         // condition on the stack
-        const [taken, notTaken] = successors;
         f.if_();
-        this.#branch(n, taken, targets[0], after);
+        this.#branch(n, 0, targets[0], after);
         f.else_();
-        this.#branch(n, notTaken, targets[1], after);
+        this.#branch(n, 1, targets[1], after);
         f.end();
         return;
       }
@@ -174,13 +183,13 @@ class RegionEmitter {
         const wide = kind === 'indirect64';
         const pc = wide ? this.#blocks.indirectPc64 : this.#blocks.indirectPc;
         for (let k = 0; k < successors.length; k++) {
-          const s = successors[k];
+          const s = byRoot[k] >= 0 ? this.#flow.entries[byRoot[k]] : successors[k];
           if (s < 0) continue;
           f.get(pc);
           if (wide) f.i64ConstParts(this.#region.blocks[s].pc, this.#region.csBase).op(OP.i64_eq);
           else f.i32Const(this.#region.blocks[s].pc).op(OP.i32_eq);
           f.if_();
-          this.#branch(n, s, this.#region.blocks[s].pc, after);
+          this.#branch(n, k, this.#region.blocks[s].pc, after);
           f.end();
         }
         const { offsets } = this.#options;
@@ -196,14 +205,16 @@ class RegionEmitter {
     }
   }
 
-  /** Transfer to a successor: inline, by label, around a loop, or out of the region. */
-  #branch(from: number, to: number, pc: number, insns: number, called = false): void {
+  /** Transfer to the successor in a slot: inline, by label, around a loop, by way of the root, or out of the region. */
+  #branch(from: number, slot: number, pc: number, insns: number, called = false): void {
     const f = this.#f;
-    if (to < 0) {
+    const to = this.#flow.successors[from][slot] ?? -1;
+    const entry = this.#flow.byRoot[from][slot] ?? -1;
+    if (to < 0 && entry < 0) {
       f.i32Const(this.#options.exitRecord(EXIT_KIND.JUMP, pc, insns)).br(this.#exit);
       return;
     }
-    const back = this.#flow.rpo[to] <= this.#flow.rpo[from];
+    const back = entry >= 0 || this.#flow.rpo[to] <= this.#flow.rpo[from];
     if (called && !back) {
       // a device may have asked for the accelerator's attention
       f.i32Const(this.#options.exitRecord(EXIT_KIND.JUMP, pc, insns));
@@ -212,12 +223,13 @@ class RegionEmitter {
     const label = back || this.#flow.isMerge[to] !== 0;
     if (label || this.#flow.isLoop[to] !== 0) {
       f.get(this.#budget).i32Const(insns).op(OP.i32_sub).set(this.#budget);
-      this.#pending[to] = 0;
+      if (to >= 0) this.#pending[to] = 0;
     } else this.#pending[to] = insns;
     if (back) {
       f.i32Const(this.#options.exitRecord(EXIT_KIND.BUDGET, pc, 0));
       f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
-      f.br(this.#loopLabel[to]);
+      if (entry >= 0) f.i32Const(entry).set(ENTRY).br(this.#loopLabel[this.#flow.root]);
+      else f.br(this.#loopLabel[to]);
     } else if (label) f.br(this.#mergeLabel[to]);
     else this.#tree(to);
   }

@@ -155,15 +155,15 @@ describe('blocks of both widths', () => {
   });
 });
 
-describe('64-bit addresses', () => {
-  const block = (make: (b: IrBuilder) => void): IrBlock => {
-    const b = new IrBuilder(GLOBALS);
-    b.insnStart(0x1000);
-    make(b);
-    if (!b.terminated) b.jmp(0x1004);
-    return b.finish();
-  };
+const block = (make: (b: IrBuilder) => void): IrBlock => {
+  const b = new IrBuilder(GLOBALS);
+  b.insnStart(0x1000);
+  make(b);
+  if (!b.terminated) b.jmp(0x1004);
+  return b.finish();
+};
 
+describe('64-bit addresses', () => {
   it('compare all 64 bits of the page', () => {
     const load = block((b) => b.set(0, b.load('ld8u', b.add(b.get(3), b.i64(5)))));
     for (const [at, hits] of [
@@ -262,5 +262,34 @@ describe('64-bit addresses', () => {
       expect(kind).toBe(inside ? EXIT_KIND.JUMP : EXIT_KIND.INDIRECT);
       expect(r.view.getInt32(r.address(0), true)).toBe(inside ? 77 : 0);
     }
+  });
+});
+
+describe('entries of a region', () => {
+  // 0 -> 1 -> 2 -> (1 or out): entered at 2, the loop has two ways in
+  const step = (n: number, next: number): IrBlock =>
+    block((b) => {
+      b.set(0, b.add(b.get(0), b.i32(n)));
+      b.jmp(next);
+    });
+  const last = block((b) => {
+    b.set(0, b.add(b.get(0), b.i32(100)));
+    b.set(1, b.sub(b.get(1), b.i32(1)));
+    b.br(b.get(1), 0x2000, 0x4000);
+  });
+  const blocks = [
+    { pc: 0x1000, ir: step(1, 0x2000), successors: [1], stopAt: -1 },
+    { pc: 0x2000, ir: step(10, 0x3000), successors: [2], stopAt: -1 },
+    { pc: 0x3000, ir: last, successors: [1, -1], stopAt: -1 },
+  ];
+  it.each([
+    [0, 331],
+    [1, 330],
+    [2, 320],
+  ])('number %i begins at its block, and a loop with several ways in stays in the region', (entry, sum) => {
+    const r = new TierRunner(GLOBALS);
+    r.view.setInt32(r.address(1), 3, true);
+    expect(r.region(0, blocks, [0, 1, 2], entry)).toBe(EXIT_KIND.JUMP);
+    expect(r.view.getInt32(r.address(0), true)).toBe(sum);
   });
 });

@@ -98,14 +98,14 @@ export class TierRunner {
     return this.region(0, [{ pc: 0x1000, ir: block, successors: [-1], stopAt: -1 }]);
   }
 
-  region(csBase: number, blocks: readonly RegionBlock[]): number {
+  region(csBase: number, blocks: readonly RegionBlock[], entries: readonly number[] = [0], entry = 0): number {
     this.view.setInt32(CTL.BUDGET, 1000, true);
     const kinds: number[] = [];
     const mb = new ModuleBuilder();
     mb.importMemory('env', 'memory', 1, 65536);
     const fn = compileRegion(
       mb,
-      { csBase, blocks, user: false, group: this.optimisations['tlb-groups'] },
+      { csBase, blocks, entries, user: false, group: this.optimisations['tlb-groups'] },
       {
         globals: this.#globals,
         offsets: OFFSETS,
@@ -117,7 +117,7 @@ export class TierRunner {
     );
     mb.exportFunction('r', fn);
     const { exports } = new Instance(new Module(mb.finish()), { env: { memory: this.memory } });
-    return kinds[exports['r'](0) & ((1 << MISS_SHIFT) - 1)];
+    return kinds[exports['r'](entry) & ((1 << MISS_SHIFT) - 1)];
   }
 }
 

@@ -8,6 +8,10 @@
 export const OPTIMISATIONS = [
   { name: 'regions', help: 'hot blocks are compiled to WebAssembly' },
   { name: 'region-joins', help: 'a region has the blocks that its first one leads to' },
+  {
+    name: 'region-entries',
+    help: 'a region is entered at several blocks, and copies what another has only where the way there is hot',
+  },
   { name: 'indirect-targets', help: 'a region goes on behind returns and indirect jumps, at targets that were seen' },
   { name: 'tlb-groups', help: 'in regions one look at the TLB for accesses at constant offsets from one base' },
   { name: 'deferral', help: 'in regions a value that is used once is computed where it is used' },
