@@ -7,7 +7,7 @@ const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 
 const dist = join(__dirname, '..', 'dist');
-if (existsSync(join(dist, 'launch.cjs'))) require('../dist/launch.cjs').run(join(dist, 'emkit-img.cjs'));
+if (existsSync(join(dist, 'launch.cjs'))) require('../dist/launch.cjs').run(join(dist, 'emkit-img.cjs'), require);
 else {
   process.stderr.write('emkit-img: not built yet\n  try: npm run build\n');
   process.exitCode = 1;

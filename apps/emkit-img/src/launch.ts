@@ -3,6 +3,7 @@ import { launch } from '@emkit/launch-node';
 import { launchPart } from './launch-part.ts';
 import { VERSION } from './version.ts';
 
-export function run(bundle: string): void {
-  launch({ bundle, name: 'emkit-img', version: VERSION, part: launchPart(process.argv.slice(2)) });
+/** `require`: of that file. */
+export function run(bundle: string, require: (name: string) => unknown): void {
+  launch({ bundle, name: 'emkit-img', version: VERSION, part: launchPart(process.argv.slice(2)), require });
 }

@@ -3,9 +3,9 @@
  *
  * What lies there is run, so the folder must be the user's own and writable by nobody else; else there is no cache.
  */
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
 import { LIMITS } from './limits.ts';
 
 const OTHERS_MAY_WRITE = 0o022;
@@ -15,19 +15,19 @@ const DAY = 24 * 3600 * 1000;
 export function cacheHome(env: NodeJS.ProcessEnv, platform: string, home: string): string {
   const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = env;
   // the XDG specification has relative paths ignored
-  if (xdg !== undefined && path.isAbsolute(xdg)) return xdg;
-  if (platform === 'win32') return local ?? path.join(home, 'AppData', 'Local');
-  return platform === 'darwin' ? path.join(home, 'Library', 'Caches') : path.join(home, '.cache');
+  if (xdg !== undefined && isAbsolute(xdg)) return xdg;
+  if (platform === 'win32') return local ?? join(home, 'AppData', 'Local');
+  return platform === 'darwin' ? join(home, 'Library', 'Caches') : join(home, '.cache');
 }
 
 /** The folder for this command under this runtime, made where it is missing; undefined: there can be none that is safe. */
 export function openCacheFolder(name: string, version: string, home = userCacheHome()): string | undefined {
   if (home === undefined) return undefined;
-  const parent = path.join(home, 'emkit', 'code', name);
-  const folder = path.join(parent, `${version}-node${process.versions.node}-v8${process.versions.v8}-${process.arch}`);
+  const parent = join(home, 'emkit', 'code', name);
+  const folder = join(parent, `${version}-node${process.versions.node}-v8${process.versions.v8}-${process.arch}`);
   try {
-    if (!fs.existsSync(folder)) {
-      fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (!existsSync(folder)) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
       removeOld(parent, folder);
     }
     return isOwn(folder) ? folder : undefined;
@@ -39,23 +39,23 @@ export function openCacheFolder(name: string, version: string, home = userCacheH
 
 function userCacheHome(): string | undefined {
   try {
-    return cacheHome(process.env, process.platform, os.homedir());
+    return cacheHome(process.env, process.platform, homedir());
   } catch {
     return undefined;
   }
 }
 
 function isOwn(folder: string): boolean {
-  const stat = fs.lstatSync(folder);
+  const stat = lstatSync(folder);
   if (!stat.isDirectory()) return false;
   const user = process.getuid?.();
   return user === undefined || (stat.uid === user && (stat.mode & OTHERS_MAY_WRITE) === 0);
 }
 
 function removeOld(parent: string, current: string): void {
-  for (const entry of fs.readdirSync(parent)) {
-    const folder = path.join(parent, entry);
-    if (folder !== current && Date.now() - fs.statSync(folder).mtimeMs > LIMITS.KEPT_DAYS * DAY)
-      fs.rmSync(folder, { recursive: true, force: true });
+  for (const entry of readdirSync(parent)) {
+    const folder = join(parent, entry);
+    if (folder !== current && Date.now() - statSync(folder).mtimeMs > LIMITS.KEPT_DAYS * DAY)
+      rmSync(folder, { recursive: true, force: true });
   }
 }

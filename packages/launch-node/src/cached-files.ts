@@ -1,7 +1,7 @@
 /** CommonJS files of one folder, compiled with V8's code cache where there is one. For Node 20; see launch.ts. */
-import fs from 'node:fs';
-import path from 'node:path';
-import vm from 'node:vm';
+import { closeSync, fstatSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, dirname as folderOf, join } from 'node:path';
+import { Script } from 'node:vm';
 import { LIMITS } from './limits.ts';
 
 interface LoadedModule {
@@ -21,7 +21,7 @@ export class CachedFiles {
   readonly #require: (name: string) => unknown;
   readonly #modules = new Map<string, LoadedModule>();
   /** Scripts without a cache that V8 takes, by the file that is to hold it. */
-  readonly #uncached = new Map<string, { readonly script: vm.Script; readonly source: Buffer }>();
+  readonly #uncached = new Map<string, { readonly script: Script; readonly source: Buffer }>();
 
   /** `require`: for everything that is not a relative path. */
   constructor(folder: string, part: string, require: (name: string) => unknown) {
@@ -36,7 +36,7 @@ export class CachedFiles {
     if (known !== undefined) return known.exports;
     const loaded: LoadedModule = { exports: {} };
     this.#modules.set(file, loaded);
-    const dirname = path.dirname(file);
+    const dirname = folderOf(file);
     try {
       const run = this.#compile(file);
       run(loaded.exports, (name) => this.#resolve(dirname, name), loaded, file, dirname);
@@ -52,8 +52,8 @@ export class CachedFiles {
     try {
       for (const [cache, { script, source }] of this.#uncached) {
         const unfinished = `${cache}.${process.pid}`;
-        fs.writeFileSync(unfinished, cacheFile(source, script.createCachedData()), { mode: 0o600 });
-        fs.renameSync(unfinished, cache);
+        writeFileSync(unfinished, cacheFile(source, script.createCachedData()), { mode: 0o600 });
+        renameSync(unfinished, cache);
       }
     } catch {
       return;
@@ -61,16 +61,16 @@ export class CachedFiles {
   }
 
   #resolve(dirname: string, name: string): unknown {
-    return name.startsWith('./') ? this.load(path.join(dirname, name)) : this.#require(name);
+    return name.startsWith('./') ? this.load(join(dirname, name)) : this.#require(name);
   }
 
   #compile(file: string): Wrapper {
-    const source = fs.readFileSync(file);
-    const cache = path.join(this.#folder, `${this.#part}-${path.basename(file)}`);
+    const source = readFileSync(file);
+    const cache = join(this.#folder, `${this.#part}-${basename(file)}`);
     const cachedData = readCache(cache, source);
     // joined as bytes: as strings they were copied twice more, and with them half of the young heap was full
     const text = Buffer.concat([WRAPPER_START, source, WRAPPER_END]).toString();
-    const script = new vm.Script(text, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
+    const script = new Script(text, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
     if (script.cachedDataRejected !== false) this.#uncached.set(cache, { script, source });
     return script.runInThisContext() as Wrapper;
   }
@@ -104,12 +104,12 @@ function readCache(file: string, source: Buffer): Buffer | undefined {
 
 function readFile(file: string): Buffer | undefined {
   try {
-    const fd = fs.openSync(file, 'r');
+    const fd = openSync(file, 'r');
     try {
-      const { size } = fs.fstatSync(fd);
-      return size > LIMITS.CACHE_FILE_BYTES ? undefined : fs.readFileSync(fd);
+      const { size } = fstatSync(fd);
+      return size > LIMITS.CACHE_FILE_BYTES ? undefined : readFileSync(fd);
     } finally {
-      fs.closeSync(fd);
+      closeSync(fd);
     }
   } catch {
     return undefined;

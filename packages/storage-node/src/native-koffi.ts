@@ -3,9 +3,7 @@
  * npm puts it, or is another version, there is none here, and `import('koffi')` does it.
  */
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type * as Module from 'koffi';
 
 export type Koffi = Pick<typeof Module, 'load' | 'struct' | 'pointer' | 'inout' | 'errno'>;
@@ -17,26 +15,28 @@ const ARCHITECTURES = new Set(['x64', 'arm64']);
 /** Such a system may be one where the module for glibc loads and does not work. */
 const MUSL = ['/lib/ld-musl-x86_64.so.1', '/lib/ld-musl-aarch64.so.1'];
 
-/** For Linux. `from`: the module that needs it. */
-export function nativeKoffi(from: string = import.meta.url): Koffi | undefined {
+/** For Linux. `from`: the folder of the module that needs it. */
+export function nativeKoffi(from: string = import.meta.dirname): Koffi | undefined {
   const { arch } = process;
   if (!ARCHITECTURES.has(arch) || MUSL.some((file) => existsSync(file))) return undefined;
   const within = join('node_modules', '@koromix', `koffi-linux-${arch}`, `linux_${arch}`, 'koffi.node');
-  for (let folder = dirname(fileURLToPath(from)); ;) {
+  for (let folder = from; ;) {
     const file = join(folder, within);
-    if (existsSync(file)) return load(file, from);
+    if (existsSync(file)) return load(file);
     const parent = dirname(folder);
     if (parent === folder) return undefined;
     folder = parent;
   }
 }
 
-function load(file: string, from: string): Koffi | undefined {
+function load(file: string): Koffi | undefined {
+  // not `require`: what that does besides takes as long again
+  const module: { exports: Partial<Koffi> & { readonly version?: string } } = { exports: {} };
   try {
-    const loaded = createRequire(from)(file) as Koffi & { readonly version: string };
-    return loaded.version === VERSION ? loaded : undefined;
+    process.dlopen(module, file);
   } catch {
     // for another system: koffi's loader knows more of them
     return undefined;
   }
+  return module.exports.version === VERSION ? (module.exports as Koffi) : undefined;
 }
