@@ -4,7 +4,6 @@
  * Node 22 and newer do this themselves (`module.enableCompileCache`); for Node 20 the bundle's files are loaded here as CommonJS, through
  * `vm.Script` with its code cache. A cache holds the functions that had run by the end of the run that made it, so there is one for each `part`.
  */
-import type * as NodeModule from 'node:module';
 import { CachedFiles } from './cached-files.ts';
 import { openCacheFolder } from './cache-folder.ts';
 
@@ -29,7 +28,8 @@ interface CompileCacheApi {
 /** The version of Node from which on its own cache is used. It has the function since 22.1. */
 const HAS_OWN_CACHE = 22;
 
-const nodeModule = (): typeof NodeModule => process.getBuiltinModule('node:module');
+/** Loaded where it is needed: it takes two milliseconds. */
+const nodeModule = () => process.getBuiltinModule('node:module');
 
 /** Runs the bundle. What its first lines throw is thrown. */
 export function launch({ bundle, name, version, part = '', require: given }: LaunchOptions): void {
