@@ -299,16 +299,18 @@ export class ColdEncoder {
   #term(block: IrBlock, i: number, linkable: (pc: number) => boolean): void {
     const o = block.op[i];
     const { imm, imm2 } = block;
+    // a constant operand is written as an op of its own, before the terminator
+    const operand = INS[o] === 0 ? 0 : this.#use(block, block.a[i]);
     this.terminator = this.#at;
     const jump = (pc: number): void =>
       this.#word(COLD_RR[JMP], linkable(pc) ? 1 : 0, 0, 0, pc, this.#pcDelta, this.#insn);
     if (o === JMP) jump(imm[i]);
     else if (o === BR) {
-      this.#word(COLD_RR[BR], 0, this.#use(block, block.a[i]), 0, 0, this.#pcDelta, this.#insn);
+      this.#word(COLD_RR[BR], 0, operand, 0, 0, this.#pcDelta, this.#insn);
       jump(imm[i]);
       jump(imm2[i]);
     } else if (INS[o] === 1) {
-      this.#word(COLD_RR[o], 0, this.#use(block, block.a[i]), 0, imm[i], this.#pcDelta, this.#insn);
+      this.#word(COLD_RR[o], 0, operand, 0, imm[i], this.#pcDelta, this.#insn);
       this.#i32.fill(0, this.#at >> 2, (this.#at >> 2) + TARGET_HISTORY); // the last targets, for region formation
       this.#at += 4 * TARGET_HISTORY;
     } else this.#word(COLD_RR[o], 0, 0, 0, imm[i], this.#pcDelta, this.#insn);
