@@ -194,6 +194,13 @@ describe('reports', () => {
     const report = bootReport({ rounds, failures: new Map([['v86', 'silent for 9 s']]) });
     expect(report.summary).toEqual(['boot emkit/qemu 0.50', 'boot emkit/v86 n/a']);
     expect(report.errors).toEqual(['v86 failed: silent for 9 s']);
+    rounds.delete('v86');
+    rounds.set('emkit-warm', [boot(25), boot(50)]);
+    expect(bootReport({ rounds, failures: new Map() }).ratios).toMatchObject({
+      'emkit/qemu': 0.5,
+      'emkit-warm/emkit': 4,
+      'emkit-warm/qemu': 2,
+    });
   });
 
   it('writes tables as text and as Markdown, and replaces its own section only', () => {
@@ -250,7 +257,9 @@ describe('options', () => {
       command: 'boot',
       peers: [],
       append: 'console=ttyS0',
+      warm: false,
     });
+    expect(parseOptions(['boot', '--warm', '--rounds', '1'])).toMatchObject({ warm: true, rounds: 1 });
     expect(parseOptions(['cpu']).command).toBe('cpu');
   });
 

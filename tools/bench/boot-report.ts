@@ -28,14 +28,16 @@ export function bootReport(run: BootRun): BootReport {
       ms(median(column('cpuMs'))),
     ];
   });
-  const emkit = run.rounds.get('emkit') ?? [];
   const found: Record<string, number> = {};
-  for (const [name, samples] of run.rounds) {
-    if (name === 'emkit') continue;
-    const complete = !run.failures.has('emkit') && !run.failures.has(name);
-    found[`emkit/${name}`] = complete
-      ? median(emkit.map((sample, n) => samples[n].promptMs / sample.promptMs))
-      : Number.NaN;
+  for (const [ours, own] of run.rounds) {
+    if (!ours.startsWith('emkit')) continue;
+    for (const [name, samples] of run.rounds) {
+      if (name === ours || name === 'emkit-warm') continue;
+      const complete = !run.failures.has(ours) && !run.failures.has(name);
+      found[`${ours}/${name}`] = complete
+        ? median(own.map((sample, n) => samples[n].promptMs / sample.promptMs))
+        : Number.NaN;
+    }
   }
   return {
     table: { head: ['emulator', 'first line ms', 'prompt ms', 'min', 'CPU ms'], rows },

@@ -9,7 +9,8 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { GuestBits } from './guest-bits.ts';
 
-export type EmulatorName = 'emkit' | 'qemu' | 'v86';
+/** 'emkit-warm': emkit with the translations of an earlier run. */
+export type EmulatorName = 'emkit' | 'emkit-warm' | 'qemu' | 'v86';
 export const PEER_NAMES = ['qemu', 'v86'] as const;
 export type PeerName = (typeof PEER_NAMES)[number];
 
@@ -57,18 +58,25 @@ const memoryFor = (guest: Guest): number => (guest.kind === 'linux' ? guest.memo
 export function emkit(
   bundle: string,
   version: string,
-  options: { tier: string; bits: GuestBits; profileDir?: string },
+  options: { tier: string; bits: GuestBits; profileDir?: string; translations?: string },
 ): Emulator {
+  const { translations } = options;
   const profile = options.profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileDir}`];
   return {
-    name: 'emkit',
+    name: translations === undefined ? 'emkit' : 'emkit-warm',
     version,
     command: (guest) => ({
       program: process.execPath,
       args: [
         ...profile,
         bundle,
-        JSON.stringify({ guest, memoryMib: memoryFor(guest), cpu: cpuFor(guest, options.bits), tier: options.tier }),
+        JSON.stringify({
+          guest,
+          memoryMib: memoryFor(guest),
+          cpu: cpuFor(guest, options.bits),
+          tier: options.tier,
+          translations,
+        }),
       ],
     }),
   };

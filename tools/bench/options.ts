@@ -7,7 +7,7 @@ import { PROGRAMS } from './programs-bench.ts';
 import { ALL_WORKLOADS } from './workloads.ts';
 
 export const USAGE = `usage: npm run bench -- cpu  [--elf FILE] [--scale N] [--only a,b] [common options]
-       npm run bench -- boot [--arch i386|x86_64] [--kernel FILE --initrd FILE] [--append TEXT] [common options]
+       npm run bench -- boot [--arch i386|x86_64] [--kernel FILE --initrd FILE] [--append TEXT] [--warm] [common options]
        npm run bench -- programs [--only a,b] [--scale N] [--cpu MODEL] [common options]
        npm run bench -- growth [--only a,b] [--scale N] [common options]
        npm run bench -- idle [--seconds N] [common options]
@@ -33,6 +33,10 @@ common options
   --markdown FILE   put the result tables into FILE, in place of those of the last run
   --keep            store the results in docs/performance/results, and make tables and plots of all that is stored
   --cpu-prof DIR    let Node write a CPU profile of each emkit process into DIR
+
+boot options
+  --warm            emkit also with the translations of an earlier boot, which is not timed. A kernel that lies elsewhere in each boot
+                    has none of them: --append 'console=ttyS0 nokaslr'
 
 cpu options
   --elf FILE        the guest (default ../shared/bench/bench32.elf beside the repository); bench64.elf runs beside qemu-system-x86_64
@@ -78,6 +82,7 @@ export interface BootOptions extends CommonOptions {
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
   readonly append: string;
+  readonly warm: boolean;
 }
 
 export type Arch = 'i386' | 'x86_64';
@@ -122,10 +127,10 @@ export interface ProfileOptions {
 
 const COMMON = ['--peers', '--rounds', '--tier', '--limit', '--json', '--markdown', '--keep', '--cpu-prof'];
 /** Options without a value. */
-const FLAGS = ['--keep'];
+const FLAGS = ['--keep', '--warm'];
 const OWN: Readonly<Record<string, readonly string[]>> = {
   cpu: ['--elf', '--scale', '--only'],
-  boot: ['--arch', '--kernel', '--initrd', '--append'],
+  boot: ['--arch', '--kernel', '--initrd', '--append', '--warm'],
   programs: ['--scale', '--only', '--cpu'],
   growth: ['--scale', '--only'],
   idle: ['--seconds'],
@@ -198,7 +203,8 @@ function bootOptions(common: CommonOptions, given: ReadonlyMap<string, string>):
   const arch = given.get('--arch') ?? 'i386';
   if ((kernel === undefined) !== (initrd === undefined)) throw new UsageError('--kernel and --initrd go together');
   if (arch !== 'i386' && arch !== 'x86_64') throw new UsageError(`--arch is i386 or x86_64, not '${arch}'`);
-  return { command: 'boot', ...common, arch, kernel, initrd, append: given.get('--append') ?? 'console=ttyS0' };
+  const append = given.get('--append') ?? 'console=ttyS0';
+  return { command: 'boot', ...common, arch, kernel, initrd, append, warm: given.has('--warm') };
 }
 
 /** Names of a list separated by commas, each of which is known. */

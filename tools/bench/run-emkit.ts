@@ -2,9 +2,9 @@
  * emkit as one process of the benchmark: guest and options as JSON in the first argument, serial port on standard output.
  * Bundled before use (bundle.ts), so that what is measured is code as it is shipped.
  */
-import { readFileSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { createPc } from '@emkit/pc';
-import type { PcOptions } from '@emkit/pc';
+import type { PcOptions, TranslationStore } from '@emkit/pc';
 import type { Guest } from './emulators.ts';
 
 interface Job {
@@ -12,11 +12,24 @@ interface Job {
   readonly memoryMib: number;
   readonly cpu: string;
   readonly tier: NonNullable<PcOptions['tier']>;
+  /** File of kept translations. Where it is missing it is made; later runs of this bundle leave it as it is. */
+  readonly translations?: string;
 }
 
-const { guest, memoryMib, cpu, tier } = JSON.parse(process.argv[2]) as Job;
-// An orderly exit, so that --cpu-prof writes its file.
-process.on('SIGTERM', () => process.exit(0));
+const { guest, memoryMib, cpu, tier, translations } = JSON.parse(process.argv[2]) as Job;
+
+function store(name: string): TranslationStore {
+  return {
+    load: () => Promise.resolve(existsSync(name) ? readFileSync(name) : undefined),
+    save: (_key, bytes) => {
+      if (!existsSync(name)) {
+        writeFileSync(`${name}.unfinished`, bytes);
+        renameSync(`${name}.unfinished`, name);
+      }
+      return Promise.resolve();
+    },
+  };
+}
 
 const file = (name: string): { name: string; bytes: Uint8Array } => ({ name, bytes: readFileSync(name) });
 const pc = await createPc({
@@ -37,9 +50,15 @@ const pc = await createPc({
       onBreak: undefined,
     },
   ],
+  ...(translations === undefined
+    ? {}
+    : { translations: { store: store(translations), build: 'this bundle', guest: 'the only one' } }),
   noReboot: true,
   warn: (text) => process.stderr.write(`${text}\n`),
 });
+// An orderly exit, so that translations are saved and --cpu-prof writes its file.
+process.on('SIGTERM', () => (translations === undefined ? process.exit(0) : pc.quit()));
 const exit = await pc.run();
+if (exit.kind === 'quit') process.exit(0);
 if (exit.kind !== 'shutdown') process.stderr.write(`${JSON.stringify(exit)}\n`);
 process.exit(exit.kind === 'shutdown' ? 0 : 1);

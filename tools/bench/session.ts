@@ -1,4 +1,5 @@
 /** What all benchmarks do before and after their runs: choose emulators, say what is measured on, print and store the result. */
+import { rmSync } from 'node:fs';
 import { isAbsolute, relative, resolve } from 'node:path';
 import { bundleRunner, ROOT } from './bundle.ts';
 import { choosePeers, emkit } from './emulators.ts';
@@ -14,16 +15,17 @@ import { textTable } from './table.ts';
 
 export const note = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
 
-export async function emulatorsFor(options: CommonOptions, bits: GuestBits): Promise<Emulator[]> {
+/** `warm`: emkit a second time, with translations that its first run leaves. */
+export async function emulatorsFor(options: CommonOptions, bits: GuestBits, warm = false): Promise<Emulator[]> {
   const peers = choosePeers(options.peers, bits, note);
   const profileDir = options.cpuProf === undefined ? undefined : resolve(options.cpuProf);
   const commit = gitCommit();
-  const own = emkit(await bundleRunner(profileDir), commit === undefined ? '(unknown version)' : commit, {
-    tier: options.tier,
-    bits,
-    ...(profileDir === undefined ? {} : { profileDir }),
-  });
-  return [own, ...peers];
+  const bundle = await bundleRunner(profileDir);
+  const version = commit === undefined ? '(unknown version)' : commit;
+  const own = { tier: options.tier, bits, ...(profileDir === undefined ? {} : { profileDir }) };
+  const translations = `${bundle}.translations`;
+  if (warm) process.once('exit', () => rmSync(translations, { force: true }));
+  return [emkit(bundle, version, own), ...(warm ? [emkit(bundle, version, { ...own, translations })] : []), ...peers];
 }
 
 export function startFacts(emulators: readonly Emulator[]): HostFacts {

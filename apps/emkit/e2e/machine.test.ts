@@ -1,6 +1,6 @@
 /** The command with the real machine: the built-in guest, ends of all kinds, hostile guests, bad files. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -65,6 +65,28 @@ describe('the built-in guest', () => {
     const { code, output } = await run('--demo', '-cpu', cpu, '-append', 'once');
     expect(output).toMatch(/(\d) of \1 ok/);
     expect(code).toBe(0);
+  });
+  it('comes to the same with the translations of an earlier run, and leaves what is damaged alone', async () => {
+    const cache = join(folder, 'translations');
+    const demo = (): ReturnType<typeof run> =>
+      run('--demo', '-append', 'once', '-accel', `tcg,translation-cache=${cache}`);
+    const first = await demo();
+    expect([first.code, first.errors]).toEqual([0, '']);
+    const [name] = readdirSync(cache);
+    const file = join(cache, name!);
+    const kept = readFileSync(file);
+    // checks only: the line with the guest's speed differs from run to run
+    const checks = (output: string): string[] => output.split('\n').filter((line) => /ok/.test(line));
+    const second = await demo();
+    expect([second.code, second.errors, checks(second.output)]).toEqual([0, '', checks(first.output)]);
+    kept[kept.length >> 1]! ^= 1;
+    writeFileSync(file, kept);
+    const third = await demo();
+    expect([third.code, checks(third.output)]).toEqual([0, checks(first.output)]);
+    expect(third.errors).toContain('translations of earlier runs are damaged');
+    expect(readdirSync(cache)).toEqual([name]);
+    // replaced by the third run's own
+    expect((await demo()).errors).toBe('');
   });
   it('gives the same output twice under -icount with a fixed clock', async () => {
     const args = ['--demo', '-icount', 'shift=3,sleep=off', '-rtc', 'base=2024-01-01,clock=vm', '-append', 'once'];

@@ -1,9 +1,9 @@
 /**
- * `-accel tcg[,opt-NAME=on|off]...`: which optimisations the translator has, for finding the one that makes a difference. Names come from
- * the translator's own table. Later properties win, so `opt-all=off,opt-links=on` leaves one on.
+ * `-accel tcg[,translation-cache=on|off|DIR][,opt-NAME=on|off]...`: whether translations are kept from run to run, and which optimisations
+ * the translator has, for finding the one that makes a difference. Their names come from the translator's own table. Later properties win, so
+ * `opt-all=off,opt-links=on` leaves one on.
  */
 import { OPTIMISATION_NAMES, OPTIMISATIONS } from '@emkit/ir';
-import type { OptimisationChoice } from '@emkit/ir';
 import type { ListRequest, MachineConfig } from './machine-config.ts';
 import { parseOnOff } from './numbers.ts';
 import { OptionError } from './option-error.ts';
@@ -11,6 +11,7 @@ import { didYouMean } from './suggest.ts';
 import { parseKeyValues, type Token } from './tokenizer.ts';
 
 const PREFIX = 'opt-';
+const CACHE = 'translation-cache';
 const ALL = 'all';
 const isHelp = (value: string): boolean => value === 'help' || value === '?';
 
@@ -27,17 +28,29 @@ export function accelOption(config: MachineConfig, token: Token): ListRequest | 
     if (key === 'accel') continue;
     if (isHelp(key)) return { list: 'accel-properties' };
     if (key === 'thread') checkThread(token, value);
+    else if (key === CACHE) config.translationCache = cacheOption(token, value);
     else if (key.startsWith(PREFIX)) choose(config, token, key.slice(PREFIX.length), value);
     else
       throw new OptionError(
         `Property 'tcg-accel.${key}' not found`,
-        didYouMean(`${PREFIX}${key}`, ['thread', ...OPTIMISATION_NAMES.map((n) => PREFIX + n)], LIST),
+        didYouMean(
+          CACHE.startsWith(key) ? CACHE : `${PREFIX}${key}`,
+          ['thread', CACHE, ...OPTIMISATION_NAMES.map((n) => PREFIX + n)],
+          LIST,
+        ),
       );
   }
   return undefined;
 }
 
 const LIST = 'list: emkit -accel tcg,help';
+
+function cacheOption(token: Token, value: string): boolean | string {
+  if (value === 'on' || value === 'off') return value === 'on';
+  if (value === '')
+    throw new OptionError(`${token.typed}: Parameter '${CACHE}' expects 'on', 'off' or a directory`, `${CACHE}=on`);
+  return value;
+}
 
 /** One processor has one thread, whatever is asked for. */
 function checkThread(token: Token, value: string): void {
@@ -60,17 +73,22 @@ function choose(config: MachineConfig, token: Token, name: string, value: string
   for (const n of names) config.optimisations[n] = on;
 }
 
-/** The property list that says what is off, with its comma; empty when nothing is. */
-export function optimisationsOff(chosen: OptimisationChoice): string {
-  return OPTIMISATION_NAMES.filter((name) => chosen[name] === false)
-    .map((name) => `,${PREFIX}${name}=off`)
-    .join('');
+/** The property list that says what is not the default, with its comma; empty when nothing is. */
+export function accelText({
+  optimisations,
+  translationCache,
+}: Pick<MachineConfig, 'optimisations' | 'translationCache'>): string {
+  const off = OPTIMISATION_NAMES.filter((name) => optimisations[name] === false).map((name) => `,${PREFIX}${name}=off`);
+  const cache = translationCache === true ? 'on' : translationCache === false ? undefined : translationCache;
+  if (cache !== undefined) off.unshift(`,${CACHE}=${cache.replace(/,/g, ',,')}`);
+  return off.join('');
 }
 
 /** What `-accel tcg,help` prints. */
 export function accelProperties(): string {
   const rows = [
     ['thread=single', 'one thread runs everything'],
+    [`${CACHE}=on|off|DIR`, 'keep translations from run to run (default off)'],
     [`${PREFIX}${ALL}=<bool>`, 'all of the following'],
     ...OPTIMISATIONS.map(({ name, help }) => [`${PREFIX}${name}=<bool>`, help] as const),
   ] as const;

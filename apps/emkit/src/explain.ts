@@ -1,7 +1,7 @@
 /**
  * --explain: the machine that a command line makes, with the defaults filled in, and the long form of the command. Starts nothing.
  */
-import { optimisationsOff } from './accel-option.ts';
+import { accelText } from './accel-option.ts';
 import type { Chardev } from './chardev-option.ts';
 import type { MachineConfig } from './machine-config.ts';
 
@@ -85,8 +85,8 @@ export function longForm(config: MachineConfig, program: string): string {
     '-display',
     'none',
   ];
-  const off = optimisationsOff(config.optimisations);
-  if (off !== '') words.push('-accel', `tcg${off}`);
+  const accel = accelText(config);
+  if (accel !== '') words.push('-accel', `tcg${accel}`);
   if (config.demo) words.push('--demo');
   if (config.kernel !== undefined) words.push('-kernel', config.kernel);
   if (config.initrd !== undefined) words.push('-initrd', config.initrd);
@@ -121,7 +121,7 @@ export function explainText(config: MachineConfig, program: string): string {
     ['board', 'pc: i440FX + PIIX3'],
     ['cpu', `1 x ${config.cpu}`],
     ['memory', `${config.memorySize / 1048576} MiB${config.memoryIsDefault ? ' (default)' : ''}`],
-    ['accelerator', `tcg: translated to WebAssembly${optimisationsOff(config.optimisations).replace(/,/g, ' ')}`],
+    ['accelerator', `tcg: translated to WebAssembly${accelText(config).replace(/,/g, ' ')}`],
     [
       'boots',
       config.demo

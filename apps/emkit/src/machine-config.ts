@@ -33,6 +33,8 @@ export interface MachineConfig {
   memoryIsDefault: boolean;
   /** Of the translator, those that were named. */
   optimisations: Partial<Record<OptimisationName, boolean>>;
+  /** Keep translations from run to run: in the user's cache folder, or in this one. */
+  translationCache: boolean | string;
   name: string | undefined;
   processName: string | undefined;
   kernel: string | undefined;
@@ -81,6 +83,7 @@ function initialConfig(arch: option.Arch): MachineConfig {
     maxRamBelow4g: undefined,
     memoryIsDefault: true,
     optimisations: {},
+    translationCache: false,
     name: undefined,
     processName: undefined,
     kernel: undefined,

@@ -2,6 +2,7 @@
  * Entry of the `emkit` command. --version answers before anything else is loaded.
  */
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { VERSION } from './version.ts';
 
 const args = process.argv.slice(2);
@@ -23,6 +24,7 @@ async function run(): Promise<void> {
       .replace(/\.[cm]?[jt]s$/, '')
       .replace(/^main$/, 'emkit'),
     version: VERSION,
+    code: fileURLToPath(import.meta.url),
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,

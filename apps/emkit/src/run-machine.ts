@@ -18,12 +18,15 @@ import { OptionError } from './option-error.ts';
 import { profileRequest, writeProfile } from './profile-files.ts';
 import { createTerminalGuard } from './terminal-guard.ts';
 import { createTimestamps } from './timestamps.ts';
+import { translationCache } from './translation-cache.ts';
 
 export interface RunEnvironment {
   readonly program: string;
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
+  /** The file that runs. */
+  readonly code: string;
   readonly load: () => Promise<PcModule>;
   readonly probe: (kernel: Uint8Array) => Promise<string | undefined>;
 }
@@ -155,6 +158,7 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
       cpu: config.cpu,
       acpi: config.acpi,
       optimisations: config.optimisations,
+      translations: translationCache(config, env.code),
       kernel: files.kernel,
       modules: files.modules,
       append: config.append ?? '',

@@ -135,6 +135,16 @@ describe('options', () => {
     const { out } = await runCli(['--demo', '--explain', '-accel', 'tcg,opt-links=off']);
     expect(out).toContain('-accel tcg,opt-links=off');
   });
+  it('-accel translation-cache is off unless it is asked for, and only the built command has one', async () => {
+    const refused = async (value: string) =>
+      (await runCli(['--demo', '-serial', 'null', '-accel', `tcg,translation-cache=${value}`])).err;
+    expect(await refused('on')).toContain('only the built command');
+    expect(await refused('some/folder')).toContain('only the built command');
+    expect(await refused('off')).toBe('');
+    expect((await runCli(['--demo', '-serial', 'null'])).made[0]!.translations).toBeUndefined();
+    const { out } = await runCli(['--demo', '--explain', '-accel', 'tcg,translation-cache=some/folder']);
+    expect(out).toContain('-accel tcg,translation-cache=some/folder');
+  });
   it('-m counts in MiB and rounds up to pages; 0 is the default', async () => {
     expect((await runCli(['--demo', '-serial', 'null', '-m', '1025k'])).made[0]!.memorySize).toBe(1025 * 1024 + 3072);
     expect((await runCli(['--demo', '-serial', 'null', '-m', '0'])).made[0]!.memorySize).toBe(128 << 20);

@@ -43,6 +43,12 @@ const CASES: readonly (readonly [readonly string[], string, string])[] = [
     "emkit: -accel tcg,opt-links=maybe: Parameter 'opt-links' expects 'on' or 'off'",
     '',
   ],
+  [['-accel', 'tcg,translation=on'], "emkit: Property 'tcg-accel.translation' not found", 'translation-cache'],
+  [
+    ['-accel', 'tcg,translation-cache='],
+    "emkit: -accel tcg,translation-cache=: Parameter 'translation-cache' expects 'on', 'off' or a directory",
+    'translation-cache=on',
+  ],
   [['-accel', 'tcg,thread=two'], "emkit: -accel tcg,thread=two: Invalid 'thread' setting two", 'thread=single'],
   [['-enable-kvm'], 'emkit: -enable-kvm: not supported', 'KVM is not supported'],
   [['-device', 'foo'], "emkit: -device foo: 'foo' is not a valid device model name", 'list: emkit -device help'],

@@ -9,6 +9,7 @@ const code = await main(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   load: () => Promise.resolve(createFakeModule()),
+  code: import.meta.filename,
   probe: () => Promise.resolve('multiboot'),
 });
 process.exit(code);

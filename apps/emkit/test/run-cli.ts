@@ -32,6 +32,7 @@ export async function runCli(
     stdout: out.stream,
     stderr: err.stream,
     load: () => Promise.resolve(module),
+    code: import.meta.filename,
     probe: () => Promise.resolve('linux'),
   });
   return { code, out: out.text.join(''), err: err.text.join(''), made: module.made };

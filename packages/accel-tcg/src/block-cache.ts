@@ -2,16 +2,18 @@
  * Finds, translates and drops translation blocks: the way from a pc in env to a cold stream, through the fetch TLB and
  * the code map, and what must happen when code bytes or mappings change.
  */
-import { CODE, ColdEncoder, COLD, CODE_TABLE, codeTableEntry, CTL, ENV_BASE, JUMP_CACHE } from '@emkit/codegen';
+import { CODE, ColdEncoder, COLD, CODE_TABLE, codeTableEntry, CTL, ENV_BASE, HEADER, JUMP_CACHE } from '@emkit/codegen';
 import { IrBuilder, OPS } from '@emkit/ir';
 import type { GlobalDef, IrBlock, Optimisations } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import { Tb } from './code-map.ts';
 import type { CodeMap } from './code-map.ts';
 import type { HotTier } from './hot-tier.ts';
+import { SavedBlocks } from './saved-blocks.ts';
 import { ACCESS_FAULT, ACCESS_IO, EXEC } from './softmmu.ts';
 import type { SoftMmu } from './softmmu.ts';
 import type { Target } from './target.ts';
+import type { TranslationKeeper } from './translation-keeper.ts';
 import type { TranslateRequest, TranslateResult } from '@emkit/ir';
 import type { TcgTrace } from './trace.ts';
 
@@ -46,6 +48,7 @@ export interface BlockCacheOptions {
   /** Execution stops before this linear pc: its block is looked up each time. */
   readonly stopsAt: (linear: number) => boolean;
   readonly trace: TcgTrace | undefined;
+  readonly kept: TranslationKeeper;
 }
 
 /** What translates and encodes blocks of one mode. */
@@ -57,6 +60,8 @@ interface Tools {
 export class BlockCache {
   readonly stats = { translated: 0, invalidated: 0, flushes: 0, faults: 0 };
   hot: HotTier | undefined;
+  /** Blocks kept from run to run, if they are. */
+  readonly saved: SavedBlocks | undefined;
   readonly #o: BlockCacheOptions;
   readonly #i32: Int32Array;
   readonly #u16: Uint16Array;
@@ -89,6 +94,7 @@ export class BlockCache {
   constructor(options: BlockCacheOptions) {
     this.#o = options;
     const { memory, target } = options;
+    if (options.kept.on) this.saved = new SavedBlocks(memory, options.kept.given);
     this.#i32 = new Int32Array(memory);
     this.#u16 = new Uint16Array(memory);
     this.#u8 = new Uint8Array(memory);
@@ -266,6 +272,17 @@ export class BlockCache {
     r.code.offset = host;
     r.code.available = 4096 - (host & 4095);
     this.#crossPage = -1;
+    const usual =
+      this.saved !== undefined &&
+      !alone &&
+      !r.volatileCode &&
+      r.endEip === -1 &&
+      !this.#o.singly() &&
+      !this.#o.debugged();
+    if (usual) {
+      const tb = this.#restore(pc, csBase, flags, host);
+      if (tb !== null) return tb;
+    }
     const { builder: b, encoder } = this.#toolsFor(flags);
     b.reset();
     target.translate(b, r, out);
@@ -298,13 +315,33 @@ export class BlockCache {
     const end = encoder.encode(block, tb.header, pc, flags, tb.firstCounter, linkable);
     tb.terminator = encoder.terminator;
     if (!keep) return tb;
+    if (usual && tb.secondPage < 0) this.saved?.learn(tb, end);
+    this.#add(tb, end);
+    return tb;
+  }
+
+  /** The block as it was translated in an earlier run, if its code is the same. */
+  #restore(pc: number, csBase: number, flags: number, host: number): Tb | null {
+    const saved = this.saved!;
+    const at = saved.find(pc, csBase, flags, host);
+    if (at < 0) return null;
+    if (this.#codeEnd + saved.streamBytes(at) > CODE.LIMIT) this.flush();
+    const tb = saved.restore(at, host, this.#codeEnd);
+    if (tb === null) return null;
+    tb.firstCounter = tb.coldFirst || this.#o.debugged() ? 0 : this.#o.hotAfter;
+    this.#i32[(tb.header + HEADER.COUNTER) >> 2] = tb.firstCounter;
+    this.#add(tb, tb.header + saved.streamBytes(at));
+    return tb;
+  }
+
+  /** A block whose stream ends at `end` is there from now on. */
+  #add(tb: Tb, end: number): void {
     this.#codeEnd = end;
     this.#byHeader.set(tb.header, tb);
     if (this.#o.codeMap.insert(tb)) {
       this.#o.mmu.protectCode(tb.host >>> 12);
       if (tb.secondPage >= 0) this.#o.mmu.protectCode(tb.secondPage >>> 12);
     }
-    return tb;
   }
 
   /** A jump inside the block's own linear page needs no look at the mapping. */
@@ -360,6 +397,7 @@ export class BlockCache {
   /** Drop every translation. The running block, if any, must leave before it can reach a link. */
   flush(): void {
     this.stats.flushes++;
+    this.saved?.collect();
     this.hot?.clear();
     for (const header of this.#byHeader.keys()) this.#u16[header >> 1] = COLD.DEAD;
     this.#byHeader.clear();

@@ -1,7 +1,7 @@
 export { EXIT, Tcg } from './tcg.ts';
 export { HostMemoryError, MAX_RAM_BYTES } from './guest-memory.ts';
 export type { ExitReason } from './tcg.ts';
-export type { TcgOptions } from './tcg-options.ts';
+export type { TcgOptions, TranslationOptions } from './tcg-options.ts';
 export { TcgProfile } from './profile.ts';
 export type { CallCounts, ProfileData, ProfileOptions, ProfileSample, SampleKind } from './profile.ts';
 export type { BlockCounts, RegionCounts } from './profile-regions.ts';

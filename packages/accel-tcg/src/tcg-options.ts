@@ -6,6 +6,17 @@ import type { TcgProfile } from './profile.ts';
 import type { Target, TargetHost } from './target.ts';
 import type { TcgTrace } from './trace.ts';
 
+/** See docs/adr/0019. */
+export interface TranslationOptions {
+  /** Names all that translations depend on besides the guest's code: the exact build of the program, the target's features, what is optimised. */
+  readonly key: string;
+  /**
+   * What `keptTranslations` gave in an earlier run; what is damaged or of another key is ignored. It decides what the guest's code does: it must
+   * come from nobody else.
+   */
+  readonly kept?: Uint8Array | undefined;
+}
+
 export interface TcgOptions {
   /** Bytes of guest RAM in the linear memory, from `ramBase`. */
   readonly ramBytes: number;
@@ -24,6 +35,8 @@ export interface TcgOptions {
   readonly tier?: 'auto' | 'cold' | 'hot';
   /** What is not named is on; see `OPTIMISATIONS` of `@emkit/ir`. A name that does not exist is a `RangeError`. */
   readonly optimisations?: OptimisationChoice;
+  /** Translations are kept from run to run. */
+  readonly translations?: TranslationOptions;
   readonly trace?: TcgTrace;
   /** Counts what runs and why it leaves; of one Tcg only. */
   readonly profile?: TcgProfile;

@@ -24,6 +24,7 @@ import { EXEC, SoftMmu } from './softmmu.ts';
 import { targetHost } from './target-host.ts';
 import type { Target } from './target.ts';
 import type { TcgOptions } from './tcg-options.ts';
+import { TranslationKeeper } from './translation-keeper.ts';
 
 /** Why `run` returned. */
 export const EXIT = { SLICE: 0, HALTED: 1, SHUTDOWN: 2, DEBUG: 3, STOPPED: 4 } as const;
@@ -44,6 +45,8 @@ export class Tcg {
   /** Null where script delivers all faults. */
   readonly faultEntries: FaultEntries | null;
   readonly debug = new DebugPoints();
+  /** Translations from run to run. */
+  readonly kept: TranslationKeeper;
   readonly i32: Int32Array;
   readonly u16: Uint16Array;
   readonly #options: TcgOptions;
@@ -90,14 +93,14 @@ export class Tcg {
     this.#cs = (ENV_BASE + target.offsets.csBase) >> 2;
     this.#flags = (ENV_BASE + target.offsets.flags) >> 2;
     this.#hotAfter = executionsUntilHot(options, optimisations);
+    this.kept = new TranslationKeeper(options, optimisations);
+    const { codeMap, mmu } = this;
+    const common = { target, mmu, codeMap, optimisations, hotAfter: this.#hotAfter };
     this.blocks = new BlockCache({
+      ...common,
+      kept: this.kept,
       memory: buffer,
-      target,
-      mmu: this.mmu,
       space: this.space,
-      codeMap: this.codeMap,
-      hotAfter: this.#hotAfter,
-      optimisations,
       trace: options.trace,
       roomAt: (linear) => this.debug.distance(linear),
       debugged: () => this.debug.active,
@@ -114,14 +117,10 @@ export class Tcg {
       callj: (id, a, b, c, d) => this.#callj(id, a, b, c, d),
     });
     this.hot = new HotTier({
+      ...common,
       memory: this.memory,
       table: this.#core.regions,
-      target,
-      mmu: this.mmu,
-      codeMap: this.codeMap,
       helpers: this.#core.helpers,
-      hotAfter: this.#hotAfter,
-      optimisations,
       nextPage: (lin) => this.mmu.access(lin, EXEC, this.blocks.user()),
       callDevice: (id, a, b, c, d) => this.#calld(id, a, b, c, d),
       outAsm: options.trace?.outAsm,
@@ -215,6 +214,11 @@ export class Tcg {
       this.#retired += budget - this.i32[CTL.BUDGET >> 2];
       this.#running = false;
     }
+  }
+
+  /** What the next run can use of this one, see `TcgOptions.translations`; undefined: nothing that it was not given. */
+  keptTranslations(): Uint8Array | undefined {
+    return this.kept.collect(this.blocks.saved);
   }
 
   /** Execute one instruction (or deliver one pending interrupt). */

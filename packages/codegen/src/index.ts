@@ -6,6 +6,8 @@ export type { TargetOffsets } from './cold-handlers.ts';
 export { ENTERED } from './fault-entry.ts';
 export type { FaultEntry } from './fault-entry.ts';
 export { COLD } from './cold-ops.ts';
+export { streamIsOf, unlink } from './cold-stream.ts';
+export type { StreamIdentity } from './cold-stream.ts';
 export {
   CODE,
   CTL,

@@ -78,6 +78,18 @@ export class TierComparison {
       )
         return found;
     }
+    if ((c.stateSeed & 31) === 0) {
+      // a processor that finds what this one has translated
+      const second = (this.#benches.hot = newBench('hot', off, hot.tcg.keptTranslations()));
+      restore(second, ram, env);
+      if (
+        !other(
+          'kept translations',
+          run(second, () => MAX_INSNS),
+        )
+      )
+        return found;
+    }
     if ((c.stateSeed & 3) === 0 && reference.retired < 600) {
       restore(single, ram, env);
       other('single instructions', runSingle(single));
@@ -129,12 +141,13 @@ export class TierComparison {
   }
 }
 
-function newBench(tier: 'cold' | 'hot', off: readonly OptimisationName[]): CpuBench {
+function newBench(tier: 'cold' | 'hot', off: readonly OptimisationName[], kept?: Uint8Array): CpuBench {
   const bench = new CpuBench({
     ramBytes: RAM_BYTES,
     tier,
     optimisations: Object.fromEntries(off.map((name) => [name, false])),
     portIn: (port) => Math.imul(port, 0x9e3779b1) >>> 0,
+    translations: { key: 'fuzz', kept },
   });
   prepare(bench);
   return bench;

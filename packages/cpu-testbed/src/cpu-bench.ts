@@ -16,6 +16,7 @@ export interface CpuBenchOptions {
   readonly tier?: 'auto' | 'cold' | 'hot';
   /** See `TcgOptions`. */
   readonly optimisations?: TcgOptions['optimisations'];
+  readonly translations?: TcgOptions['translations'];
   /** As for `-cpu`. @default 'max' */
   readonly cpu?: string;
   readonly portIn?: (port: number, size: number) => number;
@@ -68,6 +69,7 @@ export class CpuBench {
       ramBytes,
       tier: options.tier ?? 'auto',
       ...(options.optimisations !== undefined ? { optimisations: options.optimisations } : {}),
+      ...(options.translations !== undefined ? { translations: options.translations } : {}),
       createTarget: (host) => (target = new X86Target(host as X86Host, model)),
       createSpace: (memory, ramBase) => {
         const root = MemoryRegion.container('memory', 2 ** 32);

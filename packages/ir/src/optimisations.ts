@@ -28,6 +28,7 @@ export const OPTIMISATIONS = [
   { name: 'ports', help: 'a region calls the device of IN and OUT and goes on' },
   { name: 'bulk-strings', help: 'REP MOVS and REP STOS in regions as one copy or fill of memory' },
   { name: 'masked-moves', help: 'masked vector moves and gathers in regions' },
+  { name: 'kept-blocks', help: 'blocks of an earlier run are copied, not translated (translation-cache)' },
   { name: 'native-floats', help: 'SSE arithmetic in regions by WebAssembly where result and flags are the same' },
 ] as const satisfies readonly { readonly name: string; readonly help: string }[];
 

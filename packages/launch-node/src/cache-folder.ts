@@ -30,14 +30,15 @@ export function openCacheFolder(name: string, version: string, home = userCacheH
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       removeOld(parent, folder);
     }
-    return isOwn(folder) ? folder : undefined;
+    return isOwnFolder(folder) ? folder : undefined;
   } catch {
     // read-only home, full disk: a cache is no reason to fail
     return undefined;
   }
 }
 
-function userCacheHome(): string | undefined {
+/** The user's cache folder; undefined: nobody knows it. */
+export function userCacheHome(): string | undefined {
   try {
     return cacheHome(process.env, process.platform, homedir());
   } catch {
@@ -45,7 +46,8 @@ function userCacheHome(): string | undefined {
   }
 }
 
-function isOwn(folder: string): boolean {
+/** Is it a folder of this user's that nobody else may write to? */
+export function isOwnFolder(folder: string): boolean {
   const stat = lstatSync(folder);
   if (!stat.isDirectory()) return false;
   const user = process.getuid?.();

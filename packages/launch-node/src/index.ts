@@ -1,4 +1,4 @@
 export { launch, type LaunchOptions } from './launch.ts';
 export { optimizeLater } from './optimize-later.ts';
-export { cacheHome, openCacheFolder } from './cache-folder.ts';
+export { cacheHome, isOwnFolder, openCacheFolder, userCacheHome } from './cache-folder.ts';
 export { LIMITS } from './limits.ts';

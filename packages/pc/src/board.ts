@@ -5,7 +5,7 @@
  * the 8259's INT goes to the local APIC's LINT0, whose output is the processor's request line.
  */
 import { HostMemoryError, Tcg } from '@emkit/accel-tcg';
-import type { TcgOptions, TcgProfile, TcgTrace } from '@emkit/accel-tcg';
+import type { TcgOptions, TcgProfile, TcgTrace, TranslationOptions } from '@emkit/accel-tcg';
 import { ACPI_PM } from '@emkit/acpi-pm';
 import type { AcpiPm } from '@emkit/acpi-pm';
 import { IO_APIC, LOCAL_APIC } from '@emkit/apic';
@@ -63,13 +63,18 @@ export interface Board {
   readonly serialPorts: number;
 }
 
-/** What watches the processor. */
-export interface Observers {
+/** What watches the processor, and what it has of earlier runs. */
+export interface ProcessorExtras {
   readonly trace?: TcgTrace | undefined;
   readonly profile?: TcgProfile | undefined;
+  readonly translations?: TranslationOptions | undefined;
 }
 
-export function buildBoard(options: PcOptions, aio: AioContext | undefined, { trace, profile }: Observers): Board {
+export function buildBoard(
+  options: PcOptions,
+  aio: AioContext | undefined,
+  { trace, profile, translations }: ProcessorExtras,
+): Board {
   checkBios(options);
   const layout = ramLayout(options);
   const model = parseCpu(options);
@@ -120,6 +125,7 @@ export function buildBoard(options: PcOptions, aio: AioContext | undefined, { tr
       toldOfTripleFault = true;
     },
     helperModule: buildSoftFloatModule(),
+    ...(translations !== undefined ? { translations } : {}),
     ...(trace !== undefined ? { trace } : {}),
     ...(profile !== undefined ? { profile } : {}),
   });

@@ -13,6 +13,7 @@ import { attachDebugger } from './gdb-target.ts';
 import type { DebuggerConnection, DebuggerSession } from './gdb-target.ts';
 import { addUserDevices } from './user-devices.ts';
 import { createStackWalker } from './guest-stack.ts';
+import { loadTranslations, saveTranslations } from './kept-translations.ts';
 import { createTrace } from './log.ts';
 import { PcError } from './options.ts';
 import type { PcOptions } from './options.ts';
@@ -53,7 +54,9 @@ export async function createPc(options: PcOptions, aio?: AioContext): Promise<Pc
     options.profile === undefined
       ? undefined
       : new TcgProfile({ callers: createStackWalker(() => made.board), helperName: (id) => HELPER_NAMES[id] });
-  const board = (made.board = buildBoard(options, aio, { trace, profile }));
+  const translations = await loadTranslations(options);
+  const board = (made.board = buildBoard(options, aio, { trace, profile, translations }));
+  if (board.tcg.kept.refused) options.warn?.('translations of earlier runs are damaged, and not used');
   addUserDevices(board, options);
   const { machine } = board;
   machine.onReset = () => {
@@ -76,6 +79,7 @@ export async function createPc(options: PcOptions, aio?: AioContext): Promise<Pc
     run: async () => {
       const exit = await machine.run();
       debuggerSession?.ended(exit.kind === 'debug-exit' ? exit.code : 0);
+      await saveTranslations(options, translations?.key, board.tcg);
       return translate(exit);
     },
     attachDebugger: (connection) => {

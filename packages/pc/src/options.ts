@@ -3,6 +3,7 @@
  */
 
 import type { OptimisationChoice } from '@emkit/ir';
+import type { TranslationCacheOptions } from './kept-translations.ts';
 import type { Symbols } from './profile-report.ts';
 
 /** The host side of a character device; no call blocks. */
@@ -87,6 +88,8 @@ export interface PcOptions {
   readonly tier?: 'auto' | 'cold' | 'hot';
   /** What the translator does, by name (`OPTIMISATIONS` of `@emkit/ir`); what is not named is on. For finding the cause of a difference. */
   readonly optimisations?: OptimisationChoice;
+  /** Keep translations from run to run, for a quicker start of the same guest (docs/adr/0019). Default: they are forgotten. */
+  readonly translations?: TranslationCacheOptions | undefined;
   /** Things worth a line for a person: warnings of the loader, unusual guest behaviour. */
   warn?(text: string): void;
 }
