@@ -54,7 +54,7 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   const rare = mb.addFunction(mb.addType([I32], [I32]));
   buildRare(rare);
   const interpreter = mb.addFunction(mb.addType([I32], [I32]));
-  buildInterpreter(interpreter, ctx, { probe: probe.index, rare: rare.index, fill, faults });
+  buildInterpreter(interpreter, ctx, { probe: probe.index, rare: rare.index, fill, faults: faults?.data });
   const run = mb.addFunction(mb.addType([], [I32]));
   buildDispatcher(run, offsets, {
     probe: probe.index,
@@ -62,6 +62,7 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
     regionType,
     regionTable,
     fill,
+    fetchFault: faults?.fetch,
   });
   mb.exportFunction('run', run.index);
   mb.exportFunction('interpret', interpreter.index);
@@ -244,6 +245,7 @@ interface DispatcherCallees {
   readonly regionType: number;
   readonly regionTable: number;
   readonly fill: number | undefined;
+  readonly fetchFault: number | undefined;
 }
 
 function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: DispatcherCallees): void {
@@ -263,6 +265,17 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   // find the block at env.pc
   f.i32Const(pcAddress).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip).op(OP.i32_eqz);
   f.if_();
+  if (callees.fetchFault !== undefined) {
+    f.i32Const(MMU.FAULT).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_ge_s);
+    f.if_();
+    // a guest that faults for ever comes to its slice's end here, as it does in script
+    f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_lt_s);
+    f.if_();
+    f.i32Const(LEAVE.BUDGET).return_();
+    f.end();
+    f.i32Const(0).load(OP.i64_load, 3, MMU.MISS).i32Const(0).call(callees.fetchFault).brIf(outer);
+    f.end();
+  }
   f.i32Const(LEAVE.LOOKUP).return_();
   f.end();
   const enter = f.loop(); // run the block at `ip`

@@ -7,6 +7,7 @@ import type { FunctionBuilder } from '@emkit/wasm';
 import type { TargetOffsets } from './cold-handlers.ts';
 import { CODE_TABLE, ENV_BASE, HEADER, JUMP_CACHE, PAGE_BITS, PAGE_MASK, TLB } from './layout.ts';
 import type { FaultEntry } from './fault-entry.ts';
+import { MMU } from './mmu-layout.ts';
 import type { PageWalk } from './page-walk.ts';
 
 const I32 = VALTYPE.i32;
@@ -79,7 +80,7 @@ interface Wanted {
   readonly header: number;
 }
 
-/** Sets `header`, or returns 0 from the function when TLB or table do not know. */
+/** Sets `header`, or returns 0 from the function when TLB or table do not know. If the fetch faults, MMU.FAULT says so, and MMU.MISS where. */
 function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Wanted, fill: number | undefined): void {
   const { pc, linear, csBase, flags, header } = wanted;
   const low = f.addLocal(I32);
@@ -93,6 +94,7 @@ function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Want
     f.get(pc).get(linear).get(flags).i32Const(options.windowMask).op(OP.i32_and).op(OP.select).set(low);
     f.get(csBase).i32Const(0).get(flags).i32Const(options.windowMask).op(OP.i32_and).op(OP.select).set(high);
   }
+  f.i32Const(MMU.FAULT).i32Const(-1).store(OP.i32_store, 2, 0);
   tlbOfMode(f, options);
   f.get(low)
     .i32Const(PAGE_BITS)
@@ -112,8 +114,16 @@ function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Want
   f.if_();
   if (fill === undefined) f.i32Const(0).return_();
   else {
-    f.get(high).op(OP.i64_extend_i32_u).i64Const(32).op(OP.i64_shl).get(low).op(OP.i64_extend_i32_u).op(OP.i64_or);
-    f.i32Const(FETCH);
+    f.i32Const(0)
+      .get(high)
+      .op(OP.i64_extend_i32_u)
+      .i64Const(32)
+      .op(OP.i64_shl)
+      .get(low)
+      .op(OP.i64_extend_i32_u)
+      .op(OP.i64_or);
+    f.store(OP.i64_store, 3, MMU.MISS);
+    f.i32Const(0).load(OP.i64_load, 3, MMU.MISS).i32Const(FETCH);
     tlbOfMode(f, options);
     f.i32Const(TLB.BASE).op(OP.i32_ne).call(fill).op(OP.i32_eqz);
     f.if_();

@@ -1,6 +1,6 @@
 /**
- * Delivery of a page fault without script: deliver(address i64, ip) -> 1 when the guest is in its handler, 0 when script must do it, which
- * writes again what has been written by then.
+ * Delivery of a page fault without script, of an access by an op of the interpreter, data(address i64, ip), or of the fetch at the pc in env,
+ * fetch(address i64, 0) -> 1 when the guest is in its handler, 0 when script must do it, which writes again what has been written by then.
  *
  * The way into the handler is a function like a region's, made by the accelerator from the target's IR when such faults have shown, and found
  * in MMU.ENTRIES by the block flags it is for. It returns ENTERED when it is in the handler; else nothing has changed, and bits from MISS_SHIFT
@@ -32,11 +32,38 @@ interface Callees {
   readonly table: number;
 }
 
-/** Adds `deliver` to the module and returns its index. */
-export function buildFaultDelivery(mb: ModuleBuilder, o: TargetOffsets, entry: FaultEntry, callees: Callees): number {
-  const f = mb.addFunction(mb.addType([VALTYPE.i64, VALTYPE.i32], [VALTYPE.i32]));
+/** Function indices. */
+export interface FaultDelivery {
+  readonly data: number;
+  readonly fetch: number;
+}
+
+export function buildFaultDelivery(
+  mb: ModuleBuilder,
+  o: TargetOffsets,
+  entry: FaultEntry,
+  callees: Callees,
+): FaultDelivery {
+  const type = mb.addType([VALTYPE.i64, VALTYPE.i32], [VALTYPE.i32]);
+  const fetch = mb.addFunction(type);
+  buildDelivery(fetch, o, entry, callees);
+  const data = mb.addFunction(type);
+  const header = (): FunctionBuilder => data.i32Const(CTL.TB).load(OP.i32_load, 2, 0);
   const address = 0;
   const ip = 1;
+  data.i32Const(ENV_BASE + o.pc);
+  header().load(OP.i32_load, 2, HEADER.PC).get(ip).load(OP.i32_load16_u, 1, FIELD.PC_DELTA).op(OP.i32_add);
+  data.store(OP.i32_store, 2, 0);
+  data.get(address);
+  header().load(OP.i32_load16_u, 1, HEADER.INSNS).get(ip).load(OP.i32_load16_u, 1, FIELD.INSN).op(OP.i32_sub);
+  data.call(fetch.index);
+  return { data: data.index, fetch: fetch.index };
+}
+
+/** (address, instructions of the budget to be given back) -> delivered. */
+function buildDelivery(f: FunctionBuilder, o: TargetOffsets, entry: FaultEntry, callees: Callees): void {
+  const address = 0;
+  const back = 1;
   const budget = f.addLocal(VALTYPE.i32);
   const way = f.addLocal(VALTYPE.i32);
   const result = f.addLocal(VALTYPE.i32);
@@ -50,15 +77,8 @@ export function buildFaultDelivery(mb: ModuleBuilder, o: TargetOffsets, entry: F
   f.i32Const(ENV_BASE + entry.address)
     .get(address)
     .store(OP.i64_store, 3, 0);
-  const header = (): FunctionBuilder => f.i32Const(CTL.TB).load(OP.i32_load, 2, 0);
-  f.i32Const(ENV_BASE + o.pc);
-  header().load(OP.i32_load, 2, HEADER.PC).get(ip).load(OP.i32_load16_u, 1, FIELD.PC_DELTA).op(OP.i32_add);
-  f.store(OP.i32_store, 2, 0);
-  // what has not run is given back, and the fault counts as an instruction
-  f.i32Const(CTL.BUDGET).get(budget);
-  header().load(OP.i32_load16_u, 1, HEADER.INSNS).op(OP.i32_add);
-  f.get(ip).load(OP.i32_load16_u, 1, FIELD.INSN).op(OP.i32_sub).i32Const(1).op(OP.i32_sub);
-  f.store(OP.i32_store, 2, 0);
+  // the fault counts as an instruction
+  f.i32Const(CTL.BUDGET).get(budget).get(back).op(OP.i32_add).i32Const(1).op(OP.i32_sub).store(OP.i32_store, 2, 0);
   f.i32Const(MAX_REFILLS).set(left);
   const again = f.loop();
   f.i32Const(0)
@@ -77,7 +97,6 @@ export function buildFaultDelivery(mb: ModuleBuilder, o: TargetOffsets, entry: F
   f.end();
   f.i32Const(CTL.BUDGET).get(budget).store(OP.i32_store, 2, 0);
   f.i32Const(0);
-  return f.index;
 }
 
 /** Sets `way` to the offset in MMU.ENTRIES, or returns 0 from the function. */

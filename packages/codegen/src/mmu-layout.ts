@@ -14,7 +14,7 @@ export const MMU = {
   GLOBAL_LIST: 0x6_4000,
   /** Entries made without script, for profiles. */
   FILLS: 0x20c,
-  /** Address of the access that a region was left for, 8 bytes. */
+  /** Address of the access that a region was left for, or of the fetch that the last look-up of a block asked the walker about; 8 bytes. */
   MISS: 0x210,
   /** The page walker's refusal was a fault with this error code; -1: something else, for script to judge. */
   FAULT: 0x218,

@@ -4,7 +4,7 @@
  *
  * The walker answers only what is plain: tables and page in RAM, access allowed. Whatever else there is (a device, a page that is
  * watched, bits that the table does not speak of) is the script walker's, which decides by itself. Of faults it knows two: an entry that
- * is not present, and a page that `write` and `user` withhold.
+ * is not present, and a page that `write` or `user` withholds.
  */
 export interface PageWalk {
   readonly bits: {
@@ -39,8 +39,11 @@ export interface PageWalk {
    * writes, the upper one writes (of supervisors only under `writeProtect`). Fetches are not its business.
    */
   readonly keys: number;
-  /** Bits of the error code of a fault that an access for data ends with: the page is there, was to be written, by a user. Without: script finds all faults. */
-  readonly faults?: { readonly present: number; readonly write: number; readonly user: number };
+  /**
+   * Bits of a fault's error code: the page is there, was to be written, by a user, was to be executed (where that can be forbidden: under `noUserExecute`,
+   * and in modes with entries of 8 bytes under `noExecute`). Without: script finds all faults.
+   */
+  readonly faults?: { readonly present: number; readonly write: number; readonly user: number; readonly fetch: number };
   readonly modes: readonly PageMode[];
 }
 

@@ -11,6 +11,7 @@ import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ModuleBuilder } from '@emkit/wasm';
 import { ENV_BASE, TLB } from './layout.ts';
 import { IN_GLOBAL, IN_LOCAL, IS_GLOBAL, MMU, PAGE_NUMBER } from './mmu-layout.ts';
+import { noteFault } from './fault-code.ts';
 import type { PageMode, PageWalk } from './page-walk.ts';
 import { buildFindRam, isCodePage } from './plain-ram.ts';
 
@@ -59,6 +60,8 @@ class FillEmitter {
   readonly #word: number;
   /** Bit of the error code: all levels were present. */
   readonly #present: number;
+  /** The mode has entries of 8 bytes. */
+  readonly #bytes8: number;
   #refuse!: Label;
   /** The access faults, and nothing else can be the case. */
   #faulted!: Label;
@@ -87,6 +90,7 @@ class FillEmitter {
     this.#writable = f.addLocal(I32);
     this.#word = f.addLocal(I32);
     this.#present = f.addLocal(I32);
+    this.#bytes8 = f.addLocal(I32);
   }
 
   emit(): void {
@@ -114,22 +118,9 @@ class FillEmitter {
     this.#store();
     f.return_();
     f.end(); // faulted
-    this.#noteFault();
+    noteFault(f, this.#walk, [this.#access, this.#user, this.#control, this.#present, this.#bytes8]);
     f.end(); // refuse
     f.i32Const(0);
-  }
-
-  /** The error code; fetches are script's. */
-  #noteFault(): void {
-    const f = this.#f;
-    const { faults } = this.#walk;
-    if (faults === undefined) return;
-    this.#isAccess(EXEC);
-    this.#refuseIf();
-    f.i32Const(MMU.FAULT).get(this.#present);
-    this.#isAccess(WRITE).i32Const(faults.write).op(OP.i32_mul).op(OP.i32_or);
-    f.get(this.#user).i32Const(faults.user).op(OP.i32_mul).op(OP.i32_or);
-    f.store(OP.i32_store, 2, 0);
   }
 
   /** The condition on the stack refuses. */
@@ -206,6 +197,7 @@ class FillEmitter {
     this.#checkAddress(mode.addressBits);
     f.i64Const(mode.reserved);
     if (mode.entryBytes === 8) {
+      f.i32Const(1).set(this.#bytes8);
       f.i64Const(mode.reserved | NO_EXECUTE);
       this.#flag(control.noExecute);
       f.select();

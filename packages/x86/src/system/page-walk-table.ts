@@ -18,6 +18,7 @@ import {
   CR4_SMAP,
   CR4_SMEP,
   EFER_NXE,
+  PF_I,
   PF_P,
   PF_U,
   PF_W,
@@ -62,7 +63,7 @@ export function pageWalkTable(cpu: Pick<X86Cpu, 'features' | 'pteHighMask'>) {
     bits: { present: PTE_P, write: PTE_W, user: PTE_U, accessed: PTE_A, dirty: PTE_D, large: PTE_PS, global: PTE_G },
     control: CONTROL,
     keys: ENV.PKRU,
-    faults: { present: PF_P, write: PF_W, user: PF_U },
+    faults: { present: PF_P, write: PF_W, user: PF_U, fetch: PF_I },
     modes: [
       // in the order of MODE
       { entryBytes: 0, addressBits: 32, root: CR3, frame: 0n, reserved: 0n, levels: [] },
