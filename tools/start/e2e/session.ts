@@ -73,7 +73,10 @@ export function startSession(
     async run(line, timeoutMs) {
       child.stdin.write(`${line}\r`);
       await session.expect('\n', timeoutMs);
-      return (await session.expect(options.prompt, timeoutMs)).replace(/\n$/, '');
+      const answer = await session.expect(options.prompt, timeoutMs);
+      // where the kernel had a message before the echo, the line that ended was that
+      const echo = answer.indexOf(`${line}\n`);
+      return (echo < 0 ? answer : answer.slice(echo + line.length + 1)).replace(/\n$/, '');
     },
     get output() {
       return output;
