@@ -235,7 +235,8 @@ export class HotTier {
 
   #arm(region: Region): void {
     region.entries.forEach((tb, k) => {
-      this.#i32[(tb.header + HEADER.ENTRY) >> 2] = region.entry | (k << 16);
+      this.#u16[(tb.header + HEADER.ENTRY) >> 1] = region.entry;
+      this.#u16[(tb.header + HEADER.ENTRY_NUMBER) >> 1] = k;
       this.#u16[tb.header >> 1] = COLD.HOT;
     });
     region.checked = true;

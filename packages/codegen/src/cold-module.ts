@@ -295,7 +295,7 @@ function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: Di
   f.i32Const(LEAVE.BUDGET).return_();
   f.end();
   // compiled region: returns its exit record
-  f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY + 2);
+  f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY_NUMBER);
   f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY);
   f.callIndirect(callees.regionType, callees.regionTable).tee(code);
   f.i32Const(MISS_SHIFT).op(OP.i32_shr_u).set(miss);

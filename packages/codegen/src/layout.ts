@@ -109,10 +109,10 @@ export const GRANULES = { BASE: 0x378_0000, BITS: 6 } as const;
 export const RAM_BASE = 0x400_0000;
 
 /**
- * Fields of a block header (the first op of a cold stream). ENTRY, once a region can be entered there: its index in the
- * function table (16 bits), and the number of the entry (16 bits).
+ * Fields of a block header (the first op of a cold stream). ENTRY and ENTRY_NUMBER (16 bits each), once a region can be
+ * entered there: its index in the function table, and the number of the entry.
  */
-export const HEADER = { OP: 0, INSNS: 2, COUNTER: 4, PC: 8, FLAGS: 12, SIZE: 16, ENTRY: 4 } as const;
+export const HEADER = { OP: 0, INSNS: 2, COUNTER: 4, PC: 8, FLAGS: 12, SIZE: 16, ENTRY: 4, ENTRY_NUMBER: 6 } as const;
 /** Fields of every other cold op. */
 export const FIELD = { OP: 0, DST: 2, A: 4, B: 6, LINK: 4, IMM: 8, PC_DELTA: 12, INSN: 14, SIZE: 16 } as const;
 
