@@ -1,30 +1,18 @@
 /** RAM whose offsets in the linear memory lie above 2 GiB: every access of script must take them as unsigned. */
 import { CTL } from '@emkit/codegen';
-import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import { expect, it } from 'vitest';
 import { Tcg } from './tcg.ts';
 import { TOY, ToyTarget } from './toy-target.test-support.ts';
+import { toyHost } from './toy-host.test-support.ts';
 
 const RAM = 0x8400_0000;
 const HIGH = 0x8300_0000;
-const NO_HELPERS = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 it('works in the helpers and the slow paths, and code runs there', () => {
   let target: ToyTarget | undefined;
   const tcg = new Tcg({
-    ramBytes: RAM,
+    ...toyHost(RAM),
     createTarget: (host) => (target = new ToyTarget(host)),
-    createSpace: (memory, offset) => {
-      const root = MemoryRegion.container('memory', 2 ** 32);
-      root.add(0, MemoryRegion.ram('ram', new RamBlock({ name: 'ram', size: RAM, memory, offset })));
-      return new AddressSpace({ name: 'memory', root });
-    },
-    portIn: () => 0xff,
-    portOut: () => undefined,
-    acknowledgeInterrupt: () => 0,
-    tsc: () => 0,
-    shutdown: () => undefined,
-    helperModule: NO_HELPERS,
   });
   const { access, ramBase } = tcg;
   const ram = new DataView(tcg.memory.buffer, ramBase + HIGH, 8192);

@@ -1,10 +1,9 @@
-import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import { describe, expect, it } from 'vitest';
 import { Tcg } from './tcg.ts';
 import { TOY, ToyTarget } from './toy-target.test-support.ts';
+import { toyHost } from './toy-host.test-support.ts';
 
 const RAM = 1 << 20;
-const NO_HELPERS = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 const START = 0x1000;
 
 interface Toy {
@@ -16,21 +15,10 @@ interface Toy {
 function toy(kept?: Uint8Array, key = 'one'): Toy {
   let target: ToyTarget | undefined;
   const tcg = new Tcg({
-    ramBytes: RAM,
+    ...toyHost(RAM),
     tier: 'hot',
     translations: { key, kept },
     createTarget: (host) => (target = new ToyTarget(host)),
-    createSpace: (memory, offset) => {
-      const root = MemoryRegion.container('memory', 2 ** 32);
-      root.add(0, MemoryRegion.ram('ram', new RamBlock({ name: 'ram', size: RAM, memory, offset })));
-      return new AddressSpace({ name: 'memory', root });
-    },
-    portIn: () => 0xff,
-    portOut: () => undefined,
-    acknowledgeInterrupt: () => 0,
-    tsc: () => 0,
-    shutdown: () => undefined,
-    helperModule: NO_HELPERS,
   });
   return { tcg, target: target!, ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, RAM) };
 }

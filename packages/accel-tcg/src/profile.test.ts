@@ -1,10 +1,10 @@
 /** A profile's numbers are those of the program that ran, in either tier, and across regions and blocks that go. */
-import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import { describe, expect, it } from 'vitest';
 import { TcgProfile } from './profile.ts';
 import type { ProfileData } from './profile.ts';
 import { EXIT, Tcg } from './tcg.ts';
 import { TOY, ToyTarget } from './toy-target.test-support.ts';
+import { toyHost } from './toy-host.test-support.ts';
 
 const RAM = 1 << 20;
 const insn = (op: number, a = 0, b = 0, imm = 0): number[] => [op, a, b, imm & 0xff];
@@ -26,20 +26,9 @@ function machine(tier: 'cold' | 'hot'): { tcg: Tcg; profile: TcgProfile; start: 
   const profile = new TcgProfile({ intervalMs: 0, callers: () => [0x42], helperName: (id) => `h${id}` });
   let target: ToyTarget | undefined;
   const tcg = new Tcg({
-    ramBytes: RAM,
+    ...toyHost(RAM),
     tier,
     createTarget: (host) => (target = new ToyTarget(host)),
-    createSpace: (memory, offset) => {
-      const root = MemoryRegion.container('memory', 2 ** 32);
-      root.add(0, MemoryRegion.ram('ram', new RamBlock({ name: 'ram', size: RAM, memory, offset })));
-      return new AddressSpace({ name: 'memory', root });
-    },
-    portIn: () => 0xff,
-    portOut: () => undefined,
-    acknowledgeInterrupt: () => 0,
-    tsc: () => 0,
-    shutdown: () => undefined,
-    helperModule: Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0),
     profile,
   });
   new Uint8Array(tcg.memory.buffer, tcg.ramBase, RAM).set(PROGRAM, 0x1000);

@@ -1,15 +1,14 @@
 import { CODE_TABLE } from '@emkit/codegen';
 import type { OptimisationChoice } from '@emkit/ir';
-import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_REGIONS } from './hot-tier.ts';
 import { EXIT, Tcg } from './tcg.ts';
 import { TOY, ToyTarget } from './toy-target.test-support.ts';
+import { toyHost } from './toy-host.test-support.ts';
 
 const RAM = 1 << 20;
 /** The smallest valid module: the toy needs no WebAssembly helpers. */
-const NO_HELPERS = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 function toy(
   tier: 'auto' | 'cold' | 'hot',
@@ -17,21 +16,10 @@ function toy(
 ): { tcg: Tcg; target: ToyTarget; ram: Uint8Array } {
   let target: ToyTarget | undefined;
   const tcg = new Tcg({
-    ramBytes: RAM,
+    ...toyHost(RAM),
     tier,
     optimisations,
     createTarget: (host) => (target = new ToyTarget(host)),
-    createSpace: (memory, offset) => {
-      const root = MemoryRegion.container('memory', 2 ** 32);
-      root.add(0, MemoryRegion.ram('ram', new RamBlock({ name: 'ram', size: RAM, memory, offset })));
-      return new AddressSpace({ name: 'memory', root });
-    },
-    portIn: () => 0xff,
-    portOut: () => undefined,
-    acknowledgeInterrupt: () => 0,
-    tsc: () => 0,
-    shutdown: () => undefined,
-    helperModule: NO_HELPERS,
   });
   return { tcg, target: target!, ram: new Uint8Array(tcg.memory.buffer, tcg.ramBase, RAM) };
 }

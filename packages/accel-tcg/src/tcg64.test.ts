@@ -1,11 +1,10 @@
-import { AddressSpace, MemoryRegion, RamBlock } from '@emkit/memory';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EXIT, Tcg } from './tcg.ts';
 import { HANDLER, TOY64 as T, Toy64Target } from './toy64-target.test-support.ts';
+import { toyHost } from './toy-host.test-support.ts';
 
 const RAM = 1 << 20;
-const NO_HELPERS = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 /** A page in the lower half of the address space, one in the upper, and one whose low half is that of the first. */
 const LOW = 0x7f12_0000_1000;
 const HIGH = -(2 ** 31) + 0x3000;
@@ -22,20 +21,9 @@ class Machine {
   constructor(tier: 'auto' | 'cold' | 'hot') {
     let target: Toy64Target | undefined;
     this.tcg = new Tcg({
-      ramBytes: RAM,
+      ...toyHost(RAM),
       tier,
       createTarget: (host) => (target = new Toy64Target(host)),
-      createSpace: (memory, offset) => {
-        const root = MemoryRegion.container('memory', 2 ** 32);
-        root.add(0, MemoryRegion.ram('ram', new RamBlock({ name: 'ram', size: RAM, memory, offset })));
-        return new AddressSpace({ name: 'memory', root });
-      },
-      portIn: () => 0xff,
-      portOut: () => undefined,
-      acknowledgeInterrupt: () => 0,
-      tsc: () => 0,
-      shutdown: () => undefined,
-      helperModule: NO_HELPERS,
     });
     this.target = target!;
     this.ram = new Uint8Array(this.tcg.memory.buffer, this.tcg.ramBase, RAM);
