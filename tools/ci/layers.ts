@@ -32,6 +32,8 @@ export const LAYERS: readonly Layer[] = [
   { name: 'pack', command: 'node_modules/.bin/tsx tools/packed-test/main.ts', limit: 240, needs: 'build' },
   { name: 'docs', command: 'npm run -s docs', limit: 180 },
   { name: 'browser', command: 'npm run -s test:browser --', limit: 400, alone: true, vitest: true },
+  // the longest, in one process: all that follow run one by one beside it
+  { name: 'e2e', command: 'npm run -s test:e2e --', limit: 1200, needs: 'build', vitest: true },
   {
     name: 'native-vectors',
     command: `npm run -s conformance -- native-vectors ${VECTORS}/native-vectors --tier both`,
@@ -53,5 +55,4 @@ export const LAYERS: readonly Layer[] = [
   { name: 'disk-images', command: `npm run -s conformance -- disk-images ${VECTORS}/disk-images`, limit: 300 },
   { name: 'crash', command: 'node_modules/.bin/tsx --conditions=@emkit/source tools/storage/crash-ci.ts', limit: 400 },
   { name: 'fuzz', command: 'npm run -s fuzz -- all --seconds 5 --seed 1', limit: 300 },
-  { name: 'e2e', command: 'npm run -s test:e2e --', limit: 1200, alone: true, vitest: true },
 ];

@@ -141,10 +141,12 @@ export class HotTier {
   /** Compile what has been asked for. Returns true when new regions are entered from now on. */
   compilePending(): boolean {
     if (this.#pending.length === 0) return false;
-    const start = nowMs();
+    const now = this.#o.profile?.now ?? nowMs;
+    const start = now();
     while (this.#pending.length > 0) this.#compileBatch(this.#pending.splice(0, BATCH));
-    this.stats.compileMs += nowMs() - start;
-    this.#o.profile?.compiled(nowMs() - start);
+    const ms = now() - start;
+    this.stats.compileMs += ms;
+    this.#o.profile?.compiled(ms);
     return true;
   }
 

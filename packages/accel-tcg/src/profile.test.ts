@@ -23,7 +23,14 @@ const PROGRAM = [
 ];
 
 function machine(tier: 'cold' | 'hot'): { tcg: Tcg; profile: TcgProfile; start: () => void } {
-  const profile = new TcgProfile({ intervalMs: 0, callers: () => [0x42], helperName: (id) => `h${id}` });
+  // every reading is later than the one before: a browser's clock may stand still for a whole slice
+  let clock = 0;
+  const profile = new TcgProfile({
+    intervalMs: 0,
+    callers: () => [0x42],
+    helperName: (id) => `h${id}`,
+    now: () => (clock += 0.01),
+  });
   let target: ToyTarget | undefined;
   const tcg = new Tcg({
     ...toyHost(RAM),

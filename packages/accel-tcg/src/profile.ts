@@ -40,6 +40,8 @@ export interface ProfileOptions {
   /** Linear numbers of the return sites on the guest's stack, innermost first. */
   readonly callers?: () => readonly number[];
   readonly helperName?: (id: number) => string;
+  /** Host clock in ms (default performance.now, which a browser rounds to as much as 0.1 ms). */
+  readonly now?: () => number;
 }
 
 export interface ProfileData {
@@ -76,6 +78,8 @@ const LEAVE_NAMES = new Map<number, string>(Object.entries(LEAVE).map(([name, co
 export class TcgProfile {
   readonly #o: ProfileOptions;
   readonly #interval: number;
+  /** The clock that all its times are read from. */
+  readonly now: () => number;
   #tcg!: Tcg;
   #i32!: Int32Array;
   #u16!: Uint16Array;
@@ -97,6 +101,7 @@ export class TcgProfile {
   constructor(options: ProfileOptions = {}) {
     this.#o = options;
     this.#interval = options.intervalMs ?? 0.5;
+    this.now = options.now ?? nowMs;
   }
 
   // --- what the accelerator calls ---------------------------------------------------------------------------------
@@ -159,12 +164,12 @@ export class TcgProfile {
   // --- what the owner of the processor calls ------------------------------------------------------------------------
   /** `Tcg.run`, measured. */
   run(budget: number): ExitReason {
-    const start = nowMs();
+    const start = this.now();
     const compile = this.#compileMs;
     const before = this.#generatedMs + this.#callsMs;
     this.#i32[CTL.EXIT >> 2] = 0;
     const reason = this.#tcg.run(budget);
-    const ms = nowMs() - start;
+    const ms = this.now() - start;
     this.#runMs += ms;
     const generated = this.#generatedMs - this.#sampledGenerated;
     this.#sampledGenerated = this.#generatedMs;
@@ -207,10 +212,10 @@ export class TcgProfile {
 
   #generated(run: () => number): number {
     this.#settle();
-    const start = nowMs();
+    const start = this.now();
     const calls = this.#callsMs;
     const code = run();
-    this.#generatedMs += nowMs() - start - (this.#callsMs - calls);
+    this.#generatedMs += this.now() - start - (this.#callsMs - calls);
     const name = LEAVE_NAMES.get(code) ?? String(code);
     this.#leaves.set(name, (this.#leaves.get(name) ?? 0) + 1);
     if (code === LEAVE.PROMOTE) {
@@ -234,9 +239,9 @@ export class TcgProfile {
 
   /** `pc` is asked for before the callback, which moves pc and block when it faults. */
   #call(counts: CallCounts, kind: SampleKind, call: () => number, pc = this.#coldPc()): number {
-    const start = nowMs();
+    const start = this.now();
     const result = call();
-    const ms = nowMs() - start;
+    const ms = this.now() - start;
     counts.count++;
     counts.ms += ms;
     this.#callsMs += ms;
