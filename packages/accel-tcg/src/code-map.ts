@@ -17,7 +17,9 @@ export interface Region {
   readonly blocks: readonly Tb[];
   /** Pages besides that of the entries, all if those are several (`SoftMmu.page`), and the host page each must map to. Empty: always valid. */
   readonly pages: readonly { readonly page: number; readonly host: number }[];
-  readonly exits: readonly number[];
+  /** Its exit records, in a row. */
+  readonly firstExit: number;
+  readonly exitCount: number;
   readonly group: boolean;
   /** How often it was made anew to take in what its exits led to. */
   readonly generation: number;

@@ -10,8 +10,12 @@ import type { CodeMap, Region, Tb } from './code-map.ts';
 import { engine, nowMs } from './engine.ts';
 import type { WasmMemory, WasmTable } from './engine.ts';
 import type { TcgProfile } from './profile.ts';
-import { RegionBuilder } from './region-builder.ts';
-import type { RegionPlan, RegionRequest } from './region-builder.ts';
+import { CompileElsewhere, CompileHere } from './compile-service.ts';
+import type { CompileChannel, CompileService } from './compile-service.ts';
+import { ExitRecords, EXIT_WORDS } from './exit-records.ts';
+import type { CompiledBatch } from './region-job.ts';
+import { CodeBytes, RegionPlanner } from './region-plan.ts';
+import type { RegionPlan, RegionRequest } from './region-plan.ts';
 import { EXEC } from './softmmu.ts';
 import type { SoftMmu } from './softmmu.ts';
 import type { Target } from './target.ts';
@@ -25,8 +29,6 @@ export const MAX_REGIONS = 8192;
 const COMPILE_NOW = 8;
 /** Regions compiled into one module at most. */
 const BATCH = 24;
-/** Exit records one region can need: a few for each instruction and edge. */
-const MAX_EXITS = 2000;
 /** Side exits of one record before its region is looked at again. */
 const RECONSIDER_AFTER = 4000;
 /** Exits of one record to other regions before its region takes in what they lead to; eight times as many each time after. */
@@ -52,16 +54,28 @@ export interface HotTierOptions {
   readonly optimisations: Optimisations;
   /** `calld`: a helper that calls a device. */
   readonly callDevice: (id: number, a: number, b: number, c: number, d: number) => number;
-  readonly nextPage: (lin: number) => number;
+  /** To the thread that compiles; without: this one does, at once. */
+  readonly compileChannel?: CompileChannel | undefined;
   readonly outAsm?: ((pc: number, module: Uint8Array) => void) | undefined;
   readonly profile?: TcgProfile | undefined;
+}
+
+/** A region that is being compiled. */
+interface Build {
+  readonly plan: RegionPlan;
+  readonly firstRecord: number;
+  readonly maxRecords: number;
+  /** `HotTier.changes` when it was chosen. */
+  readonly changes: number;
 }
 
 export class HotTier {
   readonly #o: HotTierOptions;
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
-  readonly #builder: RegionBuilder;
+  readonly #planner: RegionPlanner;
+  readonly #compiler: CompileService;
+  readonly #records: ExitRecords;
   readonly #callDevice: HotTierOptions['callDevice'];
   #pending: RegionRequest[] = [];
   /** Insertion order = age. */
@@ -69,12 +83,13 @@ export class HotTier {
   /** Regions over several pages that are armed: what a change of mappings must look at. */
   readonly #armed = new Set<Region>();
   readonly #freeEntries: number[] = [];
-  readonly #freeRecords: number[] = [];
-  #nextRecord = 1;
+  /** Batches at the compiler, in the order of posting. */
+  readonly #building: (readonly Build[])[] = [];
   readonly #regionOfRecord = new Map<number, Region>();
   /** Counts what may have made a running region's code another: regions dropped, mappings changed. */
   changes = 0;
-  readonly stats = { modules: 0, regions: 0, bytes: 0, compileMs: 0, dropped: 0, grown: 0 };
+  /** `compileMs`: this thread's time; `compilerMs`: the compiler's, wherever it is. */
+  readonly stats = { modules: 0, regions: 0, bytes: 0, compileMs: 0, compilerMs: 0, dropped: 0, grown: 0, late: 0 };
 
   constructor(options: HotTierOptions) {
     this.#o = options;
@@ -82,15 +97,16 @@ export class HotTier {
     this.#u16 = new Uint16Array(options.memory.buffer);
     this.#i32 = new Int32Array(options.memory.buffer);
     for (let k = MAX_REGIONS - 1; k >= 0; k--) this.#freeEntries.push(k);
-    this.#builder = new RegionBuilder({
+    this.#records = new ExitRecords(options.memory.buffer);
+    const { compileChannel: channel, target, optimisations } = options;
+    this.#compiler = channel === undefined ? new CompileHere(target, optimisations) : new CompileElsewhere(channel);
+    this.#planner = new RegionPlanner({
       memory: options.memory.buffer,
       target: options.target,
       mmu: options.mmu,
       codeMap: options.codeMap,
       hotAfter: options.hotAfter,
       optimisations: options.optimisations,
-      helper: (n) => options.target.wasmHelpers[n],
-      nextPage: options.nextPage,
     });
   }
 
@@ -121,106 +137,119 @@ export class HotTier {
     if (this.#pending.length >= COMPILE_NOW) this.compilePending();
   }
 
-  #exitRecord(kind: number, pc: number, insns: number, generation: number): number {
-    const id = this.#freeRecords.pop() ?? this.#nextRecord++;
-    const at = EXIT_RECORDS.BASE + id * EXIT_RECORDS.SIZE;
-    this.#i32[(at + EXIT_RECORDS.PC) >> 2] = pc;
-    this.#u16[(at + EXIT_RECORDS.KIND) >> 1] = kind;
-    this.#u16[(at + EXIT_RECORDS.INSNS) >> 1] = insns;
-    this.#i32[(at + EXIT_RECORDS.REFILLS) >> 2] = 0;
-    this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = this.#countdown(kind, generation);
-    return id;
-  }
-
   #countdown(kind: number, generation: number): number {
     if (kind === EXIT_KIND.COLD) return RECONSIDER_AFTER;
     const grows = (kind === EXIT_KIND.JUMP || kind === EXIT_KIND.INDIRECT) && generation < MAX_GENERATIONS;
     return grows && this.#o.optimisations['region-entries'] ? GROW_AFTER << (3 * generation) : 0;
   }
 
-  /** Compile what has been asked for. Returns true when new regions are entered from now on. */
-  compilePending(): boolean {
-    if (this.#pending.length === 0) return false;
+  /** Have compiled what has been asked for, and enter from now on what is ready. */
+  compilePending(): void {
+    if (this.#pending.length === 0 && this.#building.length === 0) return;
     const now = this.#o.profile?.now ?? nowMs;
     const start = now();
-    while (this.#pending.length > 0) this.#compileBatch(this.#pending.splice(0, BATCH));
+    this.#installReady();
+    while (this.#pending.length > 0 && this.#compiler.room > 0) {
+      this.#post(this.#pending.splice(0, BATCH));
+      this.#installReady();
+    }
     const ms = now() - start;
     this.stats.compileMs += ms;
     this.#o.profile?.compiled(ms);
-    return true;
   }
 
-  /** Room for a batch's exit records, at the price of the oldest regions. */
-  #reserveRecords(regions: number): void {
-    while (
-      EXIT_RECORDS.COUNT - this.#nextRecord + this.#freeRecords.length < regions * MAX_EXITS &&
-      this.#live.size > 0
-    )
-      this.drop(this.#live.values().next().value as Region);
-  }
-
-  #compileBatch(batch: readonly RegionRequest[]): void {
-    this.#reserveRecords(batch.length);
-    const module = this.#builder.startModule();
-    const built: { plan: RegionPlan; entries: Tb[]; records: number[] }[] = [];
+  #post(batch: readonly RegionRequest[]): void {
+    const building: Build[] = [];
+    const code = new CodeBytes();
+    const jobs = [];
     for (const request of batch) {
       const { tb, replaces } = request;
       tb.queued = false;
       if (!tb.alive || tb.claimed || (tb.region ?? replaces) !== replaces) continue;
-      const plan = this.#builder.plan(request);
+      const plan = this.#planner.plan(request);
       if (replaces !== null && this.#live.has(replaces) && plan.nodes.every((n) => replaces.blocks.includes(n.tb)))
         continue; // nothing to be gained
-      const entries = module.add(plan)?.map((k) => plan.nodes[k].tb);
-      if (entries === undefined) continue;
-      for (const entry of entries) entry.claimed = true;
-      built.push({ plan, entries, records: [] });
+      const maxRecords = this.#planner.maxRecords(plan);
+      const firstRecord = this.#takeRecords(maxRecords);
+      if (firstRecord < 0) continue;
+      for (const k of plan.entries) plan.nodes[k].tb.claimed = true;
+      building.push({ plan, firstRecord, maxRecords, changes: this.changes });
+      jobs.push(this.#planner.job(plan, firstRecord, maxRecords, code));
     }
-    if (built.length === 0) return;
-    const bytes = module.finish((k, kind, pc, insns) => {
-      const { plan, records } = built[k];
-      const id = this.#exitRecord(kind, pc, insns, plan.request.generation);
-      records.push(id);
-      return id;
-    });
-    this.stats.modules++;
-    this.stats.bytes += bytes.length;
-    this.#o.outAsm?.(built[0].plan.head.pc, bytes);
-    const instance = new engine.Instance(new engine.Module(bytes), {
-      env: { memory: this.#o.memory, calld: this.#callDevice },
-      helpers: this.#o.helpers,
-    });
-    built.forEach(({ plan, entries, records }, k) => this.#install(plan, entries, instance.exports[`r${k}`], records));
+    if (jobs.length === 0) return;
+    this.#building.push(building);
+    this.#compiler.post(jobs, code.finish());
   }
 
-  #install(plan: RegionPlan, entries: readonly Tb[], fn: unknown, exits: number[]): void {
+  /** At the price of the oldest regions, if need be. */
+  #takeRecords(count: number): number {
+    for (;;) {
+      const first = this.#records.take(count);
+      if (first >= 0 || this.#live.size === 0) return first;
+      this.drop(this.#live.values().next().value as Region);
+    }
+  }
+
+  #installReady(): void {
+    for (const done of this.#compiler.poll()) this.#installBatch(this.#building.shift()!, done);
+  }
+
+  #installBatch(building: readonly Build[], { module, bytes, exits, ms }: CompiledBatch): void {
+    this.stats.compilerMs += ms;
+    if (module !== null) {
+      this.stats.modules++;
+      this.stats.bytes += bytes.length;
+      this.#o.outAsm?.(building[exits.findIndex((e) => e !== null)].plan.head.pc, bytes);
+    }
+    let functions: Record<string, unknown> | undefined;
+    let named = 0;
+    const before = this.changes;
+    building.forEach(({ plan, firstRecord, maxRecords, changes }, k) => {
+      const own = exits[k];
+      const name = own === null ? '' : `r${named++}`;
+      for (const n of plan.entries) plan.nodes[n].tb.claimed = false;
+      const used = own === null || !this.#stillHolds(plan) ? 0 : own.length / EXIT_WORDS;
+      this.#records.give(firstRecord + used, maxRecords - used);
+      if (own === null || used === 0) return;
+      functions ??= new engine.Instance(module!, {
+        env: { memory: this.#o.memory, calld: this.#callDevice },
+        helpers: this.#o.helpers,
+      }).exports;
+      this.#records.write(firstRecord, own, (kind) => this.#countdown(kind, plan.request.generation));
+      const region = this.#install(plan, functions[name], firstRecord, used);
+      // pages are looked at again when it is entered
+      if (changes !== before && region.pages.length > 0) this.#disarm(region);
+    });
+  }
+
+  /** Nothing of a plan has changed while it was being compiled; else its head is soon asked about again. */
+  #stillHolds({ head, nodes }: RegionPlan): boolean {
+    if (nodes.every(({ tb }) => tb.alive)) return true;
+    this.stats.late++;
+    if (head.alive && this.#u16[head.header >> 1] === COLD.HEADER)
+      this.#i32[(head.header + HEADER.COUNTER) >> 2] = Math.ceil(this.#o.hotAfter / AGAIN_SHARE);
+    return false;
+  }
+
+  #install(plan: RegionPlan, fn: unknown, firstExit: number, exitCount: number): Region {
     const { head } = plan;
     const { group, generation, replaces } = plan.request;
+    const entries = plan.entries.map((k) => plan.nodes[k].tb);
     if (replaces !== null) {
       this.drop(replaces, AGAIN_SHARE);
       this.stats.grown++;
     }
-    for (const tb of entries) tb.claimed = false;
     while (this.#freeEntries.length === 0) this.drop(this.#live.values().next().value as Region);
     const entry = this.#freeEntries.pop()!;
     this.#o.table.set(entry, fn);
-    const { mmu, target } = this.#o;
-    const pageOf = (tb: Tb): number => mmu.page(target.linear(tb.pc, tb.csBase, tb.flags));
-    const pages = new Map<number, number>();
-    for (const { tb } of plan.nodes) {
-      const page = pageOf(tb);
-      pages.set(page, tb.host - (tb.host & 4095));
-      if (tb.secondPage >= 0)
-        pages.set(mmu.page(mmu.nextPage(mmu.pageAddress(page))), tb.secondPage - (tb.secondPage & 4095));
-    }
-    // the way to an entry has shown its own page
-    if (entries.every((tb) => pageOf(tb) === pageOf(head))) pages.delete(pageOf(head));
     const region: Region = {
       entry,
       head,
       entries,
       blocks: plan.nodes.map((n) => n.tb),
-      pages: [...pages].map(([page, host]) => ({ page, host })),
-      exits,
+      pages: plan.pages,
+      firstExit,
+      exitCount,
       group,
       generation,
       checked: true,
@@ -228,11 +257,12 @@ export class HotTier {
     };
     for (const tb of entries) tb.region = region;
     for (const tb of region.blocks) tb.users.push(region);
-    for (const id of exits) this.#regionOfRecord.set(id, region);
+    for (let id = firstExit; id < firstExit + exitCount; id++) this.#regionOfRecord.set(id, region);
     this.#live.add(region);
     this.#o.profile?.installed(region);
     this.#arm(region);
     this.stats.regions++;
+    return region;
   }
 
   #arm(region: Region): void {
@@ -270,8 +300,9 @@ export class HotTier {
     this.#armed.delete(region);
     this.#o.table.set(region.entry, null);
     this.#freeEntries.push(region.entry);
-    for (const id of region.exits) this.#regionOfRecord.delete(id);
-    this.#freeRecords.push(...region.exits);
+    const { firstExit, exitCount } = region;
+    for (let id = firstExit; id < firstExit + exitCount; id++) this.#regionOfRecord.delete(id);
+    this.#records.give(firstExit, exitCount);
     for (const tb of region.blocks) {
       const k = tb.users.indexOf(region);
       if (k >= 0) tb.users.splice(k, 1);

@@ -40,6 +40,11 @@ export interface RegionBooksHost {
   user(flags: number): boolean;
 }
 
+/** Numbers of a region's exit records. */
+function* exitsOf({ firstExit, exitCount }: Region): Generator<number> {
+  for (let id = firstExit; id < firstExit + exitCount; id++) yield id;
+}
+
 const KIND_NAMES = new Map<number, string>(Object.entries(EXIT_KIND).map(([name, kind]) => [kind, name.toLowerCase()]));
 
 export class RegionBooks {
@@ -101,14 +106,14 @@ export class RegionBooks {
     counts.pages = region.pages.length + 1;
     counts.compilations++;
     this.#live.add(region);
-    for (const id of region.exits) this.#countdown.set(id, this.#i32[this.#countdownAt(id)]);
+    for (const id of exitsOf(region)) this.#countdown.set(id, this.#i32[this.#countdownAt(id)]);
   }
 
   /** Before its records are given away. `counter`: what its head's header starts from again. */
   dropped(region: Region, counter: number): void {
     if (!this.#live.delete(region)) return;
     this.#readExits(region);
-    for (const id of region.exits) this.#countdown.delete(id);
+    for (const id of exitsOf(region)) this.#countdown.delete(id);
     const counts = this.countsOf(region);
     if (counts !== undefined) counts.dropped++;
     for (const tb of region.entries) this.#counter.set(tb, counter);
@@ -127,7 +132,7 @@ export class RegionBooks {
   }
 
   #readExits(region: Region): void {
-    for (const id of region.exits) {
+    for (const id of exitsOf(region)) {
       const now = this.#i32[this.#countdownAt(id)];
       const before = this.#countdown.get(id) ?? now;
       this.#countdown.set(id, now);

@@ -6,10 +6,25 @@
 import type { FaultEntry, PageWalk } from '@emkit/codegen';
 import type { GlobalDef, IrBuilder, Optimisations, TranslateRequest, TranslateResult } from '@emkit/ir';
 
-export interface Target {
-  readonly name: string;
+/** What translation needs of a target: nothing of a running processor. */
+export interface TargetFrontend {
   /** The registers that blocks under these flags keep in locals: one table (the same object) per mode. */
   globalsFor(flags: number): readonly GlobalDef[];
+  /**
+   * Offsets in env of pc, block flags and the third word of a block's key: code segment base, or where pcs have 64 bits their high half (the
+   * window). A global of type i32 at a multiple of 8 owns the 8 bytes there, unless the other 4 are a global too.
+   */
+  readonly offsets: { readonly pc: number; readonly flags: number; readonly csBase: number };
+  /** Flag bits that name the privilege level, and their value for user mode. */
+  readonly userMask: number;
+  readonly userValue: number;
+  /** Names of the WebAssembly helpers in `callw` index order. */
+  readonly wasmHelpers: readonly string[];
+  translate(b: IrBuilder, request: TranslateRequest, result: TranslateResult): void;
+}
+
+export interface Target extends TargetFrontend {
+  readonly name: string;
   /** Flag bit under which linear addresses have 64 bits: TLB tags are compared whole, and numbers may be negative. */
   readonly longMask: number;
   /** Flag bit under which the third word of a block's key (`offsets.csBase`) is the high half of the pc; 0: never. */
@@ -32,19 +47,8 @@ export interface Target {
   canonical(lo: number, hi: number): boolean;
   /** Record the fault of an access to an address that is not. `kind`: ACCESS_KIND bits. */
   recordNonCanonical(lo: number, hi: number, kind: number): void;
-  /**
-   * Offsets in env of pc, block flags and the third word of a block's key: code segment base, or where pcs have 64 bits their high half (the
-   * window). A global of type i32 at a multiple of 8 owns the 8 bytes there, unless the other 4 are a global too.
-   */
-  readonly offsets: { readonly pc: number; readonly flags: number; readonly csBase: number };
-  /** Flag bits that name the privilege level, and their value for user mode. */
-  readonly userMask: number;
-  readonly userValue: number;
   /** Bytes of env. */
   readonly envSize: number;
-  /** Names of the WebAssembly helpers in `callw` index order. */
-  readonly wasmHelpers: readonly string[];
-  translate(b: IrBuilder, request: TranslateRequest, result: TranslateResult): void;
   /** Script helper; may throw a fault. */
   callHelper(id: number, a: number, b: number, c: number, d: number): number;
   /** The one object that helpers throw when they have recorded an exception. */

@@ -1,6 +1,7 @@
 /** What the owner of a processor gives its accelerator. */
 import type { OptimisationChoice } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
+import type { CompileChannel } from './compile-service.ts';
 import type { WasmMemory } from './engine.ts';
 import type { TcgProfile } from './profile.ts';
 import type { Target, TargetHost } from './target.ts';
@@ -37,6 +38,8 @@ export interface TcgOptions {
   readonly optimisations?: OptimisationChoice;
   /** Translations are kept from run to run. */
   readonly translations?: TranslationOptions;
+  /** To another thread that runs `serveCompiler` for the same target and optimisations; without: regions are compiled between slices. */
+  readonly compileChannel?: CompileChannel | undefined;
   readonly trace?: TcgTrace;
   /** Counts what runs and why it leaves; of one Tcg only. */
   readonly profile?: TcgProfile;

@@ -20,7 +20,7 @@ import { createMemory } from './guest-memory.ts';
 import type { WasmMemory } from './engine.ts';
 import { DONE, FAULTED, GuestAccess } from './guest-access.ts';
 import { executionsUntilHot, HotTier } from './hot-tier.ts';
-import { EXEC, SoftMmu } from './softmmu.ts';
+import { SoftMmu } from './softmmu.ts';
 import { targetHost } from './target-host.ts';
 import type { Target } from './target.ts';
 import type { TcgOptions } from './tcg-options.ts';
@@ -121,7 +121,7 @@ export class Tcg {
       memory: this.memory,
       table: this.#core.regions,
       helpers: this.#core.helpers,
-      nextPage: (lin) => this.mmu.access(lin, EXEC, this.blocks.user()),
+      compileChannel: options.compileChannel,
       callDevice: (id, a, b, c, d) => this.#calld(id, a, b, c, d),
       outAsm: options.trace?.outAsm,
       profile: options.profile,

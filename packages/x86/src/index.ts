@@ -94,6 +94,7 @@ export {
   FLAGS_ARITH,
   EXC,
 } from './state.ts';
+export { X86Frontend } from './frontend.ts';
 export { X86Target } from './target.ts';
 export { BlockTranslator } from './translate/block.ts';
 export { WASM_HELPERS, wasmHelperIndex } from './wasm-helpers.ts';

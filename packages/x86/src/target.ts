@@ -4,29 +4,22 @@
  */
 import { CPU_FAULT, X86Cpu } from './cpu.ts';
 import type { X86Host } from './cpu.ts';
+import { X86Frontend } from './frontend.ts';
 import { pageWalkControl, pageWalkTable } from './system/page-walk-table.ts';
 import { bindHelpers } from './helpers.ts';
 import type { Helper } from './helpers.ts';
 import type { CpuModel } from './models/model.ts';
-import { ENV, EXC, GLOBALS_32, GLOBALS_64, HF_CPL, HF_CS64, HF_LMA } from './state.ts';
+import { ENV, EXC, HF_CS64, HF_LMA } from './state.ts';
 import { decodeFeatures } from './decode/features.ts';
-import { BlockTranslator } from './translate/block.ts';
 import { FAULT_ENTRY, translateFaultEntry } from './translate/fault-entry.ts';
-import type { GlobalDef, IrBuilder, Optimisations, TranslateRequest, TranslateResult } from '@emkit/ir';
-import { WASM_HELPERS } from './wasm-helpers.ts';
+import type { IrBuilder, Optimisations } from '@emkit/ir';
 
 /** In `recordNonCanonical`: an access through SS. */
 const ACCESS_STACK = 64;
 
-export class X86Target {
-  readonly name = 'x86';
-  readonly offsets = { pc: ENV.EIP, flags: ENV.HFLAGS, csBase: ENV.CS_BASE } as const;
-  readonly userMask = HF_CPL;
-  readonly userValue = 3;
+export class X86Target extends X86Frontend {
   readonly longMask = HF_LMA;
   readonly windowMask = HF_CS64;
-  readonly envSize = ENV.SIZE;
-  readonly wasmHelpers = WASM_HELPERS;
   readonly fault = CPU_FAULT;
   readonly cpu: X86Cpu;
   readonly pageWalk: ReturnType<typeof pageWalkTable>;
@@ -36,21 +29,14 @@ export class X86Target {
       translateFaultEntry(b, flags, decodeFeatures(this.cpu.features), optimisations),
   };
   readonly #helpers: readonly Helper[];
-  readonly #translator: BlockTranslator;
 
   constructor(host: X86Host, model: CpuModel) {
+    super(model.features);
     this.cpu = new X86Cpu(host, model);
     this.pageWalk = pageWalkTable(this.cpu);
     this.#helpers = bindHelpers(this.cpu);
-    this.#translator = new BlockTranslator(this.cpu.features);
   }
 
-  translate(b: IrBuilder, request: TranslateRequest, result: TranslateResult): void {
-    this.#translator.translate(b, request, result);
-  }
-  globalsFor(flags: number): readonly GlobalDef[] {
-    return (flags & HF_CS64) !== 0 ? GLOBALS_64 : GLOBALS_32;
-  }
   linear(pc: number, csBase: number, flags: number): number {
     if ((flags & HF_CS64) !== 0) return this.cpu.linear.of(pc, csBase);
     return (pc + csBase) >>> 0;

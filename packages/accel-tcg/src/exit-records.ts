@@ -1,0 +1,68 @@
+/**
+ * The exit records of regions (`EXIT_RECORDS` of codegen): each region has a run of them, so that its code can be made before anybody
+ * knows how many it needs, and in another thread. Not here: what an exit leads to.
+ */
+import { EXIT_RECORDS } from '@emkit/codegen';
+
+/** Words of one exit in a compiled region's list: kind, pc, instructions. */
+export const EXIT_WORDS = 3;
+
+interface Run {
+  first: number;
+  count: number;
+}
+
+export class ExitRecords {
+  readonly #i32: Int32Array;
+  readonly #u16: Uint16Array;
+  /** What is free, in order, no two beside each other. Record 0 is no exit. */
+  readonly #free: Run[] = [{ first: 1, count: EXIT_RECORDS.COUNT - 1 }];
+
+  constructor(memory: ArrayBufferLike) {
+    this.#i32 = new Int32Array(memory);
+    this.#u16 = new Uint16Array(memory);
+  }
+
+  /** The first of `count` records in a row, or -1: there is no room for them. */
+  take(count: number): number {
+    const k = this.#free.findIndex((run) => run.count >= count);
+    if (k < 0) return -1;
+    const run = this.#free[k];
+    const { first } = run;
+    run.first += count;
+    run.count -= count;
+    if (run.count === 0) this.#free.splice(k, 1);
+    return first;
+  }
+
+  give(first: number, count: number): void {
+    if (count === 0) return;
+    const free = this.#free;
+    let k = free.findIndex((run) => run.first > first);
+    if (k < 0) k = free.length;
+    const before = k > 0 ? free[k - 1] : undefined;
+    const after = k < free.length ? free[k] : undefined;
+    const joinsBefore = before !== undefined && before.first + before.count === first;
+    const joinsAfter = after !== undefined && first + count === after.first;
+    if (joinsBefore && joinsAfter) {
+      before.count += count + after.count;
+      free.splice(k, 1);
+    } else if (joinsBefore) before.count += count;
+    else if (joinsAfter) {
+      after.first = first;
+      after.count += count;
+    } else free.splice(k, 0, { first, count });
+  }
+
+  /** `exits`: EXIT_WORDS for each record from `first` on; `countdown`: exits of that kind until it is looked at, 0: never. */
+  write(first: number, exits: Int32Array, countdown: (kind: number) => number): void {
+    for (let k = 0; k < exits.length; k += EXIT_WORDS) {
+      const at = EXIT_RECORDS.BASE + (first + k / EXIT_WORDS) * EXIT_RECORDS.SIZE;
+      this.#i32[(at + EXIT_RECORDS.PC) >> 2] = exits[k + 1];
+      this.#u16[(at + EXIT_RECORDS.KIND) >> 1] = exits[k];
+      this.#u16[(at + EXIT_RECORDS.INSNS) >> 1] = exits[k + 2];
+      this.#i32[(at + EXIT_RECORDS.REFILLS) >> 2] = 0;
+      this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = countdown(exits[k]);
+    }
+  }
+}
