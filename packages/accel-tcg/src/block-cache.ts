@@ -111,6 +111,7 @@ export class BlockCache {
       optimisations: options.optimisations,
       entryCcOp: -1,
       volatileCode: false,
+      movable: false,
       code: { u8: this.#u8, offset: 0, available: 0, nextPage: () => this.#nextPage() },
     };
   }
@@ -152,9 +153,11 @@ export class BlockCache {
     const host = this.#fetchHost(pc, csBase, flags);
     if (host < 0) return null;
     if (this.#bounced) return this.#translate(pc, csBase, flags, host, true);
-    const tb = this.#find(host, pc, flags, csBase) ?? this.#translate(pc, csBase, flags, host, false);
+    const known = this.#find(host, pc, flags, csBase);
+    const tb = known ?? this.#translate(pc, csBase, flags, host, false);
     if (tb === null) return null;
     if (tb.region !== null) this.hot?.revalidate(tb);
+    else if (known === null && !this.isTransient(tb)) this.hot?.adopt(tb);
     if (this.#o.trace?.exec === undefined && !this.#o.stopsAt(this.#o.target.linear(pc, csBase, flags))) {
       this.#enterJumpCache(tb);
       if (tb.secondPage < 0 && this.#o.optimisations['code-table']) this.#enterCodeTable(tb);
@@ -169,7 +172,8 @@ export class BlockCache {
     const { mmu, target } = this.#o;
     const second = mmu.access(mmu.nextPage(target.linear(pc, csBase, flags)), EXEC, this.user());
     if (second >= 0 && second >>> 12 === tb.secondPage >>> 12) return tb;
-    this.invalidate(tb);
+    // while it is not there at all, fetching faults
+    if (second !== ACCESS_FAULT) this.invalidate(tb);
     return null;
   }
 

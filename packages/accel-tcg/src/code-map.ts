@@ -6,15 +6,20 @@
  */
 
 import { CODE_PAGES, GRANULES } from '@emkit/codegen';
+import type { Compiled } from './moved-regions.ts';
 
 export interface Region {
   /** Index in the function table. */
   readonly entry: number;
   /** Block from which it was formed. */
   readonly head: Tb;
-  /** Blocks whose headers enter it, by the number of the entry; the head is the first. */
-  readonly entries: readonly Tb[];
-  readonly blocks: readonly Tb[];
+  /** Blocks whose headers enter it, and the number of the entry. */
+  readonly entries: Map<Tb, number>;
+  /** Blocks of whose code it is made, and its entries. */
+  readonly blocks: Tb[];
+  /** What it was compiled to, and the distance from there to where it runs. */
+  readonly compiled: Compiled;
+  readonly offset: number;
   /** Pages besides that of the entries, all if those are several (`SoftMmu.page`), and the host page each must map to. Empty: always valid. */
   readonly pages: readonly { readonly page: number; readonly host: number }[];
   /** Its exit records, in a row. */
@@ -59,6 +64,10 @@ export class Tb {
   region: Region | null = null;
   /** Regions that contain this block's code. */
   users: Region[] = [];
+  /** What may run elsewhere and contains it. */
+  compiled: Set<Compiled> | null = null;
+  /** How often its region could not be entered since a page was not there yet. */
+  waits = 0;
   next: Tb | null = null;
   alive = true;
   /** Waiting to be compiled. */

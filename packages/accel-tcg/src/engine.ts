@@ -12,11 +12,13 @@ export interface WasmTable {
 export interface WasmInstance {
   readonly exports: Record<string, unknown>;
 }
+/** Compiled, without state. */
+export type WasmModule = object;
 interface EngineApi {
   readonly Memory: new (descriptor: { initial: number; maximum?: number }) => WasmMemory;
   readonly Table: new (descriptor: { element: 'anyfunc'; initial: number }) => WasmTable;
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: object) => WasmInstance;
+  readonly Module: new (bytes: Uint8Array) => WasmModule;
+  readonly Instance: new (module: WasmModule, imports: object) => WasmInstance;
 }
 
 export const engine = (globalThis as unknown as { readonly WebAssembly: EngineApi }).WebAssembly;

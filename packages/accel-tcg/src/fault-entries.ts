@@ -79,7 +79,7 @@ export class FaultEntries {
     declareHelpers(mb, blocks, (n) => target.wasmHelpers[n], imported);
     const fn = compileRegion(
       mb,
-      { csBase: 0, blocks, entries: [0], user: false, group: optimisations['tlb-groups'] },
+      { csBase: 0, blocks, entries: [0], user: false, group: optimisations['tlb-groups'], movable: false },
       {
         globals,
         offsets: target.offsets,

@@ -6,23 +6,21 @@
  */
 import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER } from '@emkit/codegen';
 import type { Optimisations } from '@emkit/ir';
-import type { CodeMap, Region, Tb } from './code-map.ts';
+import type { Region, Tb } from './code-map.ts';
 import { engine, nowMs } from './engine.ts';
-import type { WasmMemory, WasmTable } from './engine.ts';
-import type { TcgProfile } from './profile.ts';
+import type { WasmModule } from './engine.ts';
 import { CompileElsewhere, CompileHere } from './compile-service.ts';
-import type { CompileChannel, CompileService } from './compile-service.ts';
+import type { CompileService } from './compile-service.ts';
 import { ExitRecords, EXIT_WORDS } from './exit-records.ts';
 import type { CompiledBatch } from './region-job.ts';
+import { exitsAt, MovedRegions } from './moved-regions.ts';
+import type { Compiled } from './moved-regions.ts';
+import type { TcgOptions } from './tcg-options.ts';
+import { pagesOf, stateOf } from './region-pages.ts';
 import { CodeBytes, RegionPlanner } from './region-plan.ts';
 import type { RegionPlan, RegionRequest } from './region-plan.ts';
-import { EXEC } from './softmmu.ts';
-import type { SoftMmu } from './softmmu.ts';
-import type { Target } from './target.ts';
-import type { TcgOptions } from './tcg-options.ts';
+import type { HotTierOptions } from './hot-tier-options.ts';
 
-/** Executions in the cold tier before a block is compiled. */
-const HOT_AFTER = 3000;
 /** Most regions alive at once: function table entries, and a bound on the engine's memory for compiled code. */
 export const MAX_REGIONS = 8192;
 /** Waiting regions that are compiled without waiting for the slice's end. */
@@ -36,28 +34,19 @@ const GROW_AFTER = 50_000;
 const MAX_GENERATIONS = 3;
 /** Part of `hotAfter` that blocks whose region goes for another one run before they are compiled again. */
 const AGAIN_SHARE = 8;
+/** The same where the code is compiled already. */
+const MOVED_SHARE = 64;
+/** Runs of a block until it is seen again whether a page of its region is there, and how often that is done. */
+const WAIT_RUNS = 100;
+const MAX_WAITS = 100;
+
+/** Executions in the cold tier before a block is compiled. */
+const HOT_AFTER = 3000;
 
 /** Executions before a block asks to be compiled; 0: never. */
 export function executionsUntilHot({ tier, trace }: TcgOptions, { regions }: Optimisations): number {
   if (tier === 'cold' || !regions || trace?.exec !== undefined) return 0;
   return tier === 'hot' ? 2 : HOT_AFTER;
-}
-
-export interface HotTierOptions {
-  readonly memory: WasmMemory;
-  readonly table: WasmTable;
-  readonly target: Target;
-  readonly mmu: SoftMmu;
-  readonly codeMap: CodeMap;
-  readonly helpers: Record<string, unknown>;
-  readonly hotAfter: number;
-  readonly optimisations: Optimisations;
-  /** `calld`: a helper that calls a device. */
-  readonly callDevice: (id: number, a: number, b: number, c: number, d: number) => number;
-  /** To the thread that compiles; without: this one does, at once. */
-  readonly compileChannel?: CompileChannel | undefined;
-  readonly outAsm?: ((pc: number, module: Uint8Array) => void) | undefined;
-  readonly profile?: TcgProfile | undefined;
 }
 
 /** A region that is being compiled. */
@@ -69,6 +58,9 @@ interface Build {
   readonly changes: number;
 }
 
+/** Where compiled code is to run. */
+type Place = Pick<Region, 'offset' | 'head' | 'entries' | 'pages' | 'firstExit'> & { readonly fn: unknown };
+
 export class HotTier {
   readonly #o: HotTierOptions;
   readonly #u16: Uint16Array;
@@ -76,6 +68,7 @@ export class HotTier {
   readonly #planner: RegionPlanner;
   readonly #compiler: CompileService;
   readonly #records: ExitRecords;
+  readonly #moved: MovedRegions;
   readonly #callDevice: HotTierOptions['callDevice'];
   #pending: RegionRequest[] = [];
   /** Insertion order = age. */
@@ -89,7 +82,17 @@ export class HotTier {
   /** Counts what may have made a running region's code another: regions dropped, mappings changed. */
   changes = 0;
   /** `compileMs`: this thread's time; `compilerMs`: the compiler's, wherever it is. */
-  readonly stats = { modules: 0, regions: 0, bytes: 0, compileMs: 0, compilerMs: 0, dropped: 0, grown: 0, late: 0 };
+  readonly stats = {
+    modules: 0,
+    regions: 0,
+    bytes: 0,
+    compileMs: 0,
+    compilerMs: 0,
+    dropped: 0,
+    grown: 0,
+    late: 0,
+    moved: 0,
+  };
 
   constructor(options: HotTierOptions) {
     this.#o = options;
@@ -100,6 +103,10 @@ export class HotTier {
     this.#records = new ExitRecords(options.memory.buffer);
     const { compileChannel: channel, target, optimisations } = options;
     this.#compiler = channel === undefined ? new CompileHere(target, optimisations) : new CompileElsewhere(channel);
+    this.#moved = new MovedRegions({
+      linear: (tb) => target.linear(tb.pc, tb.csBase, tb.flags),
+      drop: (region) => this.drop(region, MOVED_SHARE),
+    });
     this.#planner = new RegionPlanner({
       memory: options.memory.buffer,
       target: options.target,
@@ -130,8 +137,11 @@ export class HotTier {
 
   /** A block is hot: compiled at the end of the slice with others, or now if many wait. */
   promote(tb: Tb): void {
-    this.request(tb);
-    this.#compileIfMany();
+    if (tb.region !== null) this.revalidate(tb);
+    else if (!this.adopt(tb)) {
+      this.request(tb);
+      this.#compileIfMany();
+    }
   }
   #compileIfMany(): void {
     if (this.#pending.length >= COMPILE_NOW) this.compilePending();
@@ -211,15 +221,50 @@ export class HotTier {
       const used = own === null || !this.#stillHolds(plan) ? 0 : own.length / EXIT_WORDS;
       this.#records.give(firstRecord + used, maxRecords - used);
       if (own === null || used === 0) return;
-      functions ??= new engine.Instance(module!, {
-        env: { memory: this.#o.memory, calld: this.#callDevice },
-        helpers: this.#o.helpers,
-      }).exports;
-      this.#records.write(firstRecord, own, (kind) => this.#countdown(kind, plan.request.generation));
-      const region = this.#install(plan, functions[name], firstRecord, used);
+      functions ??= this.#instance(module!, 0, 0);
+      const blocks = plan.nodes.map(({ tb }) => tb);
+      const compiled: Compiled = {
+        ...{
+          module: module!,
+          name,
+          head: plan.head,
+          blocks,
+          exits: own,
+          firstRecord,
+          generation: plan.request.generation,
+        },
+        entries: plan.entries.map((n) => blocks[n]),
+        group: plan.request.group,
+        places: new Map(),
+      };
+      const { replaces } = plan.request;
+      if (replaces !== null) {
+        this.#moved.forget(replaces.compiled);
+        this.drop(replaces, AGAIN_SHARE);
+        this.stats.grown++;
+      }
+      const { head, entries } = compiled;
+      const numbers = new Map(entries.map((tb, number) => [tb, number]));
+      const fn = functions[name];
+      const region = this.#install(compiled, {
+        offset: 0,
+        head,
+        entries: numbers,
+        pages: plan.pages,
+        fn,
+        firstExit: firstRecord,
+      });
+      this.stats.regions++;
+      if (plan.movable) this.#moved.keep(compiled);
       // pages are looked at again when it is entered
       if (changes !== before && region.pages.length > 0) this.#disarm(region);
     });
+  }
+
+  #instance(module: WasmModule, recordBase: number, offset: number): Record<string, unknown> {
+    const { memory, helpers } = this.#o;
+    const env = { memory, calld: this.#callDevice, recordBase, codeOffset: BigInt(offset) };
+    return new engine.Instance(module, { env, helpers }).exports;
   }
 
   /** Nothing of a plan has changed while it was being compiled; else its head is soon asked about again. */
@@ -231,52 +276,101 @@ export class HotTier {
     return false;
   }
 
-  #install(plan: RegionPlan, fn: unknown, firstExit: number, exitCount: number): Region {
-    const { head } = plan;
-    const { group, generation, replaces } = plan.request;
-    const entries = plan.entries.map((k) => plan.nodes[k].tb);
-    if (replaces !== null) {
-      this.drop(replaces, AGAIN_SHARE);
-      this.stats.grown++;
-    }
+  #install(compiled: Compiled, place: Place): Region {
+    const { group, generation } = compiled;
+    const { fn, ...where } = place;
     while (this.#freeEntries.length === 0) this.drop(this.#live.values().next().value as Region);
     const entry = this.#freeEntries.pop()!;
     this.#o.table.set(entry, fn);
+    const { firstExit, offset, entries } = where;
+    const exitCount = compiled.exits.length / EXIT_WORDS;
+    // what runs elsewhere is not made anew from there: most of its blocks are known only where it was made
+    const countdown = (kind: number): number => (offset === 0 ? this.#countdown(kind, generation) : 0);
+    this.#records.write(firstExit, exitsAt(compiled, offset), countdown);
+    const blocks = [...new Set([...compiled.blocks, ...entries.keys()])];
     const region: Region = {
       entry,
-      head,
-      entries,
-      blocks: plan.nodes.map((n) => n.tb),
-      pages: plan.pages,
-      firstExit,
+      ...where,
+      compiled,
+      blocks,
       exitCount,
       group,
       generation,
       checked: true,
       global: false,
     };
-    for (const tb of entries) tb.region = region;
-    for (const tb of region.blocks) tb.users.push(region);
+    compiled.places.set(offset, region);
+    for (const tb of entries.keys()) tb.region = region;
+    for (const tb of blocks) tb.users.push(region);
     for (let id = firstExit; id < firstExit + exitCount; id++) this.#regionOfRecord.set(id, region);
     this.#live.add(region);
     this.#o.profile?.installed(region);
     this.#arm(region);
-    this.stats.regions++;
     return region;
   }
 
+  /**
+   * A block of code that has a region where it is mapped elsewhere: it becomes an entry of the same region here. False: there is none, or its
+   * pages are others here. While they are not there at all, the block runs on for a while.
+   */
+  adopt(tb: Tb): boolean {
+    if (tb.coldFirst || tb.claimed || !this.#o.optimisations['moved-regions']) return false;
+    const found = this.#moved.find(tb);
+    if (found === null) return false;
+    const { compiled, number, offset } = found;
+    const region = compiled.places.get(offset);
+    if (region !== undefined) this.#addEntry(region, tb, number);
+    else {
+      const pages = pagesOf(this.#o, compiled.blocks, compiled.entries, offset);
+      const state = stateOf(pages, this.#o.mmu, this.#userOf(tb));
+      if (state === 'absent') return this.#wait(tb);
+      if (state === 'other') return false;
+      this.#moved.makeRoom(compiled);
+      const firstExit = this.#takeRecords(compiled.exits.length / EXIT_WORDS);
+      if (firstExit < 0) return false;
+      const fn = this.#instance(compiled.module, firstExit - compiled.firstRecord, offset)[compiled.name];
+      this.#install(compiled, { offset, head: tb, entries: new Map([[tb, number]]), pages, fn, firstExit });
+      this.stats.moved++;
+    }
+    return true;
+  }
+
+  #addEntry(region: Region, tb: Tb, number: number): void {
+    this.#o.profile?.entered(tb);
+    region.entries.set(tb, number);
+    tb.region = region;
+    if (!region.blocks.includes(tb)) {
+      region.blocks.push(tb);
+      tb.users.push(region);
+    }
+    if (region.checked) this.#armEntry(region, tb, number);
+    else this.revalidate(tb);
+  }
+
+  /** The block runs in the interpreter, and asks again soon. False: it has too often. */
+  #wait(tb: Tb): boolean {
+    if (tb.waits++ >= MAX_WAITS) return false;
+    this.#o.profile?.entered(tb);
+    this.#i32[(tb.header + HEADER.COUNTER) >> 2] = WAIT_RUNS;
+    this.#u16[tb.header >> 1] = COLD.HEADER;
+    this.#o.profile?.counterSet(tb);
+    return true;
+  }
+
   #arm(region: Region): void {
-    region.entries.forEach((tb, k) => {
-      this.#u16[(tb.header + HEADER.ENTRY) >> 1] = region.entry;
-      this.#u16[(tb.header + HEADER.ENTRY_NUMBER) >> 1] = k;
-      this.#u16[tb.header >> 1] = COLD.HOT;
-    });
+    for (const [tb, number] of region.entries) this.#armEntry(region, tb, number);
     region.checked = true;
     if (region.pages.length === 0) return;
     this.#armed.add(region);
     const { mmu } = this.#o;
     const user = this.#userOf(region.head);
     region.global = region.pages.every((p) => mmu.isGlobal(mmu.pageAddress(p.page), user));
+  }
+
+  #armEntry(region: Region, tb: Tb, number: number): void {
+    this.#u16[(tb.header + HEADER.ENTRY) >> 1] = region.entry;
+    this.#u16[(tb.header + HEADER.ENTRY_NUMBER) >> 1] = number;
+    this.#u16[tb.header >> 1] = COLD.HOT;
   }
 
   #userOf(tb: Tb): number {
@@ -287,7 +381,7 @@ export class HotTier {
   #disarm(region: Region): void {
     this.#armed.delete(region);
     region.checked = false;
-    for (const tb of region.entries) this.#u16[tb.header >> 1] = COLD.DEAD;
+    for (const tb of region.entries.keys()) this.#u16[tb.header >> 1] = COLD.DEAD;
   }
 
   /** Forget a region; its entries run cold again and may become hot anew, after a part of the usual runs. */
@@ -303,11 +397,12 @@ export class HotTier {
     const { firstExit, exitCount } = region;
     for (let id = firstExit; id < firstExit + exitCount; id++) this.#regionOfRecord.delete(id);
     this.#records.give(firstExit, exitCount);
+    region.compiled.places.delete(region.offset);
     for (const tb of region.blocks) {
       const k = tb.users.indexOf(region);
       if (k >= 0) tb.users.splice(k, 1);
     }
-    for (const tb of region.entries) {
+    for (const tb of region.entries.keys()) {
       tb.region = null;
       if (!tb.alive) continue;
       this.#i32[(tb.header + HEADER.COUNTER) >> 2] = counter;
@@ -318,6 +413,7 @@ export class HotTier {
   /** A block's code has changed. */
   invalidate(tb: Tb): void {
     this.#o.profile?.blockGone(tb);
+    this.#moved.changed(tb);
     for (const region of [...tb.users]) this.drop(region);
   }
 
@@ -334,19 +430,16 @@ export class HotTier {
     for (const region of this.#armed) if (region.pages.some((p) => p.page === page)) this.#disarm(region);
   }
 
-  /** The block found at the pc has a region that was made stale: arm it again if its pages still map as before. */
+  /**
+   * The block found at the pc has a region that was made stale: arm it again if its pages still map as before. A new process maps its pages one
+   * by one: while one of them is not there, the region waits for it.
+   */
   revalidate(tb: Tb): void {
     const { region } = tb;
     if (region === null || region.checked) return;
-    const { mmu } = this.#o;
-    const user = this.#userOf(tb);
-    for (const p of region.pages) {
-      if (mmu.access(mmu.pageAddress(p.page), EXEC, user) !== p.host) {
-        this.drop(region);
-        return;
-      }
-    }
-    this.#arm(region);
+    const state = stateOf(region.pages, this.#o.mmu, this.#userOf(tb));
+    if (state === 'same') this.#arm(region);
+    else if (state === 'other' || !this.#wait(tb)) this.drop(region);
   }
 
   /** The live region that an exit record belongs to. For profiles. */
@@ -362,6 +455,7 @@ export class HotTier {
     if (region !== undefined) this.#o.profile?.countdownReset(region, record);
     if (region === undefined || !region.group) return;
     const { head, generation } = region;
+    this.#moved.forget(region.compiled);
     this.drop(region);
     this.request(head, { group: false, generation });
   }
@@ -379,6 +473,7 @@ export class HotTier {
   clear(): void {
     this.#o.profile?.flushing();
     for (const region of [...this.#live]) this.drop(region);
+    this.#moved.clear();
     this.#pending = [];
   }
 }

@@ -82,7 +82,7 @@ export class RegionBooks {
 
   /** After its records were made and before the headers of its entries are turned. */
   installed(region: Region): void {
-    for (const tb of region.entries) this.readBlock(tb);
+    for (const tb of region.entries.keys()) this.readBlock(tb);
     const { head } = region;
     const key = this.#key(head);
     let counts = this.#regions.get(key);
@@ -116,7 +116,7 @@ export class RegionBooks {
     for (const id of exitsOf(region)) this.#countdown.delete(id);
     const counts = this.countsOf(region);
     if (counts !== undefined) counts.dropped++;
-    for (const tb of region.entries) this.#counter.set(tb, counter);
+    for (const tb of region.entries.keys()) this.#counter.set(tb, counter);
   }
 
   /** A countdown that had run out was set anew. */

@@ -145,6 +145,13 @@ export class TcgProfile {
     this.#settle();
     this.#books.installed(region);
   }
+  /** A block is about to become an entry, or to get another counter. */
+  entered(tb: Tb): void {
+    this.#books.readBlock(tb);
+  }
+  counterSet(tb: Tb): void {
+    this.#books.setCounter(tb);
+  }
   dropped(region: Region, counter: number): void {
     this.#books.dropped(region, counter);
   }

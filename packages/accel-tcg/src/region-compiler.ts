@@ -61,6 +61,7 @@ export class RegionCompiler {
       optimisations,
       entryCcOp: -1,
       volatileCode: false,
+      movable: false,
       code: this.#source(new Uint8Array(0)),
     };
   }
@@ -75,6 +76,8 @@ export class RegionCompiler {
     this.#request.code = this.#source(code);
     const mb = new ModuleBuilder();
     mb.importMemory('env', 'memory', 1, 65536);
+    const recordBase = mb.importGlobal('env', 'recordBase', VALTYPE.i32, false);
+    const codeOffset = mb.importGlobal('env', 'codeOffset', VALTYPE.i64, false);
     // Imports must come before functions, so all is translated first.
     const helpers = new Map<number, number>();
     const taken = new Map<readonly GlobalDef[], number>();
@@ -90,6 +93,8 @@ export class RegionCompiler {
       const fn = compileRegion(mb, input, {
         globals: this.#frontend.globalsFor(job.blocks[0].flags),
         exitRecord: (kind, pc, insns) => job.firstRecord + words.push(kind, pc, insns) / EXIT_WORDS - 1,
+        recordBase,
+        codeOffset,
         offsets: this.#frontend.offsets,
         helper: (n) => helpers.get(n)!,
         device: () => device,
@@ -115,6 +120,7 @@ export class RegionCompiler {
     const index = new Map(nodes.map((n, k) => [key(n.pc, n.flags), k]));
     const leaders = nodes.map((n) => n.pc >>> 0).sort((a, b) => a - b);
     const returnSites = new Map<number, number[]>();
+    this.#request.movable = job.movable;
     const translated = nodes.map((node) => this.#translateBlock(node, leaders, taken));
     nodes.forEach((node, k) => {
       const t = translated[k];
@@ -154,7 +160,7 @@ export class RegionCompiler {
       return { pc: node.pc, ir: t.ir, successors, stopAt: t.stopAt };
     });
     const user = (head.flags & userMask) === userValue;
-    return { blocks, entries, csBase: head.csBase, user, group: job.group };
+    return { blocks, entries, csBase: head.csBase, user, group: job.group, movable: job.movable };
   }
 
   #translateBlock(

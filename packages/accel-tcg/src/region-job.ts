@@ -2,6 +2,7 @@
  * What compiling a region needs, by itself: the blocks' code as it was when the region was chosen, what is known of the ways between them,
  * and where its exit records are. As one array of words it goes to another thread.
  */
+import type { WasmModule } from './engine.ts';
 
 export interface JobBlock {
   readonly pc: number;
@@ -31,6 +32,8 @@ export interface RegionJob {
   readonly entries: readonly number[];
   /** One check for several accesses. */
   readonly group: boolean;
+  /** It is to run elsewhere too (`TranslateRequest.movable`). */
+  readonly movable: boolean;
   /** Number of its first exit record, and how many it may have. */
   readonly firstRecord: number;
   readonly maxRecords: number;
@@ -38,8 +41,11 @@ export interface RegionJob {
 
 /** What came of a batch of jobs. */
 export interface CompiledBatch {
-  /** WebAssembly.Module with functions `r0`, `r1`, ... for the jobs that could be compiled; null: none could. */
-  readonly module: object | null;
+  /**
+   * WebAssembly.Module with functions `r0`, `r1`, ... for the jobs that could be compiled; null: none could. It imports what is to be added
+   * to numbers of exit records, and the distance from where it was translated to where it runs.
+   */
+  readonly module: WasmModule | null;
   readonly bytes: Uint8Array;
   /** For each job EXIT_WORDS for each of its exits; null: it could not be compiled. */
   readonly exits: readonly (Int32Array | null)[];
@@ -53,13 +59,16 @@ export const CODE_MARGIN = 32;
 const RETURN = 1;
 const VOLATILE = 2;
 const COLD_FIRST = 4;
+const GROUP = 1;
+const MOVABLE = 2;
 const BLOCK_WORDS = 10;
 
 /** Jobs as words: 4 + entries for each, then its blocks, BLOCK_WORDS + targets each. */
 export function encodeJobs(jobs: readonly RegionJob[]): Int32Array {
   const words: number[] = [jobs.length];
-  for (const { blocks, entries, group, firstRecord, maxRecords } of jobs) {
-    words.push(blocks.length, entries.length, group ? 1 : 0, firstRecord, maxRecords, ...entries);
+  for (const { blocks, entries, group, movable, firstRecord, maxRecords } of jobs) {
+    const how = (group ? GROUP : 0) | (movable ? MOVABLE : 0);
+    words.push(blocks.length, entries.length, how, firstRecord, maxRecords, ...entries);
     for (const b of blocks) {
       const bits = (b.isReturn ? RETURN : 0) | (b.isVolatile ? VOLATILE : 0) | (b.coldFirst ? COLD_FIRST : 0);
       words.push(b.pc, b.csBase, b.flags, b.bytes, b.at, b.available, b.second, b.fn, bits, b.targets.length);
@@ -73,7 +82,7 @@ export function decodeJobs(words: Int32Array): RegionJob[] {
   let at = 1;
   const some = (count: number): number[] => Array.from(words.subarray(at, (at += count)));
   return Array.from({ length: words[0] }, () => {
-    const [count, entryCount, group, firstRecord, maxRecords] = some(5);
+    const [count, entryCount, how, firstRecord, maxRecords] = some(5);
     const entries = some(entryCount);
     const blocks = Array.from({ length: count }, (): JobBlock => {
       const [pc, csBase, flags, bytes, codeAt, available, second, fn, bits, targetCount] = some(BLOCK_WORDS);
@@ -85,6 +94,7 @@ export function decodeJobs(words: Int32Array): RegionJob[] {
         targets: some(targetCount),
       };
     });
-    return { blocks, entries, group: group !== 0, firstRecord, maxRecords };
+    const [group, movable] = [(how & GROUP) !== 0, (how & MOVABLE) !== 0];
+    return { blocks, entries, group, movable, firstRecord, maxRecords };
   });
 }

@@ -5,6 +5,8 @@
 import { COLD, FIELD, HEADER, TARGET_HISTORY } from '@emkit/codegen';
 import type { Optimisations } from '@emkit/ir';
 import type { CodeMap, Region, Tb } from './code-map.ts';
+import { isMovable } from './moved-regions.ts';
+import { pagesOf } from './region-pages.ts';
 import { CODE_MARGIN } from './region-job.ts';
 import type { JobBlock, RegionJob } from './region-job.ts';
 import type { SoftMmu } from './softmmu.ts';
@@ -49,6 +51,8 @@ export interface RegionPlan {
   readonly entries: readonly number[];
   /** See `Region`. */
   readonly pages: Region['pages'];
+  /** It is to run elsewhere too. */
+  readonly movable: boolean;
 }
 
 export interface PlannerHost {
@@ -110,25 +114,21 @@ export class RegionPlanner {
       for (const pc of targets) follow(pc, tb.callReturn >= 0 || tb.isReturn ? pc : fn, false);
     }
     const chosen = this.#entries(request, nodes, ways);
-    return { request, head, nodes, entries: chosen, pages: this.#pages(nodes, chosen) };
+    const blocks = nodes.map(({ tb }) => tb);
+    const pages = pagesOf(
+      this.#host,
+      blocks,
+      chosen.map((k) => blocks[k]),
+    );
+    return { request, head, nodes, entries: chosen, pages, movable: this.#isMovable(blocks) };
   }
 
-  /** Pages that must map as they do now. */
-  #pages(nodes: readonly Node[], entries: readonly number[]): Region['pages'] {
-    const { mmu, target } = this.#host;
-    const pageOf = ({ tb }: Node): number => mmu.page(target.linear(tb.pc, tb.csBase, tb.flags));
-    const pages = new Map<number, number>();
-    for (const node of nodes) {
-      const { tb } = node;
-      const page = pageOf(node);
-      pages.set(page, tb.host - (tb.host & 4095));
-      if (tb.secondPage >= 0)
-        pages.set(mmu.page(mmu.nextPage(mmu.pageAddress(page))), tb.secondPage - (tb.secondPage & 4095));
-    }
-    // the way to an entry has shown its own page
-    const first = pageOf(nodes[0]);
-    if (entries.every((k) => pageOf(nodes[k]) === first)) pages.delete(first);
-    return [...pages].map(([page, host]) => ({ page, host }));
+  /** Code of a window, at addresses where programs are, that nobody rewrites. */
+  #isMovable(blocks: readonly Tb[]): boolean {
+    const { target, optimisations } = this.#host;
+    if (!optimisations['moved-regions'] || (blocks[0].flags & target.windowMask) === 0) return false;
+    const at = blocks.map((tb) => target.linear(tb.pc, tb.csBase, tb.flags));
+    return isMovable(Math.min(...at), Math.max(...at)) && blocks.every((tb) => tb.holes.length === 0);
   }
 
   /** The block at a pc reached from `from`, if it exists and its page is mapped. */
@@ -205,8 +205,8 @@ export class RegionPlanner {
         targets: tb.indirect ? this.#targets(tb) : [],
       };
     });
-    const { group } = plan.request;
-    return { blocks, entries: plan.entries, group, firstRecord, maxRecords };
+    const { entries, movable } = plan;
+    return { blocks, entries, group: plan.request.group, movable, firstRecord, maxRecords };
   }
 }
 

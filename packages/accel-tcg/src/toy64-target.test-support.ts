@@ -160,7 +160,7 @@ export class Toy64Target extends ToyTarget {
           b.jmp(pc + rel * 4);
           break;
         case TOY64.CALLR:
-          push(b.i64Parts(pc + 4, r.csBase));
+          push(r.movable ? b.add(b.codeOffset(), b.i64Parts(pc + 4, r.csBase)) : b.i64Parts(pc + 4, r.csBase));
           b.jmpInd(b.get(a), JUMP_CALL);
           out.callReturn = pc + 4;
           break;

@@ -13,6 +13,7 @@ const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');
 const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
+const CODE_OFFSET = opId('code_offset');
 const I32_ADD = opId('i32_add');
 const I64_ADD = opId('i64_add');
 const WRAP = opId('i32_wrap_i64');
@@ -275,8 +276,8 @@ export class ColdEncoder {
     const o = block.op[v];
     if (o === I32_CONST) this.#word(COLD.CONST32, dst, 0, 0, block.imm[v], this.#pcDelta, this.#insn);
     else if (o === ENV_ADDR) this.#word(COLD.CONST32, dst, 0, 0, ENV_BASE + block.imm[v], this.#pcDelta, this.#insn);
-    else if (o === I64_CONST) {
-      this.#word(COLD.CONST64, dst, 0, 0, block.imm[v], 0, 0);
+    else if (o === I64_CONST || o === CODE_OFFSET) {
+      this.#word(COLD.CONST64, dst, 0, 0, block.imm[v], 0, 0); // code_offset has 0 and 0
       this.#i32[(this.#at >> 2) - 1] = block.imm2[v];
     } else if (o === V128_CONST) {
       this.#word(COLD.CONST128, dst, 0, 0, 0, 0, 0);

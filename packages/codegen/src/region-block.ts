@@ -21,6 +21,7 @@ const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');
 const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
+const CODE_OFFSET = opId('code_offset');
 const I32_AND = opId('i32_and');
 const SHUFFLE = opId('i8x16_shuffle');
 const INSN_START = opId('insn_start');
@@ -33,6 +34,8 @@ export class RegionBlockEmitter {
   /** Local with the pc of an indirect jump, by its width. */
   readonly indirectPc: number;
   readonly indirectPc64: number;
+  /** In a movable region: the same as if it ran where it was translated. */
+  readonly translatedPc: number;
   readonly #f: FunctionBuilder;
   readonly #globalLocal: Int32Array;
   readonly #options: RegionOptions;
@@ -74,6 +77,7 @@ export class RegionBlockEmitter {
     this.#entry = f.addLocal(VALTYPE.i32);
     this.indirectPc = f.addLocal(VALTYPE.i32);
     this.indirectPc64 = f.addLocal(VALTYPE.i64);
+    this.translatedPc = f.addLocal(VALTYPE.i64);
   }
 
   /** Pc of the k-th direct successor of the block just emitted. */
@@ -236,6 +240,7 @@ export class RegionBlockEmitter {
     if (o === I32_CONST) f.i32Const(ir.imm[v]);
     else if (o === ENV_ADDR) f.i32Const(ENV_BASE + ir.imm[v]);
     else if (o === I64_CONST) f.i64ConstParts(ir.imm[v], ir.imm2[v]);
+    else if (o === CODE_OFFSET) f.globalGet(this.#options.codeOffset!);
     else if (o === V128_CONST) f.v128Const(ir.vectors[ir.imm[v]]);
     else this.#compute(v);
   }

@@ -109,6 +109,7 @@ class RegionEmitter {
     this.#tree(this.#flow.root);
     f.unreachable();
     f.end();
+    if (this.#options.recordBase !== undefined) f.globalGet(this.#options.recordBase).op(OP.i32_add);
     globals.forEach((g, n) => {
       if (this.#written[n] === 0) return;
       f.i32Const(0).get(this.#local[n]);
@@ -182,10 +183,16 @@ class RegionEmitter {
         // indirect: pc in a local; compare with the known targets
         const wide = kind === 'indirect64';
         const pc = wide ? this.#blocks.indirectPc64 : this.#blocks.indirectPc;
+        const known = successors.some((s, k) => s >= 0 || byRoot[k] >= 0);
+        let compared = pc;
+        if (known && this.#region.movable) {
+          compared = this.#blocks.translatedPc;
+          f.get(pc).globalGet(this.#options.codeOffset!).op(OP.i64_sub).set(compared);
+        }
         for (let k = 0; k < successors.length; k++) {
           const s = byRoot[k] >= 0 ? this.#flow.entries[byRoot[k]] : successors[k];
           if (s < 0) continue;
-          f.get(pc);
+          f.get(compared);
           if (wide) f.i64ConstParts(this.#region.blocks[s].pc, this.#region.csBase).op(OP.i64_eq);
           else f.i32Const(this.#region.blocks[s].pc).op(OP.i32_eq);
           f.if_();

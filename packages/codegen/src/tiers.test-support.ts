@@ -105,7 +105,7 @@ export class TierRunner {
     mb.importMemory('env', 'memory', 1, 65536);
     const fn = compileRegion(
       mb,
-      { csBase, blocks, entries, user: false, group: this.optimisations['tlb-groups'] },
+      { csBase, blocks, entries, user: false, group: this.optimisations['tlb-groups'], movable: false },
       {
         globals: this.#globals,
         offsets: OFFSETS,

@@ -84,8 +84,9 @@ export class LongBench extends CpuBench {
     return physical;
   }
 
-  override alias(linear: number, physical: number): void {
-    this.#mapTo(linear, 0, physical, 7);
+  /** `high`: the address's high half. */
+  override alias(linear: number, physical: number, high = 0): void {
+    this.#mapTo(linear, high, physical, 7);
   }
 
   #mapTo(low: number, high: number, physical: number, bits: number): void {

@@ -41,6 +41,7 @@ const I32_CONST = opId('i32_const');
 const I64_CONST = opId('i64_const');
 const V128_CONST = opId('v128_const');
 const ENV_ADDR = opId('env_addr');
+const CODE_OFFSET = opId('code_offset');
 const INSN_START = opId('insn_start');
 const JMP = opId('jmp');
 const BR = opId('br');
@@ -141,6 +142,11 @@ export class IrBuilder {
   /** Absolute WebAssembly address of env + offset, for callw arguments. */
   envAddr(offset: number): Value {
     return this.#pure(ENV_ADDR, -1, -1, -1, offset, 0);
+  }
+
+  /** What addresses in the code are to be moved by (`TranslateRequest.movable`). */
+  codeOffset(): Value {
+    return this.#pure(CODE_OFFSET, -1, -1, -1, 0, 0);
   }
 
   // --- generic ------------------------------------------------------------------------------------------------

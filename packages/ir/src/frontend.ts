@@ -33,6 +33,8 @@ export interface TranslateRequest {
   entryCcOp: number;
   /** Keep 32-bit immediates out of the translation: the guest rewrites them. Only for blocks inside one page. */
   volatileCode: boolean;
+  /** The translation runs elsewhere too, in code mapped a number of pages away: what depends on the block's address says so (`code_offset`). */
+  movable: boolean;
   code: CodeSource;
 }
 

@@ -66,6 +66,12 @@ add(':i', 'pure', 'imm', 'i32_const');
 add(':l', 'pure', 'imm = low half, imm2 = high half', 'i64_const');
 add(':v', 'pure', "imm = index into the block's 16-byte constants", 'v128_const');
 add(':i', 'pure', 'absolute WebAssembly address of env + imm', 'env_addr');
+add(
+  ':l',
+  'pure',
+  'bytes from where the block was translated to where it runs: 0 but in regions that run elsewhere too',
+  'code_offset',
+);
 
 // --- integers -------------------------------------------------------------------------------------------------
 const intBinary = 'add sub mul and or xor shl shr_s shr_u rotl rotr div_s div_u rem_s rem_u'.split(' ');

@@ -12,6 +12,10 @@ export const OPTIMISATIONS = [
     name: 'region-entries',
     help: 'a region is entered at several blocks, and copies what another has only where the way there is hot',
   },
+  {
+    name: 'moved-regions',
+    help: 'the region of code that is mapped elsewhere too, as in the next process of a program, is not compiled again',
+  },
   { name: 'indirect-targets', help: 'a region goes on behind returns and indirect jumps, at targets that were seen' },
   { name: 'tlb-groups', help: 'in regions one look at the TLB for accesses at constant offsets from one base' },
   { name: 'deferral', help: 'in regions a value that is used once is computed where it is used' },

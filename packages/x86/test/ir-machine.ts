@@ -271,6 +271,7 @@ export class IrMachine implements X86Host {
       optimisations: this.optimisations,
       entryCcOp: -1,
       volatileCode: false,
+      movable: false,
       code: {
         u8: this.u8,
         offset: page === undefined ? 0 : page + (lin & (PAGE - 1)),

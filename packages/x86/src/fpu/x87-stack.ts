@@ -100,7 +100,7 @@ export function updateStatus(t: Translator, flags: Value, clear: number = FSW_C1
 export function keepInstructionPointer(t: Translator): void {
   const { b } = t;
   if ((t.flags & HF_LMA) === 0) t.envStore(ENV.FIP, b.i32(t.eip));
-  else t.envStore(ENV.FIP, b.i64Parts(t.eip, (t.flags & HF_CS64) !== 0 ? t.csBase : 0));
+  else t.envStore(ENV.FIP, t.is64 ? t.rip(t.eip >>> 0) : b.i64Parts(t.eip, 0));
 }
 
 /** Let `x87_commit` finish the instruction; `address` is that of its memory operand. */

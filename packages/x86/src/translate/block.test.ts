@@ -50,6 +50,7 @@ function translate(code: string, o: Options = {}): string[] {
       optimisations: chooseOptimisations(o.optimisations),
       entryCcOp: -1,
       volatileCode: false,
+      movable: false,
       code: { u8, offset, available: inPage, nextPage: () => (o.nextMapped === false ? -1 : 4096) },
     },
     result,

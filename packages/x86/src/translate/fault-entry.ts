@@ -23,7 +23,7 @@ export function translateFaultEntry(
   optimisations: Optimisations,
 ): boolean {
   const t = new Translator(b);
-  t.begin({ flags, csBase: 0, entryCcOp: -1, hot: true, optimisations }, features);
+  t.begin({ flags, csBase: 0, entryCcOp: -1, hot: true, movable: false, optimisations }, features);
   b.insnStart(0);
   return quickFault64(t, EXC.PF) || quickFault32(t, EXC.PF);
 }

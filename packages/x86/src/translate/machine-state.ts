@@ -67,6 +67,8 @@ export class MachineState extends LazyFlags {
   eip = 0;
   next = 0;
   nextHigh = 0;
+  /** 64-bit code that may run elsewhere than where it was translated. */
+  movable = false;
   /** Linear addresses are i64 values: 64-bit code and compatibility mode. */
   wide = false;
   #eaValue = -1;
@@ -179,7 +181,8 @@ export class MachineState extends LazyFlags {
         const scaled = insn.scale === 0 ? x : b.shl(x, b.i32(insn.scale));
         v = v < 0 ? scaled : b.add(v, scaled);
       }
-      if (insn.ripRelative) v = b.i32(this.next + insn.disp);
+      if (insn.ripRelative)
+        v = this.movable ? this.low(this.rip(this.offsetAfter(insn.disp))) : b.i32(this.next + insn.disp);
       else if (v < 0) v = b.i32(insn.disp);
       else if (insn.disp !== 0) v = b.add(v, b.i32(insn.disp));
       if (insn.asize === 1) v = this.cut(v, 16);
@@ -207,7 +210,9 @@ export class MachineState extends LazyFlags {
   }
   /** All of the RIP at an offset in the window. */
   rip(offset: number): Value {
-    return this.b.i64Parts(offset | 0, (this.csBase + highHalf(offset)) | 0);
+    const { b } = this;
+    const translated = b.i64Parts(offset | 0, (this.csBase + highHalf(offset)) | 0);
+    return this.movable ? b.add(b.codeOffset(), translated) : translated;
   }
   /** Use another effective address (BT with a register bit offset, POP relative to ESP). */
   setEa(v: Value): void {

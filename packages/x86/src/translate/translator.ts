@@ -95,11 +95,12 @@ export class Translator extends MachineState {
 
   /** Begin a block. */
   begin(
-    req: Pick<TranslateRequest, 'flags' | 'csBase' | 'entryCcOp' | 'hot' | 'optimisations'>,
+    req: Pick<TranslateRequest, 'flags' | 'csBase' | 'entryCcOp' | 'hot' | 'movable' | 'optimisations'>,
     features: Uint8Array,
   ): void {
     const { flags } = req;
     this.hot = req.hot;
+    this.movable = req.movable;
     this.optimisations = req.optimisations;
     this.features = features;
     this.callReturn = -1;
@@ -419,7 +420,7 @@ export class Translator extends MachineState {
     if ((this.flags & HF_RF) !== 0) b.set(G.EFLAGS, b.and(b.get(G.EFLAGS), b.i32(~FLAG_RF)));
     const ended = this.flags & (keepShadow ? HF_RF : HF_INHIBIT_IRQ | HF_RF);
     if (ended !== 0) b.set(G.HFLAGS, b.and(b.get(G.HFLAGS), b.i32(~ended)));
-    this.envStore(ENV.EIP, b.i32(this.next));
+    this.envStore(ENV.EIP, this.movable ? this.low(this.rip(this.offsetAfter(0))) : b.i32(this.next));
     if (this.nextHigh !== this.csBase) this.envStore(ENV.CS_BASE, b.i32(this.nextHigh));
     else if (this.#quickGoesOn) this.quickNext = this.next;
     this.exit(lookForWork, trap);
