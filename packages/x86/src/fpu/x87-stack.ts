@@ -14,7 +14,7 @@ import type { Value } from '@emkit/ir';
 import { FEATURE } from '../decode/features.ts';
 import type { Translator } from '../translate/translator.ts';
 import { CC_EFLAGS } from '../flags.ts';
-import { ENV, EXC, HF_CS64, HF_EM, HF_FPU_ES, HF_FPU_UNMASKED, HF_LMA, HF_TOP, HF_TOP_SHIFT, HF_TS } from '../state.ts';
+import { ENV, EXC, HF_EM, HF_FPU_ES, HF_FPU_UNMASKED, HF_LMA, HF_TOP, HF_TOP_SHIFT, HF_TS } from '../state.ts';
 import { addressArguments } from './address.ts';
 import { FPREG_STRIDE, pendingError } from './simd-operands.ts';
 import {
