@@ -49,6 +49,19 @@ describe('options', () => {
     expect((await parse('info', '--', '-x')).operands).toEqual(['-x']);
   });
 
+  it('may stand behind one dash together, the last with its argument; a dash alone is a name', async () => {
+    const { values, operands } = await parse('convert', '-pqfraw', '-', '--target-format=', '-cO', 'qcow2', 'b');
+    expect(operands).toEqual(['-', 'b']);
+    expect(['progress', 'quiet', 'compress'].map((key) => values.has(key))).toEqual([true, true, true]);
+    expect([values.text('format'), values.text('targetFormat')]).toEqual(['raw', 'qcow2']);
+    expect((await parse('convert', '-f', '--', 'a', 'b')).values.text('format')).toBe('--');
+    expect((await parse('convert', '--format=a=b', 'a', 'b')).values.text('format')).toBe('a=b');
+  });
+
+  it('ask for help behind others too', async () => {
+    expect(await parseInvocation(spec('convert'), ['-ph', 'a'])).toBe('help');
+  });
+
   it('leave a negative size alone', async () => {
     expect((await parse('resize', '--shrink', 'disk', '-1G')).operands).toEqual(['disk', '-1G']);
     expect((await parse('resize', 'disk', '+1G')).operands).toEqual(['disk', '+1G']);
@@ -57,6 +70,8 @@ describe('options', () => {
   it.each([
     ['info', ['--foo', 'x'], "unrecognized option '--foo'"],
     ['info', ['-x'], "unrecognized option '-x'"],
+    ['convert', ['-pxf', 'raw', 'a', 'b'], "unrecognized option '-x'"],
+    ['convert', ['---c', 'a', 'b'], "unrecognized option '---c'"],
     ['info', ['-f'], "missing argument for option '-f'"],
     ['info', ['--object'], "missing argument for option '--object'"],
     ['convert', ['--quiet=1', 'a', 'b'], "unrecognized option '--quiet=1'"],

@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import { runProgram } from './program.ts';
 import { createProgress } from './progress.ts';
+import { StopSignal } from './stop-signal.ts';
 import type { Tool } from './tool.ts';
 
 const EPIPE_EXIT = 141;
@@ -31,13 +32,13 @@ function now(): number {
 
 function createTool(): Tool {
   const program = basename(process.argv[1] ?? 'emkit-img').replace(/\.[cm]?js$/, '');
-  const abort = new AbortController();
+  const stop = new StopSignal();
   let wanted: keyof typeof SIGNAL_EXIT | undefined;
   for (const signal of Object.keys(SIGNAL_EXIT) as (keyof typeof SIGNAL_EXIT)[]) {
     process.on(signal, () => {
       if (wanted !== undefined) process.exit(SIGNAL_EXIT[signal]);
       wanted = signal;
-      abort.abort();
+      stop.abort();
     });
   }
   return {
@@ -48,7 +49,7 @@ function createTool(): Tool {
       write(2, lines.join('') + (hint === undefined ? '' : `  ${hint.replaceAll('\n', '\n  ')}\n`));
     },
     note: (text) => write(2, text),
-    signal: abort.signal,
+    signal: stop,
     progress: (mode) =>
       createProgress(mode, {
         stdout: (text) => write(1, text),

@@ -1,4 +1,5 @@
 /** What a subcommand may use of the program around it. */
+import type { AbortSignal } from '@emkit/storage';
 import type { Progress } from './progress.ts';
 
 export interface Tool {

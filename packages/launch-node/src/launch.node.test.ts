@@ -157,18 +157,22 @@ describe('the folder', () => {
 });
 
 describe('optimizeLater', () => {
-  it('says nothing, whatever flags this V8 has', () => {
-    const source = fileURLToPath(new URL('./optimize-later.ts', import.meta.url));
-    const args = [
-      '--import',
-      'tsx',
-      '--input-type=module',
-      '-e',
-      `import { optimizeLater } from ${JSON.stringify(source)}; optimizeLater();`,
-    ];
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-    expect([status, stdout, stderr]).toEqual([0, '', '']);
-  });
+  it.each(['--deprecation', '--pending-deprecation', '--throw-deprecation'])(
+    'says nothing, whatever flags this V8 has, with %s',
+    (flag) => {
+      const source = fileURLToPath(new URL('./optimize-later.ts', import.meta.url));
+      const args = [
+        flag,
+        '--import',
+        'tsx',
+        '--input-type=module',
+        '-e',
+        `import { optimizeLater } from ${JSON.stringify(source)}; optimizeLater();`,
+      ];
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      expect([status, stdout, stderr]).toEqual([0, '', '']);
+    },
+  );
 });
 
 describe('launch', () => {

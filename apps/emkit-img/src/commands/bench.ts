@@ -1,5 +1,5 @@
 /** `bench`: a fixed number of requests of one size at a steady distance, some in flight at a time. */
-import type { BlockImage } from '@emkit/storage';
+import type { AbortSignal, BlockImage } from '@emkit/storage';
 import type { CommandBody } from '../command.ts';
 import { cacheMode, imageRequest, wholeNumber } from '../image-arguments.ts';
 import { openImage } from '../images.ts';

@@ -1,5 +1,5 @@
 /** `snapshot`: internal snapshots of a disk that nobody runs from. */
-import type { BlockImage, SnapshotStore } from '@emkit/storage';
+import type { AbortSignal, BlockImage, SnapshotStore } from '@emkit/storage';
 import { isBlockError } from '@emkit/storage';
 import type { CommandBody, Values } from '../command.ts';
 import { imageRequest } from '../image-arguments.ts';
