@@ -97,7 +97,7 @@ async function storage(options: StorageOptions): Promise<number> {
     { name: 'qemu-img', command: ['qemu-img'] },
   ] as const;
   const run = await runStorage({ sides, work, rounds, folder, mib, note });
-  const what = `${mib} MiB image, ${rounds} round${rounds === 1 ? '' : 's'}, whole processes with their start`;
+  const what = `${mib} MiB image, ${rounds} round${rounds === 1 ? '' : 's'} of each operation after one that does not count, whole processes with their start`;
   return finish(options, 'storage', what, facts, storageReport(run, work), {
     samples: Object.fromEntries(run.samples),
   });

@@ -19,17 +19,22 @@ export interface Environment {
 }
 
 /**
- * `threads`: file calls in the thread pool, so that reading and writing overlap; else on this thread, which is quicker one by one.
+ * `here` (default): on this thread, which is quickest one by one. `threads`: in the thread pool, so that reading and writing overlap. `quick-reads`: reads on this
+ * thread while memory serves them, all else in the pool.
  */
+export type FileCalls = 'here' | 'threads' | 'quick-reads';
+
+const BLOCKING = { here: true, threads: false, 'quick-reads': 'quick-reads' } as const;
+
 export async function createEnvironment(
   tool: Tool,
   objects: readonly string[],
-  { threads = false }: { readonly threads?: boolean | undefined } = {},
+  { files = 'here' }: { readonly files?: FileCalls | undefined } = {},
 ): Promise<Environment> {
   const secret = parseSecrets(objects);
   return {
     block: nodeEnvironment({
-      blocking: !threads,
+      blocking: BLOCKING[files],
       secret,
       warn: (line) => tool.say(line),
       zstdWorker: ZSTD_WORKER,

@@ -1,7 +1,7 @@
 /** Opens the images that a command line names: the block graph with this program's formats, files, sockets and URLs. */
 import { openImage as openNode, resolveName, type BlockNode } from '@emkit/block';
 import { isBlockError, type BlockDriver, type BlockImage } from '@emkit/storage';
-import { createEnvironment, type Environment } from './environment.ts';
+import { createEnvironment, type Environment, type FileCalls } from './environment.ts';
 import { ToolError } from './tool-error.ts';
 import type { Tool } from './tool.ts';
 
@@ -19,8 +19,8 @@ export interface ImageRequest {
   /** Flushes may be left out: the output of a conversion, which is worthless if it does not end. */
   readonly unsafe?: boolean | undefined;
   readonly detectZeroes?: boolean | undefined;
-  /** Many requests will be in flight: see `createEnvironment`. */
-  readonly threads?: boolean | undefined;
+  /** Which thread makes the calls to files: see `createEnvironment`. */
+  readonly files?: FileCalls | undefined;
 }
 
 export interface OpenedImage {
@@ -38,7 +38,7 @@ export interface OpenedImage {
 }
 
 export async function openImage(tool: Tool, request: ImageRequest): Promise<OpenedImage> {
-  const environment = await createEnvironment(tool, request.objects, { threads: request.threads });
+  const environment = await createEnvironment(tool, request.objects, { files: request.files });
   const { filename, format } = request;
   if (format !== undefined && environment.block.registry.find(format) === undefined)
     throw new ToolError(`Could not open '${filename}': Unknown driver '${format}'`);

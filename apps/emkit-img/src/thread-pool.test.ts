@@ -15,3 +15,9 @@ it('what the user has said stays', () => {
   sizeThreadPool();
   expect(process.env['UV_THREADPOOL_SIZE']).toBe('17');
 });
+
+it('a pool that only writes has one thread', () => {
+  vi.stubEnv('UV_THREADPOOL_SIZE', undefined);
+  sizeThreadPool({ isWriter: true });
+  expect(process.env['UV_THREADPOOL_SIZE']).toBe('1');
+});

@@ -170,6 +170,43 @@ describe('copyImage', () => {
     }
   });
 
+  it.each([
+    [false, false, 8],
+    [true, false, 3],
+    [true, true, 1],
+  ])(
+    'writes as many pieces at a time as are of use: a source that blocks %s, a target that does %s',
+    async (read, write, requests) => {
+      const bytes = new Uint8Array(32 * 4096).fill(1);
+      const target = new MemoryStorage(new Uint8Array(bytes.length));
+      let [inFlight, most] = [0, 0];
+      const slow: Storage = {
+        size: bytes.length,
+        mayBlock: write,
+        read: (offset, buffer) => target.read(offset, buffer),
+        async write(offset, buffer) {
+          most = Math.max(most, ++inFlight);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          await target.write(offset, buffer);
+          inFlight--;
+        },
+        flush: () => Promise.resolve(),
+        truncate: () => Promise.resolve(),
+      };
+      const memory = new MemoryStorage(bytes);
+      const source: Storage = {
+        size: bytes.length,
+        mayBlock: read,
+        read: (offset, buffer) => memory.read(offset, buffer),
+      };
+      await copyImage(source, slow, { bufferSize: 4096, targetIsZero: true });
+      expect(most).toBe(requests);
+      const copied = new Uint8Array(bytes.length);
+      await target.read(0, copied);
+      expect(copied).toEqual(bytes);
+    },
+  );
+
   it('the writes of a piece that zeroes divide run side by side, eight at most', async () => {
     const bytes = new Uint8Array(64 * 1024);
     for (let at = 0; at < bytes.length; at += 1024) bytes[at] = 1;

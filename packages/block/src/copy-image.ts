@@ -57,6 +57,8 @@ export interface CopyResult {
 
 const BUFFER_SIZE = 1024 * 1024;
 const PARALLEL = 8;
+/** Where a read has ended when it returns, more would only be more memory to touch: one is read, one written, one waits to be. */
+const PARALLEL_WRITES = 3;
 const MIN_ZERO_RUN = 4096;
 /** Writes of one piece at a time, where zeroes divide it. */
 const PIECE_WRITES = 8;
@@ -138,13 +140,17 @@ class Copy {
   }
 
   async run(): Promise<CopyResult> {
-    const blocks =
-      this.#source.mayBlock === true && this.#target.mayBlock === true && this.#options.compressed !== true;
     const most = Math.ceil(this.#total / this.#bufferSize);
-    const workers = Math.max(1, Math.min(blocks ? 1 : (this.#options.parallel ?? PARALLEL), most));
+    const workers = Math.max(1, Math.min(this.#options.parallel ?? PARALLEL, this.#useful(), most));
     await Promise.all(Array.from({ length: workers }, () => this.#work()));
     if (this.#failure !== undefined) throw this.#failure.error;
     return { dataBytes: this.#dataBytes, zeroBytes: this.#zeroBytes };
+  }
+
+  /** More requests at a time than these are of no use. */
+  #useful(): number {
+    if (this.#source.mayBlock !== true || this.#options.compressed === true) return Infinity;
+    return this.#target.mayBlock === true ? 1 : PARALLEL_WRITES;
   }
 
   /** Never rejects: a failure is kept, and ends all workers at their next step. */

@@ -18,7 +18,7 @@ import { optionHelp } from '../option-help.ts';
 import type { Progress } from '../progress.ts';
 import { sizeArgument } from '../sizes.ts';
 import { openSnapshot } from '../snapshot-source.ts';
-import { sizeThreadPool } from '../thread-pool.ts';
+import { openSources } from '../source-images.ts';
 import { ToolError, UsageError } from '../tool-error.ts';
 import type { Tool } from '../tool.ts';
 import { sizesAsBytes } from './create.ts';
@@ -47,19 +47,12 @@ export const convert: CommandBody = async (tool, { values, operands }) => {
     return 0;
   }
   const plan = makePlan(values, operands, given);
-  sizeThreadPool();
   const environment = await createEnvironment(tool, values.list('object'));
-  const opened: OpenedImage[] = [];
   const progress = tool.progress(progressMode(values));
   let made = false;
+  let opened: readonly OpenedImage[] = [];
   try {
-    for (const filename of plan.sources)
-      opened.push(
-        await openImage(
-          tool,
-          imageRequest(values, filename, { cacheKey: 'sourceCache', backing: 'resolve', threads: true }),
-        ),
-      );
+    opened = await openSources(tool, { values, sources: plan.sources, isPlainTarget: isPlainTarget(plan) });
     const sources = await Promise.all(opened.map((image) => sourceOf(image, values.text('snapshot'))));
     const size = sources.reduce((sum, source) => sum + source.size, 0);
     if (plan.isNew) {
@@ -120,6 +113,13 @@ function makePlan(values: Values, operands: readonly string[], given: Readonly<R
   };
 }
 
+/** Writing it is no more than copying: with clusters to be mapped, compressed or encrypted this thread has enough to do without reading. */
+function isPlainTarget({ values }: Plan): boolean {
+  const format = values.text('targetFormat') ?? 'raw';
+  const isCached = cacheMode(values, 'cache', 'unsafe') === 'unsafe';
+  return format === 'raw' && isCached && !values.has('targetImageOpts');
+}
+
 function coroutines(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : NaN;
   if (value >= 1 && value <= MAX_PARALLEL) return value;
@@ -176,7 +176,7 @@ async function copyAll(
     imageOpts: values.has('targetImageOpts'),
     writable: true,
     resize: true,
-    threads: true,
+    files: 'threads',
   });
   try {
     const { node, image } = target;
