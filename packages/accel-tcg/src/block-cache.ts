@@ -2,7 +2,18 @@
  * Finds, translates and drops translation blocks: the way from a pc in env to a cold stream, through the fetch TLB and
  * the code map, and what must happen when code bytes or mappings change.
  */
-import { CODE, ColdEncoder, COLD, CODE_TABLE, codeTableEntry, CTL, ENV_BASE, HEADER, JUMP_CACHE } from '@emkit/codegen';
+import {
+  CODE,
+  ColdEncoder,
+  COLD,
+  CODE_TABLE,
+  codeTableSet,
+  CTL,
+  ENV_BASE,
+  HEADER,
+  JUMP_CACHE,
+  jumpCacheAddress,
+} from '@emkit/codegen';
 import { IrBuilder, OPS } from '@emkit/ir';
 import type { GlobalDef, IrBlock, Optimisations } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
@@ -27,6 +38,8 @@ const VOLATILE_AFTER = 4;
 const VOLATILE_RETRY = 1000;
 /** Addresses whose overwriting is remembered. */
 const MAX_REWRITES = 4096;
+/** Words of an entry of the code table, and of the jump cache. */
+const ENTRY_WORDS = 4;
 /** Longest instruction of any target, with room. */
 const FETCH_BYTES = 32;
 
@@ -98,6 +111,7 @@ export class BlockCache {
     this.#i32 = new Int32Array(memory);
     this.#u16 = new Uint16Array(memory);
     this.#u8 = new Uint8Array(memory);
+    this.#i32[CTL.GENERATION >> 2] = 1;
     this.#pc = (ENV_BASE + target.offsets.pc) >> 2;
     this.#flags = (ENV_BASE + target.offsets.flags) >> 2;
     this.#cs = (ENV_BASE + target.offsets.csBase) >> 2;
@@ -177,27 +191,31 @@ export class BlockCache {
     return null;
   }
 
+  /** First of its set; what was there becomes the second. */
   #enterCodeTable(tb: Tb): void {
-    const e = codeTableEntry(tb.host) >> 2;
-    this.#i32[e + (CODE_TABLE.HOST >> 2)] = tb.host;
-    this.#i32[e + (CODE_TABLE.HEADER >> 2)] = tb.header;
-    this.#i32[e + (CODE_TABLE.CS_BASE >> 2)] = tb.csBase;
+    const i32 = this.#i32;
+    const e = codeTableSet(tb.host) >> 2;
+    if (i32[e + (CODE_TABLE.HEADER >> 2)] !== tb.header) i32.copyWithin(e + ENTRY_WORDS, e, e + ENTRY_WORDS);
+    i32[e + (CODE_TABLE.HOST >> 2)] = tb.host;
+    i32[e + (CODE_TABLE.HEADER >> 2)] = tb.header;
+    i32[e + (CODE_TABLE.CS_BASE >> 2)] = tb.csBase;
   }
 
   #leaveCodeTable(tb: Tb): void {
-    const e = codeTableEntry(tb.host) >> 2;
-    if (this.#i32[e + (CODE_TABLE.HEADER >> 2)] === tb.header) this.#i32[e + (CODE_TABLE.HOST >> 2)] = 0;
+    const set = codeTableSet(tb.host) >> 2;
+    for (const e of [set, set + ENTRY_WORDS]) {
+      if (this.#i32[e + (CODE_TABLE.HEADER >> 2)] === tb.header) this.#i32[e + (CODE_TABLE.HOST >> 2)] = 0;
+    }
   }
 
   #enterJumpCache(tb: Tb): void {
     const i32 = this.#i32;
+    const e = jumpCacheAddress(tb.pc, tb.csBase) >> 2;
     // in 64-bit code not the address, but as good: the window is compared too
-    const linear = (tb.pc + tb.csBase) | 0;
-    const e = (JUMP_CACHE.BASE >> 2) + ((((linear >>> 12) & 63) << 6) | ((linear ^ (linear >>> 6)) & 63)) * 4;
-    i32[e] = linear;
-    i32[e + 1] = tb.flags;
-    i32[e + 2] = tb.header;
-    i32[e + 3] = tb.csBase;
+    i32[e + (JUMP_CACHE.PC >> 2)] = (tb.pc + tb.csBase) | 0;
+    i32[e + (JUMP_CACHE.FLAGS >> 2)] = tb.flags;
+    i32[e + (JUMP_CACHE.CODE >> 2)] = (tb.header << JUMP_CACHE.CODE_SHIFT) | i32[CTL.GENERATION >> 2];
+    i32[e + (JUMP_CACHE.CS_BASE >> 2)] = tb.csBase;
   }
 
   /** The instruction at env's pc in a block of its own that is not kept. */
@@ -374,7 +392,10 @@ export class BlockCache {
   }
 
   flushJumpCache(): void {
-    this.#i32.fill(0, JUMP_CACHE.BASE >> 2, (JUMP_CACHE.BASE >> 2) + JUMP_CACHE.ENTRIES * 4);
+    const i32 = this.#i32;
+    if (++i32[CTL.GENERATION >> 2] < JUMP_CACHE.GENERATIONS) return;
+    i32.fill(0, JUMP_CACHE.BASE >> 2, (JUMP_CACHE.BASE + JUMP_CACHE.ENTRIES * JUMP_CACHE.ENTRY_SIZE) >> 2);
+    i32[CTL.GENERATION >> 2] = 1;
   }
   /** Forget the blocks that start in the page. In 64-bit code they are found by the sum of both halves of the pc. */
   flushJumpCachePage(lin: number): void {
@@ -387,15 +408,10 @@ export class BlockCache {
     }
   }
   #flushGroup(linear: number): void {
-    const at = (JUMP_CACHE.BASE >> 2) + ((linear >>> 12) & 63) * 64 * 4;
+    const words = (JUMP_CACHE.ENTRIES / JUMP_CACHE.GROUPS) * ENTRY_WORDS;
+    const at = (JUMP_CACHE.BASE >> 2) + ((linear >>> 12) & (JUMP_CACHE.GROUPS - 1)) * words;
     const i32 = this.#i32;
-    // most pages that are invalidated have no code: found out without a call
-    for (let e = at; e < at + 64 * 4; e += 4) {
-      if (i32[e + 2] !== 0) {
-        i32.fill(0, at, at + 64 * 4);
-        return;
-      }
-    }
+    for (let e = at + (JUMP_CACHE.CODE >> 2); e < at + words; e += ENTRY_WORDS) i32[e] = 0;
   }
 
   /** Drop every translation. The running block, if any, must leave before it can reach a link. */
@@ -407,7 +423,7 @@ export class BlockCache {
     this.#byHeader.clear();
     this.#o.codeMap.clear();
     this.#codeEnd = CODE.BASE + ALONE_BYTES + BOUNCE_BYTES;
-    this.#i32.fill(0, CODE_TABLE.BASE >> 2, (CODE_TABLE.BASE + CODE_TABLE.ENTRIES * CODE_TABLE.ENTRY_SIZE) >> 2);
+    this.#i32.fill(0, CODE_TABLE.BASE >> 2, (CODE_TABLE.BASE + CODE_TABLE.SETS * CODE_TABLE.SET_SIZE) >> 2);
     this.flushJumpCache();
     // pages are no longer protected
     this.#o.mmu.flush(true);

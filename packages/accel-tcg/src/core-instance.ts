@@ -1,5 +1,6 @@
 /** Makes the core module's instance: function tables, the target's WebAssembly helpers, the callbacks into script. */
 import { buildCoreModule, MMU } from '@emkit/codegen';
+import type { Optimisations } from '@emkit/ir';
 import { engine } from './engine.ts';
 import type { WasmTable } from './engine.ts';
 import { FIRST_FAULT_ENTRY } from './fault-entries.ts';
@@ -24,7 +25,12 @@ export interface Core {
   readonly helpers: Record<string, unknown>;
 }
 
-export function instantiateCore(tcg: Tcg, { helperModule, profile }: TcgOptions, callbacks: CoreCallbacks): Core {
+export function instantiateCore(
+  tcg: Tcg,
+  { helperModule, profile }: TcgOptions,
+  optimisations: Optimisations,
+  callbacks: CoreCallbacks,
+): Core {
   const { memory, target } = tcg;
   profile?.attach(tcg);
   const helpers = new engine.Instance(new engine.Module(helperModule), { env: { memory } }).exports;
@@ -37,7 +43,8 @@ export function instantiateCore(tcg: Tcg, { helperModule, profile }: TcgOptions,
   });
   const regions = new engine.Table({ element: 'anyfunc', initial: FIRST_FAULT_ENTRY + MMU.ENTRY_COUNT });
   const { offsets, userMask, userValue, windowMask, pageWalk, faultEntry } = target;
-  const bytes = buildCoreModule({ offsets, userMask, userValue, windowMask, pageWalk, faultEntry });
+  const regionLinks = optimisations['region-links'];
+  const bytes = buildCoreModule({ offsets, userMask, userValue, windowMask, pageWalk, faultEntry, regionLinks });
   const hooks = profile?.callbacks(callbacks) ?? callbacks;
   const { exports } = new engine.Instance(new engine.Module(bytes), {
     env: {

@@ -1,8 +1,8 @@
 /**
  * The exit records of regions (`EXIT_RECORDS` of codegen): each region has a run of them, so that its code can be made before anybody
- * knows how many it needs, and in another thread. Not here: what an exit leads to.
+ * knows how many it needs, and in another thread. What an exit leads to, the dispatcher remembers in it (`LINK`): here is only until when that holds.
  */
-import { EXIT_RECORDS } from '@emkit/codegen';
+import { CTL, EXIT_KIND, EXIT_RECORDS, LINK } from '@emkit/codegen';
 
 /** Words of one exit in a compiled region's list: kind, pc, instructions. */
 export const EXIT_WORDS = 3;
@@ -17,10 +17,15 @@ export class ExitRecords {
   readonly #u16: Uint16Array;
   /** What is free, in order, no two beside each other. Record 0 is no exit. */
   readonly #free: Run[] = [{ first: 1, count: EXIT_RECORDS.COUNT - 1 }];
+  /** Behind the last record that has ever been written. */
+  #end = 1;
+  /** How often links have ended: a region went, or mappings may have changed. */
+  changes = 0;
 
   constructor(memory: ArrayBufferLike) {
     this.#i32 = new Int32Array(memory);
     this.#u16 = new Uint16Array(memory);
+    this.#i32[CTL.LINKS >> 2] = 1 << LINK.GENERATION_SHIFT;
   }
 
   /** The first of `count` records in a row, or -1: there is no room for them. */
@@ -56,6 +61,7 @@ export class ExitRecords {
 
   /** `exits`: EXIT_WORDS for each record from `first` on; `countdown`: exits of that kind until it is looked at, 0: never. */
   write(first: number, exits: Int32Array, countdown: (kind: number) => number): void {
+    this.#end = Math.max(this.#end, first + exits.length / EXIT_WORDS);
     for (let k = 0; k < exits.length; k += EXIT_WORDS) {
       const at = EXIT_RECORDS.BASE + (first + k / EXIT_WORDS) * EXIT_RECORDS.SIZE;
       this.#i32[(at + EXIT_RECORDS.PC) >> 2] = exits[k + 1];
@@ -64,5 +70,23 @@ export class ExitRecords {
       this.#i32[(at + EXIT_RECORDS.REFILLS) >> 2] = 0;
       this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = countdown(exits[k]);
     }
+  }
+
+  /** No link that there is holds any longer. */
+  unlink(): void {
+    this.changes++;
+    const i32 = this.#i32;
+    let generation = (i32[CTL.LINKS >> 2] >>> LINK.GENERATION_SHIFT) + 1;
+    if (generation === LINK.GENERATIONS) {
+      generation = 1; // has been before
+      for (
+        let at = EXIT_RECORDS.BASE;
+        at < EXIT_RECORDS.BASE + this.#end * EXIT_RECORDS.SIZE;
+        at += EXIT_RECORDS.SIZE
+      ) {
+        if (this.#u16[(at + EXIT_RECORDS.KIND) >> 1] === EXIT_KIND.JUMP) i32[(at + EXIT_RECORDS.LINK) >> 2] = 0;
+      }
+    }
+    i32[CTL.LINKS >> 2] = generation << LINK.GENERATION_SHIFT;
   }
 }

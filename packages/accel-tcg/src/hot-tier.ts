@@ -80,7 +80,9 @@ export class HotTier {
   readonly #building: (readonly Build[])[] = [];
   readonly #regionOfRecord = new Map<number, Region>();
   /** Counts what may have made a running region's code another: regions dropped, mappings changed. */
-  changes = 0;
+  get changes(): number {
+    return this.#records.changes;
+  }
   /** `compileMs`: this thread's time; `compilerMs`: the compiler's, wherever it is. */
   readonly stats = {
     modules: 0,
@@ -387,7 +389,7 @@ export class HotTier {
   /** Forget a region; its entries run cold again and may become hot anew, after a part of the usual runs. */
   drop(region: Region, share = 1): void {
     if (!this.#live.delete(region)) return;
-    this.changes++;
+    this.#records.unlink();
     this.stats.dropped++;
     const counter = Math.ceil(this.#o.hotAfter / share);
     this.#o.profile?.dropped(region, counter);
@@ -419,12 +421,12 @@ export class HotTier {
 
   /** Mappings may have changed, of global pages too or not: regions over several pages are looked at again before they run. */
   mappingsChanged(includeGlobal: boolean): void {
-    this.changes++;
+    this.#records.unlink();
     for (const region of this.#armed) if (includeGlobal || !region.global) this.#disarm(region);
   }
 
   pageChanged(lin: number): void {
-    this.changes++;
+    this.#records.unlink();
     if (this.#armed.size === 0) return;
     const page = this.#o.mmu.page(lin);
     for (const region of this.#armed) if (region.pages.some((p) => p.page === page)) this.#disarm(region);

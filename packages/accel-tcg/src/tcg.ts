@@ -107,7 +107,7 @@ export class Tcg {
       singly: () => this.debug.watches.length > 0,
       stopsAt: (linear) => this.debug.stopsAt(linear),
     });
-    this.#core = instantiateCore(this, options, {
+    this.#core = instantiateCore(this, options, optimisations, {
       slowLoad: (lo, hi, kind) => this.#slow(this.access.slowLoad(lo, hi, kind, this.blocks.user())),
       slowStore: (lo, hi, kind) => this.#slow(this.access.slowStore(lo, hi, kind, this.blocks.user())),
       raise: (vector, error) => {

@@ -14,14 +14,14 @@
 import { ModuleBuilder, OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
 import { emitCallj, emitCallw, emitHeader, emitRaise, emitSimple, emitTerm, leaveAtHeader } from './cold-handlers.ts';
-import type { HandlerContext, TargetOffsets } from './cold-handlers.ts';
+import type { HandlerContext } from './cold-handlers.ts';
 import { emitMemory } from './cold-memory.ts';
-import { COLD, COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
+import { COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
 import { buildProbe, tlbOfMode } from './cold-probe.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
+import { buildDispatcher } from './dispatcher.ts';
 import { buildFaultDelivery } from './fault-entry.ts';
-import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, LEAVE } from './layout.ts';
-import { MISS_SHIFT, MMU } from './mmu-layout.ts';
+import { ENV_BASE, FIELD, HEADER, LEAVE } from './layout.ts';
 import { buildPageWalker } from './page-walker.ts';
 
 const I32 = VALTYPE.i32;
@@ -56,7 +56,7 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   const interpreter = mb.addFunction(mb.addType([I32], [I32]));
   buildInterpreter(interpreter, ctx, { probe: probe.index, rare: rare.index, fill, faults: faults?.data });
   const run = mb.addFunction(mb.addType([], [I32]));
-  buildDispatcher(run, offsets, {
+  buildDispatcher(run, options, {
     probe: probe.index,
     interpreter: interpreter.index,
     regionType,
@@ -236,169 +236,5 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, callees: Interpret
     .store(OP.i32_store, 2, 0);
   f.i32Const(LEAVE.LOOKUP).return_();
   f.end(); // loop
-  f.unreachable();
-}
-
-interface DispatcherCallees {
-  readonly probe: number;
-  readonly interpreter: number;
-  readonly regionType: number;
-  readonly regionTable: number;
-  readonly fill: number | undefined;
-  readonly fetchFault: number | undefined;
-}
-
-function buildDispatcher(f: FunctionBuilder, offsets: TargetOffsets, callees: DispatcherCallees): void {
-  const ip = f.addLocal(I32);
-  const code = f.addLocal(I32);
-  const record = f.addLocal(I32);
-  const count = f.addLocal(I32);
-  const miss = f.addLocal(I32);
-  const missedAt = f.addLocal(I32);
-  const missedBudget = f.addLocal(I32);
-  const pcAddress = ENV_BASE + offsets.pc;
-  const leaveToGrow = (): void => {
-    f.i32Const(CTL.EXIT).get(code).store(OP.i32_store, 2, 0);
-    f.i32Const(LEAVE.GROW).return_();
-  };
-  const outer = f.loop();
-  // find the block at env.pc
-  f.i32Const(pcAddress).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip).op(OP.i32_eqz);
-  f.if_();
-  if (callees.fetchFault !== undefined) {
-    f.i32Const(MMU.FAULT).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_ge_s);
-    f.if_();
-    // a guest that faults for ever comes to its slice's end here, as it does in script
-    f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_lt_s);
-    f.if_();
-    f.i32Const(LEAVE.BUDGET).return_();
-    f.end();
-    f.i32Const(0).load(OP.i64_load, 3, MMU.MISS).i32Const(0).call(callees.fetchFault).brIf(outer);
-    f.end();
-  }
-  f.i32Const(LEAVE.LOOKUP).return_();
-  f.end();
-  const enter = f.loop(); // run the block at `ip`
-  f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).i32Const(COLD.HOT).op(OP.i32_ne);
-  f.if_();
-  f.get(ip).call(callees.interpreter).tee(code).i32Const(LEAVE.HOT).op(OP.i32_ne);
-  f.if_();
-  f.get(code).i32Const(LEAVE.LOOKUP).op(OP.i32_eq).brIf(outer);
-  f.get(code).return_();
-  f.end();
-  f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).set(ip);
-  f.end();
-  // a chain of regions must stop somewhere
-  f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_lt_s);
-  f.if_();
-  f.i32Const(pcAddress).get(ip).load(OP.i32_load, 2, HEADER.PC).store(OP.i32_store, 2, 0);
-  f.i32Const(LEAVE.BUDGET).return_();
-  f.end();
-  // compiled region: returns its exit record
-  f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY_NUMBER);
-  f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY);
-  f.callIndirect(callees.regionType, callees.regionTable).tee(code);
-  f.i32Const(MISS_SHIFT).op(OP.i32_shr_u).set(miss);
-  f.get(code)
-    .i32Const((1 << MISS_SHIFT) - 1)
-    .op(OP.i32_and)
-    .tee(code);
-  f.i32Const(4).op(OP.i32_shl).i32Const(EXIT_RECORDS.BASE).op(OP.i32_add).set(record);
-  f.get(record)
-    .get(record)
-    .load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN)
-    .i32Const(1)
-    .op(OP.i32_sub)
-    .tee(count)
-    .store(OP.i32_store, 2, EXIT_RECORDS.COUNTDOWN);
-  f.i32Const(CTL.BUDGET)
-    .i32Const(CTL.BUDGET)
-    .load(OP.i32_load, 2, 0)
-    .get(record)
-    .load(OP.i32_load16_u, 1, EXIT_RECORDS.INSNS)
-    .op(OP.i32_sub)
-    .store(OP.i32_store, 2, 0);
-  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq);
-  f.if_();
-  f.get(count).brIf(outer);
-  leaveToGrow();
-  f.end();
-  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.WORK).op(OP.i32_ge_u);
-  f.if_();
-  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.WORK).op(OP.i32_eq);
-  f.i32Const(CTL.WORK).load(OP.i32_load, 2, 0).op(OP.i32_eqz).op(OP.i32_and).brIf(outer);
-  f.i32Const(LEAVE.WORK).return_();
-  f.end();
-  f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
-  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.JUMP).op(OP.i32_eq);
-  f.if_();
-  f.get(count).brIf(outer);
-  leaveToGrow();
-  f.end();
-  f.i32Const(CTL.EXIT).get(code).store(OP.i32_store, 2, 0);
-  f.get(record).load(OP.i32_load16_u, 1, EXIT_RECORDS.KIND).i32Const(EXIT_KIND.BUDGET).op(OP.i32_eq);
-  f.if_();
-  f.i32Const(LEAVE.BUDGET).return_();
-  f.end();
-  if (callees.fill !== undefined) {
-    // a miss of the TLB: with an entry made the instruction's own block goes on, unless this place has been left just so before
-    f.get(miss);
-    f.if_();
-    const pc = (): FunctionBuilder => f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC);
-    const budget = (): FunctionBuilder => f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0);
-    pc().get(missedAt).op(OP.i32_ne);
-    budget().get(missedBudget).op(OP.i32_ne).op(OP.i32_or);
-    f.if_();
-    f.i32Const(0).load(OP.i64_load, 3, MMU.MISS);
-    f.get(miss).i32Const(1).op(OP.i32_sub).i32Const(1).op(OP.i32_and);
-    f.get(miss).i32Const(1).op(OP.i32_sub).i32Const(1).op(OP.i32_shr_u);
-    f.call(callees.fill);
-    f.if_();
-    f.get(record)
-      .get(record)
-      .load(OP.i32_load, 2, EXIT_RECORDS.REFILLS)
-      .i32Const(1)
-      .op(OP.i32_add)
-      .store(OP.i32_store, 2, EXIT_RECORDS.REFILLS);
-    pc().set(missedAt);
-    budget().set(missedBudget);
-    f.br(outer);
-    f.end();
-    f.end();
-    f.end();
-  }
-  // COLD: run the block at the pc in the interpreter, past its header
-  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.COUNTDOWN);
-  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.REFILLS).op(OP.i32_add).op(OP.i32_eqz);
-  f.if_();
-  f.i32Const(LEAVE.RECONSIDER).return_();
-  f.end();
-  f.i32Const(pcAddress).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip).op(OP.i32_eqz);
-  f.if_();
-  f.i32Const(LEAVE.COLD).return_();
-  f.end();
-  f.i32Const(CTL.TB).get(ip).store(OP.i32_store, 2, 0);
-  f.i32Const(CTL.BUDGET)
-    .i32Const(CTL.BUDGET)
-    .load(OP.i32_load, 2, 0)
-    .get(ip)
-    .load(OP.i32_load16_u, 1, HEADER.INSNS)
-    .op(OP.i32_sub)
-    .store(OP.i32_store, 2, 0);
-  f.get(ip)
-    .i32Const(16)
-    .op(OP.i32_add)
-    .call(callees.interpreter)
-    .tee(code)
-    .i32Const(LEAVE.LOOKUP)
-    .op(OP.i32_eq)
-    .brIf(outer);
-  f.get(code).i32Const(LEAVE.HOT).op(OP.i32_eq);
-  f.if_();
-  f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).set(ip).br(enter);
-  f.end();
-  f.get(code).return_();
-  f.end(); // enter
-  f.end(); // outer
   f.unreachable();
 }

@@ -5,12 +5,15 @@
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder } from '@emkit/wasm';
 import type { TargetOffsets } from './cold-handlers.ts';
-import { CODE_TABLE, ENV_BASE, HEADER, JUMP_CACHE, PAGE_BITS, PAGE_MASK, TLB } from './layout.ts';
+import { CODE_TABLE, CTL, ENV_BASE, HEADER, JUMP_CACHE, PAGE_BITS, PAGE_MASK, TLB } from './layout.ts';
 import type { FaultEntry } from './fault-entry.ts';
 import { MMU } from './mmu-layout.ts';
 import type { PageWalk } from './page-walk.ts';
 
 const I32 = VALTYPE.i32;
+/** Entries of the jump cache that blocks of one page share. */
+const GROUP_ENTRIES = JUMP_CACHE.ENTRIES / JUMP_CACHE.GROUPS;
+const GROUP_BITS = Math.log2(GROUP_ENTRIES);
 
 /** What the core module must know of a target. */
 export interface CoreModuleOptions {
@@ -24,50 +27,95 @@ export interface CoreModuleOptions {
   readonly pageWalk?: PageWalk | undefined;
   /** How page faults are delivered that the walker finds; without: by script. */
   readonly faultEntry?: FaultEntry | undefined;
+  /** Exits of regions have links, see LINK. */
+  readonly regionLinks: boolean;
 }
 
 /** probe(pc) -> block header or 0: the block for the current flags and CS base. What the table knows goes into the jump cache. */
 export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions, fill: number | undefined): void {
-  const { offsets } = options;
   const pc = 0;
-  const e = f.addLocal(I32);
-  const linear = f.addLocal(I32);
-  const csBase = f.addLocal(I32);
-  const flags = f.addLocal(I32);
+  const key = keyLocals(f);
+  const { e, linear, csBase, flags } = key;
   const header = f.addLocal(I32);
+  jumpCacheHit(f, options, { ...key, header }, () => f.get(pc));
+  f.if_();
+  f.get(header).return_();
+  f.end();
+  findByHost(f, options, { pc, linear, csBase, flags, header }, fill);
+  f.get(e).get(linear).store(OP.i32_store, 2, JUMP_CACHE.PC);
+  f.get(e).get(flags).store(OP.i32_store, 2, JUMP_CACHE.FLAGS);
+  f.get(e).get(header).i32Const(JUMP_CACHE.CODE_SHIFT).op(OP.i32_shl);
+  f.i32Const(CTL.GENERATION).load(OP.i32_load, 2, 0).op(OP.i32_or).store(OP.i32_store, 2, JUMP_CACHE.CODE);
+  f.get(e).get(csBase).store(OP.i32_store, 2, JUMP_CACHE.CS_BASE);
+  f.get(header);
+}
+
+/** Locals of a look at the jump cache; `e` gets the address of the entry. */
+interface Key {
+  readonly e: number;
+  readonly linear: number;
+  readonly csBase: number;
+  readonly flags: number;
+}
+const keyLocals = (f: FunctionBuilder): Key => ({
+  e: f.addLocal(I32),
+  linear: f.addLocal(I32),
+  csBase: f.addLocal(I32),
+  flags: f.addLocal(I32),
+});
+
+/** Pushes whether the jump cache has the block at the pc in env, and sets the local `header` to it. */
+export function emitJumpCacheHit(
+  f: FunctionBuilder,
+  options: Pick<CoreModuleOptions, 'offsets'>,
+  header: number,
+): void {
+  const pc = (): FunctionBuilder => f.i32Const(ENV_BASE + options.offsets.pc).load(OP.i32_load, 2, 0);
+  jumpCacheHit(f, options, { ...keyLocals(f), header }, pc);
+}
+
+function jumpCacheHit(
+  f: FunctionBuilder,
+  { offsets }: Pick<CoreModuleOptions, 'offsets'>,
+  { e, linear, csBase, flags, header }: Key & { readonly header: number },
+  pc: () => FunctionBuilder,
+): void {
   f.i32Const(ENV_BASE + offsets.flags)
     .load(OP.i32_load, 2, 0)
     .set(flags);
-  f.get(pc)
-    .i32Const(ENV_BASE + offsets.csBase)
+  pc();
+  f.i32Const(ENV_BASE + offsets.csBase)
     .load(OP.i32_load, 2, 0)
     .tee(csBase)
     .op(OP.i32_add)
     .set(linear);
   jumpCacheEntry(f, linear);
   f.set(e);
+  const code = (): FunctionBuilder => f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CODE);
+  code().i32Const(JUMP_CACHE.CODE_SHIFT).op(OP.i32_shr_u).i32Const(-16).op(OP.i32_and).set(header);
   f.get(e).load(OP.i32_load, 2, JUMP_CACHE.PC).get(linear).op(OP.i32_xor);
   f.get(e).load(OP.i32_load, 2, JUMP_CACHE.FLAGS).get(flags).op(OP.i32_xor).op(OP.i32_or);
   f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CS_BASE).get(csBase).op(OP.i32_xor).op(OP.i32_or);
-  f.op(OP.i32_eqz);
-  f.if_();
-  f.get(e).load(OP.i32_load, 2, JUMP_CACHE.CODE).return_();
-  f.end();
-  findByHost(f, options, { pc, linear, csBase, flags, header }, fill);
-  f.get(e).get(linear).store(OP.i32_store, 2, JUMP_CACHE.PC);
-  f.get(e).get(flags).store(OP.i32_store, 2, JUMP_CACHE.FLAGS);
-  f.get(e).get(header).store(OP.i32_store, 2, JUMP_CACHE.CODE);
-  f.get(e).get(csBase).store(OP.i32_store, 2, JUMP_CACHE.CS_BASE);
-  f.get(header);
+  code().i32Const(CTL.GENERATION).load(OP.i32_load, 2, 0).op(OP.i32_xor);
+  f.i32Const(JUMP_CACHE.GENERATIONS - 1).op(OP.i32_and);
+  f.op(OP.i32_or).op(OP.i32_eqz);
 }
 
 /** Kind of access, as the page walker has it. */
 const FETCH = 2;
 
-/** Address of the one place in the code table that a host address has: what `findByHost` computes, for script. */
-export function codeTableEntry(host: number): number {
-  const index = (host ^ (host >>> Math.log2(CODE_TABLE.ENTRIES))) & (CODE_TABLE.ENTRIES - 1);
-  return CODE_TABLE.BASE + index * CODE_TABLE.ENTRY_SIZE;
+/** Address of the code table's set of a host address: what `findByHost` computes, for script. */
+export function codeTableSet(host: number): number {
+  const index = (host ^ (host >>> Math.log2(CODE_TABLE.SETS))) & (CODE_TABLE.SETS - 1);
+  return CODE_TABLE.BASE + index * CODE_TABLE.SET_SIZE;
+}
+
+/** Address of the jump cache's entry of a pc and CS base: what `jumpCacheEntry` computes, for script. */
+export function jumpCacheAddress(pc: number, csBase: number): number {
+  const linear = (pc + csBase) | 0;
+  const page = (linear >>> PAGE_BITS) & (JUMP_CACHE.GROUPS - 1);
+  const index = page * GROUP_ENTRIES + ((linear ^ (linear >>> GROUP_BITS)) & (GROUP_ENTRIES - 1));
+  return JUMP_CACHE.BASE + index * JUMP_CACHE.ENTRY_SIZE;
 }
 
 /** Locals of a look-up. */
@@ -134,25 +182,35 @@ function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Want
   f.get(low).get(tlb).load(OP.i32_load, 2, TLB.ADDEND).op(OP.i32_add).set(host);
   f.get(host)
     .get(host)
-    .i32Const(Math.log2(CODE_TABLE.ENTRIES))
+    .i32Const(Math.log2(CODE_TABLE.SETS))
     .op(OP.i32_shr_u)
     .op(OP.i32_xor)
-    .i32Const(CODE_TABLE.ENTRIES - 1)
+    .i32Const(CODE_TABLE.SETS - 1)
     .op(OP.i32_and)
-    .i32Const(Math.log2(CODE_TABLE.ENTRY_SIZE))
+    .i32Const(Math.log2(CODE_TABLE.SET_SIZE))
     .op(OP.i32_shl)
     .i32Const(CODE_TABLE.BASE)
     .op(OP.i32_add)
     .set(entry);
-  f.get(entry).load(OP.i32_load, 2, CODE_TABLE.HOST).get(host).op(OP.i32_ne);
-  f.if_();
-  f.i32Const(0).return_();
-  f.end();
-  f.get(entry).load(OP.i32_load, 2, CODE_TABLE.HEADER).set(header);
-  f.get(entry).load(OP.i32_load, 2, CODE_TABLE.CS_BASE).get(csBase).op(OP.i32_xor);
-  f.get(header).load(OP.i32_load, 2, HEADER.PC).get(pc).op(OP.i32_xor).op(OP.i32_or);
-  f.get(header).load(OP.i32_load, 2, HEADER.FLAGS).get(flags).op(OP.i32_xor).op(OP.i32_or);
-  f.if_();
+  const found = f.block();
+  for (const way of [0, CODE_TABLE.ENTRY_SIZE]) {
+    f.get(entry)
+      .load(OP.i32_load, 2, way + CODE_TABLE.HOST)
+      .get(host)
+      .op(OP.i32_eq);
+    f.if_();
+    f.get(entry)
+      .load(OP.i32_load, 2, way + CODE_TABLE.HEADER)
+      .set(header);
+    f.get(entry)
+      .load(OP.i32_load, 2, way + CODE_TABLE.CS_BASE)
+      .get(csBase)
+      .op(OP.i32_xor);
+    f.get(header).load(OP.i32_load, 2, HEADER.PC).get(pc).op(OP.i32_xor).op(OP.i32_or);
+    f.get(header).load(OP.i32_load, 2, HEADER.FLAGS).get(flags).op(OP.i32_xor).op(OP.i32_or);
+    f.op(OP.i32_eqz).brIf(found);
+    f.end();
+  }
   f.i32Const(0).return_();
   f.end();
 }
@@ -169,9 +227,17 @@ export function tlbOfMode(f: FunctionBuilder, options: CoreModuleOptions): void 
   f.op(OP.select);
 }
 
-/** Address of the jump cache entry of the linear pc in a local: 64 groups by page, 64 entries by offset. */
+/** Pushes the address of the jump cache entry of the linear pc in a local. */
 function jumpCacheEntry(f: FunctionBuilder, linear: number): void {
-  f.get(linear).i32Const(12).op(OP.i32_shr_u).i32Const(63).op(OP.i32_and).i32Const(6).op(OP.i32_shl);
-  f.get(linear).get(linear).i32Const(6).op(OP.i32_shr_u).op(OP.i32_xor).i32Const(63).op(OP.i32_and);
-  f.op(OP.i32_or).i32Const(4).op(OP.i32_shl).i32Const(JUMP_CACHE.BASE).op(OP.i32_add);
+  f.get(linear)
+    .i32Const(PAGE_BITS)
+    .op(OP.i32_shr_u)
+    .i32Const(JUMP_CACHE.GROUPS - 1)
+    .op(OP.i32_and);
+  f.i32Const(GROUP_BITS).op(OP.i32_shl);
+  f.get(linear).get(linear).i32Const(GROUP_BITS).op(OP.i32_shr_u).op(OP.i32_xor);
+  f.i32Const(GROUP_ENTRIES - 1)
+    .op(OP.i32_and)
+    .op(OP.i32_or);
+  f.i32Const(Math.log2(JUMP_CACHE.ENTRY_SIZE)).op(OP.i32_shl).i32Const(JUMP_CACHE.BASE).op(OP.i32_add);
 }

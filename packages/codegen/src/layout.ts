@@ -24,8 +24,10 @@ export const CTL = {
   WORK: 0x128,
   /** 16 bytes that are never written: the base of accesses to constant addresses. */
   ZERO: 0x130,
-  /** Arguments of the last slow path for the accelerator's use: none yet in generated code. */
-  SCRATCH: 0x140,
+  /** The jump cache's generation, 1 to JUMP_CACHE.GENERATIONS - 1: entries of others are not there. */
+  GENERATION: 0x140,
+  /** The links' generation, see LINK: not 0. Links of others do not hold. */
+  LINKS: 0x144,
 } as const;
 
 /** Slot addresses are 16-bit: env and interpreter temporaries lie in the first 64 KiB. */
@@ -54,35 +56,57 @@ export const TLB = {
 export const PAGE_BITS = 12;
 export const PAGE_MASK = -4096;
 
-/** Jump cache: linear pc -> block header; 64 groups by page so that one page can be dropped alone. */
+/**
+ * Jump cache: linear pc -> block header; groups by page so that one page can be dropped alone. CODE is the header, whose address is a multiple of 16 and below 2^26,
+ * and in the low bits the generation in which it was entered: all entries go at once when that changes.
+ */
 export const JUMP_CACHE = {
   BASE: 0x80000,
-  ENTRIES: 4096,
+  ENTRIES: 16384,
+  GROUPS: 64,
+  GENERATIONS: 1024,
   ENTRY_SIZE: 16,
   PC: 0,
   FLAGS: 4,
   CODE: 8,
   CS_BASE: 12,
+  /** CODE is the header's address shifted by so much. */
+  CODE_SHIFT: 6,
 } as const;
 
 /**
- * Blocks by the host address of their first byte, each address at one place: what the jump cache has lost (it goes with the mappings) is found here, through the TLB.
- * A block is named by its header, which has its pc and flags. Blocks whose code lies in two pages are not here.
+ * Blocks by the host address of their first byte, each address in one set of two entries, the newer one first: what the jump cache has lost (it goes with the mappings) is
+ * found here, through the TLB. A block is named by its header, which has its pc and flags. Blocks whose code lies in two pages are not here.
  */
-export const CODE_TABLE = { BASE: 0x9_0000, ENTRIES: 16384, ENTRY_SIZE: 16, HOST: 0, HEADER: 4, CS_BASE: 8 } as const;
+export const CODE_TABLE = {
+  BASE: 0x70_0000,
+  SETS: 65536,
+  SET_SIZE: 32,
+  ENTRY_SIZE: 16,
+  HOST: 0,
+  HEADER: 4,
+  CS_BASE: 8,
+} as const;
 
 /** Exit records of regions, 16 bytes each. Record 0 is unused. */
 export const EXIT_RECORDS = {
   BASE: 0x10_0000,
-  COUNT: 0x8_0000,
+  COUNT: 0x6_0000,
   SIZE: 16,
   PC: 0,
   KIND: 4,
   INSNS: 6,
-  /** Times it was taken for a TLB miss that needed no more than a new entry. */
+  /** Of kind COLD: times it was taken for a TLB miss that needed no more than a new entry. */
   REFILLS: 8,
+  /** Of kind JUMP: where the last look-up of PC has led to, see LINK. */
+  LINK: 8,
   COUNTDOWN: 12,
 } as const;
+/**
+ * A link: index of a region in the function table, above it the number of the entry, and from GENERATION_SHIFT up the generation in which it was made. It holds for as
+ * long as that is CTL.LINKS, which changes whenever a region goes or mappings change.
+ */
+export const LINK = { NUMBER_SHIFT: 14, GENERATION_SHIFT: 20, GENERATIONS: 4096 } as const;
 /** What an exit record says. */
 export const EXIT_KIND = {
   /** Go on at PC. */

@@ -46,7 +46,7 @@ export class TierRunner {
     this.#encoder = new ColdEncoder(this.memory.buffer, globals);
     const table = (): object => new Table({ element: 'anyfunc', initial: 8 });
     const core = new Instance(
-      new Module(buildCoreModule({ offsets: OFFSETS, userMask: 3, userValue: 3, windowMask: 0 })),
+      new Module(buildCoreModule({ offsets: OFFSETS, userMask: 3, userValue: 3, windowMask: 0, regionLinks: true })),
       {
         env: {
           memory: this.memory,

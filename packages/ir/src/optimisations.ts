@@ -16,6 +16,10 @@ export const OPTIMISATIONS = [
     name: 'moved-regions',
     help: 'the region of code that is mapped elsewhere too, as in the next process of a program, is not compiled again',
   },
+  {
+    name: 'region-links',
+    help: 'an exit of a region goes on in the region that it went on in before, without a look-up',
+  },
   { name: 'indirect-targets', help: 'a region goes on behind returns and indirect jumps, at targets that were seen' },
   { name: 'tlb-groups', help: 'in regions one look at the TLB for accesses at constant offsets from one base' },
   { name: 'deferral', help: 'in regions a value that is used once is computed where it is used' },
