@@ -66,6 +66,13 @@ describe('the built-in guest', () => {
     expect(output).toMatch(/(\d) of \1 ok/);
     expect(code).toBe(0);
   });
+  it('comes to the same when hot code is compiled in a thread of its own, or not', async () => {
+    for (const value of ['on', 'off']) {
+      const { code, output, errors } = await run('--demo', '-append', 'once', '-accel', `tcg,compile-thread=${value}`);
+      expect(output).toMatch(/(\d) of \1 ok/);
+      expect([code, errors]).toEqual([0, '']);
+    }
+  });
   it('comes to the same with the translations of an earlier run, and leaves what is damaged alone', async () => {
     const cache = join(folder, 'translations');
     const demo = (): ReturnType<typeof run> =>

@@ -1,6 +1,6 @@
 /**
- * `-accel tcg[,translation-cache=on|off|DIR][,opt-NAME=on|off]...`: whether translations are kept from run to run, and which optimisations
- * the translator has, for finding the one that makes a difference. Their names come from the translator's own table. Later properties win, so
+ * `-accel tcg[,compile-thread=on|off][,translation-cache=on|off|DIR][,opt-NAME=on|off]...`: where hot code is compiled, whether translations
+ * are kept from run to run, and which optimisations the translator has, for finding the one that makes a difference. Their names come from the translator's own table. Later properties win, so
  * `opt-all=off,opt-links=on` leaves one on.
  */
 import { OPTIMISATION_NAMES, OPTIMISATIONS } from '@emkit/ir';
@@ -12,7 +12,9 @@ import { parseKeyValues, type Token } from './tokenizer.ts';
 
 const PREFIX = 'opt-';
 const CACHE = 'translation-cache';
+const COMPILE = 'compile-thread';
 const ALL = 'all';
+const PROPERTIES = ['thread', COMPILE, CACHE];
 const isHelp = (value: string): boolean => value === 'help' || value === '?';
 
 export function accelOption(config: MachineConfig, token: Token): ListRequest | undefined {
@@ -28,14 +30,15 @@ export function accelOption(config: MachineConfig, token: Token): ListRequest | 
     if (key === 'accel') continue;
     if (isHelp(key)) return { list: 'accel-properties' };
     if (key === 'thread') checkThread(token, value);
+    else if (key === COMPILE) config.compileThread = parseOnOff(token.typed, COMPILE, value);
     else if (key === CACHE) config.translationCache = cacheOption(token, value);
     else if (key.startsWith(PREFIX)) choose(config, token, key.slice(PREFIX.length), value);
     else
       throw new OptionError(
         `Property 'tcg-accel.${key}' not found`,
         didYouMean(
-          CACHE.startsWith(key) ? CACHE : `${PREFIX}${key}`,
-          ['thread', CACHE, ...OPTIMISATION_NAMES.map((n) => PREFIX + n)],
+          PROPERTIES.find((name) => name.startsWith(key)) ?? `${PREFIX}${key}`,
+          [...PROPERTIES, ...OPTIMISATION_NAMES.map((n) => PREFIX + n)],
           LIST,
         ),
       );
@@ -77,10 +80,12 @@ function choose(config: MachineConfig, token: Token, name: string, value: string
 export function accelText({
   optimisations,
   translationCache,
-}: Pick<MachineConfig, 'optimisations' | 'translationCache'>): string {
+  compileThread,
+}: Pick<MachineConfig, 'optimisations' | 'translationCache' | 'compileThread'>): string {
   const off = OPTIMISATION_NAMES.filter((name) => optimisations[name] === false).map((name) => `,${PREFIX}${name}=off`);
   const cache = translationCache === true ? 'on' : translationCache === false ? undefined : translationCache;
   if (cache !== undefined) off.unshift(`,${CACHE}=${cache.replace(/,/g, ',,')}`);
+  if (compileThread) off.unshift(`,${COMPILE}=on`);
   return off.join('');
 }
 
@@ -88,6 +93,7 @@ export function accelText({
 export function accelProperties(): string {
   const rows = [
     ['thread=single', 'one thread runs everything'],
+    [`${COMPILE}=<bool>`, 'compile hot code in a second thread (default off)'],
     [`${CACHE}=on|off|DIR`, 'keep translations from run to run (default off)'],
     [`${PREFIX}${ALL}=<bool>`, 'all of the following'],
     ...OPTIMISATIONS.map(({ name, help }) => [`${PREFIX}${name}=<bool>`, help] as const),

@@ -35,6 +35,8 @@ export interface MachineConfig {
   optimisations: Partial<Record<OptimisationName, boolean>>;
   /** Keep translations from run to run: in the user's cache folder, or in this one. */
   translationCache: boolean | string;
+  /** Compile hot code in a thread of its own. */
+  compileThread: boolean;
   name: string | undefined;
   processName: string | undefined;
   kernel: string | undefined;
@@ -84,6 +86,7 @@ function initialConfig(arch: option.Arch): MachineConfig {
     memoryIsDefault: true,
     optimisations: {},
     translationCache: false,
+    compileThread: false,
     name: undefined,
     processName: undefined,
     kernel: undefined,

@@ -133,6 +133,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     keys: [
       { key: 'accel', value: 'tcg', help: 'translate to WebAssembly' },
       { key: 'thread', value: 'single', help: 'one thread runs everything' },
+      { key: 'compile-thread', value: 'on|off', help: 'compile hot code in a second thread (default off)' },
       { key: 'translation-cache', value: 'on|off|DIR', help: 'keep translations from run to run (default off)' },
       { key: 'opt-NAME', value: 'on|off', help: 'an optimisation, or opt-all; "tcg,help" lists them (default on)' },
     ],

@@ -8,6 +8,7 @@ import { writeSync } from 'node:fs';
 import { readBootFiles } from './boot-files.ts';
 import { createFileChardev, createNullChardev, createStdioChardev, type OpenChardev } from './chardev.ts';
 import { escapeHelp, escapeName, type EscapeCommand } from './escape-keys.ts';
+import { compileThread } from './compile-thread.ts';
 import { exitCode, exitLine, signalExitCode } from './exit-code.ts';
 import { listenForGdb } from './gdb-server.ts';
 import { createLogSink } from './log-sink.ts';
@@ -159,6 +160,7 @@ export async function runMachine(config: MachineConfig, env: RunEnvironment): Pr
       acpi: config.acpi,
       optimisations: config.optimisations,
       translations: translationCache(config, env.code),
+      compileThread: compileThread(config, env.code, (close) => closers.push(close)),
       kernel: files.kernel,
       modules: files.modules,
       append: config.append ?? '',

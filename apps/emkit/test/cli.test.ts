@@ -145,6 +145,14 @@ describe('options', () => {
     const { out } = await runCli(['--demo', '--explain', '-accel', 'tcg,translation-cache=some/folder']);
     expect(out).toContain('-accel tcg,translation-cache=some/folder');
   });
+  it('-accel compile-thread is off unless it is asked for, and only the built command has one', async () => {
+    expect((await runCli(['--demo', '-serial', 'null', '-accel', 'tcg,compile-thread=on'])).err).toContain(
+      'compile-thread=on: only the built command',
+    );
+    expect((await runCli(['--demo', '-serial', 'null'])).made[0]!.compileThread).toBeUndefined();
+    const { out } = await runCli(['--demo', '--explain', '-accel', 'tcg,compile-thread=on']);
+    expect(out).toContain('-accel tcg,compile-thread=on');
+  });
   it('-m counts in MiB and rounds up to pages; 0 is the default', async () => {
     expect((await runCli(['--demo', '-serial', 'null', '-m', '1025k'])).made[0]!.memorySize).toBe(1025 * 1024 + 3072);
     expect((await runCli(['--demo', '-serial', 'null', '-m', '0'])).made[0]!.memorySize).toBe(128 << 20);

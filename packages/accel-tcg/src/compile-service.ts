@@ -41,7 +41,7 @@ export class CompileHere implements CompileService {
 
 /** The processor's end of a channel to a thread that runs `serveCompiler`. Messages arrive whole and in order. */
 export interface CompileChannel {
-  post(message: unknown, transfer: readonly ArrayBuffer[]): void;
+  post(message: unknown): void;
   /** The next message that has arrived, undefined: none yet. Throws when the other end is gone. */
   receive(): unknown;
 }
@@ -65,7 +65,7 @@ export class CompileElsewhere implements CompileService {
   post(jobs: readonly RegionJob[], code: Uint8Array): void {
     const message: JobMessage = { words: encodeJobs(jobs), code };
     this.#posted++;
-    this.#channel.post(message, [message.words.buffer as ArrayBuffer, code.buffer as ArrayBuffer]);
+    this.#channel.post(message);
   }
   poll(): readonly CompiledBatch[] {
     if (this.#posted === 0) return [];

@@ -87,10 +87,14 @@ export function buildBoard(
   let biosBlock: RamBlock | undefined;
   let toldOfTripleFault = false;
   let memorySpace: AddressSpace | undefined;
+  const optimisations = checkOptimisations(options);
+  // runs that are to repeat install regions at the same instruction each time
+  const compileThread = options.icount === undefined && optimisations.regions ? options.compileThread : undefined;
   const tcg: Tcg = createTcg({
     ramBytes: memorySize + biosSize,
     tier: options.tier ?? 'auto',
-    optimisations: checkOptimisations(options),
+    optimisations,
+    compileChannel: compileThread?.({ features: model.features, optimisations }),
     createTarget: (host) => {
       target = new X86Target(
         {

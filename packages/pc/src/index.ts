@@ -4,6 +4,8 @@ export type { Board } from './board.ts';
 export { PcError } from './options.ts';
 export { MAX_MEMORY } from './ram-layout.ts';
 export type { DeviceOption, IcountOptions, LogOptions, PcOptions, RtcOptions, SerialBackend } from './options.ts';
+export { serveRegionCompiler } from './compile-thread.ts';
+export type { CompilerSetup, CompileThread } from './compile-thread.ts';
 export type { TranslationCacheOptions, TranslationStore } from './kept-translations.ts';
 export type { RandomSource } from './random.ts';
 export { hexNumber } from './profile-report.ts';

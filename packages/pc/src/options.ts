@@ -3,6 +3,7 @@
  */
 
 import type { OptimisationChoice } from '@emkit/ir';
+import type { CompileThread } from './compile-thread.ts';
 import type { TranslationCacheOptions } from './kept-translations.ts';
 import type { Symbols } from './profile-report.ts';
 
@@ -88,6 +89,11 @@ export interface PcOptions {
   readonly tier?: 'auto' | 'cold' | 'hot';
   /** What the translator does, by name (`OPTIMISATIONS` of `@emkit/ir`); what is not named is on. For finding the cause of a difference. */
   readonly optimisations?: OptimisationChoice;
+  /**
+   * Hot code is compiled in another thread, while the processor goes on with what it has. Not with `icount`, whose runs repeat. Default: between
+   * two slices.
+   */
+  readonly compileThread?: CompileThread | undefined;
   /** Keep translations from run to run, for a quicker start of the same guest (docs/adr/0019). Default: they are forgotten. */
   readonly translations?: TranslationCacheOptions | undefined;
   /** Things worth a line for a person: warnings of the loader, unusual guest behaviour. */
