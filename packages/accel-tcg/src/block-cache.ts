@@ -14,7 +14,7 @@ import {
   JUMP_CACHE,
   jumpCacheAddress,
 } from '@emkit/codegen';
-import { IrBuilder, OPS } from '@emkit/ir';
+import { createTranslateResult, IrBuilder, OPS } from '@emkit/ir';
 import type { GlobalDef, IrBlock, Optimisations } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import { Tb } from './code-map.ts';
@@ -83,17 +83,7 @@ export class BlockCache {
   /** By table of registers. */
   readonly #tools = new Map<readonly GlobalDef[], Tools>();
   readonly #request: TranslateRequest;
-  readonly #result: TranslateResult = {
-    bytes: 0,
-    insns: 0,
-    exitFlags: -1,
-    exitCcOp: -1,
-    callReturn: -1,
-    quickFirst: false,
-    quickNext: -1,
-    volatileOffsets: [],
-    fault: false,
-  };
+  readonly #result = createTranslateResult();
   readonly #pc: number;
   readonly #flags: number;
   readonly #cs: number;

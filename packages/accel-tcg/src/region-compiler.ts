@@ -4,8 +4,8 @@
  */
 import { compileRegion } from '@emkit/codegen';
 import type { RegionBlock, RegionInput } from '@emkit/codegen';
-import { IrBlock, IrBuilder, OPS, opId } from '@emkit/ir';
-import type { CodeSource, GlobalDef, Optimisations, TranslateRequest, TranslateResult } from '@emkit/ir';
+import { createTranslateResult, IrBlock, IrBuilder, OPS, opId } from '@emkit/ir';
+import type { CodeSource, GlobalDef, Optimisations, TranslateRequest } from '@emkit/ir';
 import { ModuleBuilder, VALTYPE } from '@emkit/wasm';
 import { declareHelpers } from './declare-helpers.ts';
 import { engine, nowMs } from './engine.ts';
@@ -33,17 +33,7 @@ export class RegionCompiler {
   readonly #frontend: TargetFrontend;
   readonly #optimisations: Optimisations;
   readonly #request: TranslateRequest;
-  readonly #result: TranslateResult = {
-    bytes: 0,
-    insns: 0,
-    exitFlags: -1,
-    exitCcOp: -1,
-    callReturn: -1,
-    quickFirst: false,
-    quickNext: -1,
-    volatileOffsets: [],
-    fault: false,
-  };
+  readonly #result = createTranslateResult();
   /** Blocks of IR are reused from batch to batch. */
   readonly #pools = new Map<readonly GlobalDef[], IrBuilder[]>();
   #second = -1;

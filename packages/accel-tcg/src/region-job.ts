@@ -63,7 +63,7 @@ const GROUP = 1;
 const MOVABLE = 2;
 const BLOCK_WORDS = 10;
 
-/** Jobs as words: 4 + entries for each, then its blocks, BLOCK_WORDS + targets each. */
+/** Jobs as words: 5 + entries for each, then its blocks, BLOCK_WORDS + targets each. */
 export function encodeJobs(jobs: readonly RegionJob[]): Int32Array {
   const words: number[] = [jobs.length];
   for (const { blocks, entries, group, movable, firstRecord, maxRecords } of jobs) {

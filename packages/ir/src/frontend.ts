@@ -57,3 +57,16 @@ export interface TranslateResult {
   /** The first instruction could not be fetched: the caller raises #PF. Nothing was emitted. */
   fault: boolean;
 }
+
+/** One to be filled by translations, again and again. */
+export const createTranslateResult = (): TranslateResult => ({
+  bytes: 0,
+  insns: 0,
+  exitFlags: -1,
+  exitCcOp: -1,
+  callReturn: -1,
+  quickFirst: false,
+  quickNext: -1,
+  volatileOffsets: [],
+  fault: false,
+});

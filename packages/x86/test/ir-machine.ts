@@ -3,7 +3,17 @@
  * of memory. Slow, no FPU or vector ops (ir-eval.ts), and independent of the WebAssembly tiers: a third opinion on the translator.
  * Every block is checked by the IR verifier before it runs.
  */
-import { chooseOptimisations, IrBuilder, MEM_RMW, MEM_STACK, MEM_SUPERVISOR, OPS, print, verify } from '@emkit/ir';
+import {
+  chooseOptimisations,
+  createTranslateResult,
+  IrBuilder,
+  MEM_RMW,
+  MEM_STACK,
+  MEM_SUPERVISOR,
+  OPS,
+  print,
+  verify,
+} from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import {
   ALL_FEATURES,
@@ -19,7 +29,7 @@ import {
   X86Cpu,
   bindHelpers,
 } from '../src/index.ts';
-import type { TranslateRequest, TranslateResult } from '@emkit/ir';
+import type { TranslateRequest } from '@emkit/ir';
 import type { CpuFeatures, CpuModel, Helper, X86Host } from '../src/index.ts';
 import { EVAL } from './ir-eval.ts';
 
@@ -84,17 +94,7 @@ export class IrMachine implements X86Host {
   readonly #builder64 = new IrBuilder(GLOBALS_64);
   globals: readonly GlobalDef[] = GLOBALS_32;
   readonly #translator: BlockTranslator;
-  readonly #result: TranslateResult = {
-    bytes: 0,
-    insns: 0,
-    exitFlags: 0,
-    exitCcOp: 0,
-    callReturn: 0,
-    quickFirst: false,
-    quickNext: -1,
-    volatileOffsets: [],
-    fault: false,
-  };
+  readonly #result = createTranslateResult();
 
   /** `features`: what code is translated for; helpers have everything. */
   constructor(pages: number, features: CpuFeatures = ALL_FEATURES) {

@@ -1,23 +1,13 @@
-import { chooseOptimisations, IrBuilder, OPTIMISATION_NAMES, print } from '@emkit/ir';
+import { chooseOptimisations, createTranslateResult, IrBuilder, OPTIMISATION_NAMES, print } from '@emkit/ir';
 import { describe, expect, it } from 'vitest';
 import { hexBytes } from '../../test/flat-machine.ts';
 import { ALL_FEATURES } from '../decode/features.ts';
 import { GLOBALS_32, HF_AVX, HF_CS32, HF_IOPL_OK, HF_OSFXSR, HF_PE, HF_SS32, HF_SSE_FAST, HF_TF } from '../state.ts';
 import { BlockTranslator } from './block.ts';
-import type { OptimisationChoice, TranslateResult } from '@emkit/ir';
+import type { OptimisationChoice } from '@emkit/ir';
 
 const FLAT = HF_CS32 | HF_SS32 | HF_PE;
-const result: TranslateResult = {
-  bytes: 0,
-  insns: 0,
-  exitFlags: 0,
-  exitCcOp: 0,
-  callReturn: 0,
-  quickFirst: false,
-  quickNext: -1,
-  volatileOffsets: [],
-  fault: false,
-};
+const result = createTranslateResult();
 
 interface Options {
   readonly flags?: number;
