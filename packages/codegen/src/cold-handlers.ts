@@ -20,7 +20,7 @@ export interface TargetOffsets {
   readonly csBase: number;
 }
 
-/** Locals and callees every handler may use. */
+/** Locals and labels that every handler in the interpreter's loop may use. Nothing is called there: see cold-module.ts. */
 export interface HandlerContext {
   readonly f: FunctionBuilder;
   readonly ip: number;
@@ -32,20 +32,15 @@ export interface HandlerContext {
   readonly host: number;
   readonly jump: number;
   readonly scratch: Scratch;
-  readonly imports: {
-    readonly slowLoad: number;
-    readonly slowStore: number;
-    readonly raise: number;
-    readonly callj: number;
-  };
-  readonly helperTypes: readonly number[];
-  readonly helperTable: number;
-  readonly calljTypes: number;
   readonly offsets: TargetOffsets;
-  /** Continue with the op at `ip`; the op at `jump` is a `jmp` to take; return LOOKUP for the pc in local `jump`. */
+  /**
+   * Continue with the op at `ip`; the op at `jump` is a `jmp` to take; go on at the pc in local `jump`; have the op at `ip` done out of line
+   * (cold-outside.ts).
+   */
   readonly next: Label;
   readonly takeJump: Label;
   readonly lookup: Label;
+  readonly outside: Label;
 }
 
 export const slotAddress = (f: FunctionBuilder, ip: number, field: number): FunctionBuilder =>
@@ -182,15 +177,6 @@ function pure(x: Pick<HandlerContext, 'f' | 'ip' | 'scratch'>, cold: ColdOp): vo
   resultStore(f, ir.out === NONE ? I32 : ir.out);
 }
 
-/** i32 status on the stack: return it when it is not 0. */
-export function returnIfSet(x: HandlerContext): void {
-  const { f } = x;
-  f.tee(x.entry);
-  f.if_();
-  f.get(x.entry).return_();
-  f.end();
-}
-
 /** Header: count down budget and hotness. Leaving puts the block's pc into env. */
 export function emitHeader(x: HandlerContext): void {
   const { f, ip } = x;
@@ -249,39 +235,8 @@ export function leaveAtHeader(x: HandlerContext, code: number): void {
 export function emitRaise(x: HandlerContext): void {
   const { f, ip } = x;
   slotValue(f, ip, FIELD.A, I32);
-  f.if_();
-  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
-  f.get(ip).load(OP.i32_load16_u, 1, FIELD.DST).get(ip).load(OP.i32_load, 2, FIELD.IMM).call(x.imports.raise).return_();
-  f.end();
+  f.brIf(x.outside);
   advance(f, ip, 1).br(x.next);
-}
-
-/** Calls: argument slots are in the second word. */
-export function emitCallw(x: HandlerContext, cold: ColdOp): void {
-  const { f, ip } = x;
-  const n = OPS[cold.ir].ins.length;
-  slotAddress(f, ip, FIELD.DST);
-  for (let k = 0; k < n; k++) slotValue(f, ip, 16 + 2 * k, I32);
-  immediate(f, ip).callIndirect(x.helperTypes[n], x.helperTable);
-  slotStore(f, I32);
-  advance(f, ip, 2).br(x.next);
-}
-
-export function emitCallj(x: HandlerContext, cold: ColdOp): void {
-  const { f, ip } = x;
-  const n = OPS[cold.ir].ins.length;
-  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
-  immediate(f, ip);
-  for (let k = 0; k < 4; k++) {
-    if (k < n) slotValue(f, ip, 16 + 2 * k, I32);
-    else f.i32Const(0);
-  }
-  f.call(x.imports.callj).set(x.host);
-  f.i32Const(CTL.STATUS).load(OP.i32_load, 2, 0);
-  returnIfSet(x);
-  slotAddress(f, ip, FIELD.DST).get(x.host);
-  slotStore(f, I32);
-  advance(f, ip, 2).br(x.next);
 }
 
 export function emitTerm(x: HandlerContext, cold: ColdOp): void {

@@ -13,15 +13,17 @@
  */
 import { ModuleBuilder, OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ValType } from '@emkit/wasm';
-import { emitCallj, emitCallw, emitHeader, emitRaise, emitSimple, emitTerm, leaveAtHeader } from './cold-handlers.ts';
+import { advance, emitHeader, emitRaise, emitSimple, emitTerm, leaveAtHeader } from './cold-handlers.ts';
 import type { HandlerContext } from './cold-handlers.ts';
 import { emitMemory } from './cold-memory.ts';
 import { COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
-import { buildProbe, tlbOfMode } from './cold-probe.ts';
+import type { ColdOp } from './cold-ops.ts';
+import { buildOutside } from './cold-outside.ts';
+import { buildProbe, jumpCacheHit, keyLocals, tlbOfMode } from './cold-probe.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
 import { buildDispatcher } from './dispatcher.ts';
 import { buildFaultDelivery } from './fault-entry.ts';
-import { ENV_BASE, FIELD, HEADER, LEAVE } from './layout.ts';
+import { CODE, COLD_ASKS, CTL, ENV_BASE, FIELD, HEADER, LEAVE } from './layout.ts';
 import { buildPageWalker } from './page-walker.ts';
 
 const I32 = VALTYPE.i32;
@@ -42,7 +44,6 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
     callj: mb.importFunction('env', 'callj', mb.addType(types(5), [I32])),
   };
   const helperTypes = [0, 1, 2, 3, 4, 5, 6].map((n) => mb.addType(types(n), [I32]));
-  const ctx: Shared = { options, imports, helperTypes, helperTable };
   const fill = options.pageWalk === undefined ? undefined : buildPageWalker(mb, options.pageWalk);
   const { offsets, faultEntry } = options;
   const faults =
@@ -51,10 +52,12 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
       : buildFaultDelivery(mb, offsets, faultEntry, { fill, type: regionType, table: regionTable });
   const probe = mb.addFunction(mb.addType([I32], [I32]));
   buildProbe(probe, options, fill);
-  const rare = mb.addFunction(mb.addType([I32], [I32]));
-  buildRare(rare);
+  const outside = mb.addFunction(mb.addType([I32], [I32]));
+  buildOutside(outside, options, { imports, helperTypes, helperTable, fill, faults: faults?.data });
+  const loop = mb.addFunction(mb.addType([I32], [I32]));
+  buildLoop(loop, options);
   const interpreter = mb.addFunction(mb.addType([I32], [I32]));
-  buildInterpreter(interpreter, ctx, { probe: probe.index, rare: rare.index, fill, faults: faults?.data });
+  buildInterpreter(interpreter, options, { loop: loop.index, outside: outside.index, probe: probe.index });
   const run = mb.addFunction(mb.addType([], [I32]));
   buildDispatcher(run, options, {
     probe: probe.index,
@@ -70,34 +73,6 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   return mb.finish();
 }
 
-interface Shared {
-  readonly options: CoreModuleOptions;
-  readonly imports: HandlerContext['imports'];
-  readonly helperTypes: readonly number[];
-  readonly helperTable: number;
-}
-
-/** rare(ip) -> ip of the next op: one out-of-line op. */
-function buildRare(f: FunctionBuilder): void {
-  const ip = 0;
-  const scratch = { i32: f.addLocal(I32), i64: f.addLocal(VALTYPE.i64) };
-  const rare = COLD_OPS.slice(MAIN_COUNT);
-  const bad = f.block();
-  const labels: Label[] = [];
-  for (let k = rare.length - 1; k >= 0; k--) labels[k] = f.block();
-  f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).i32Const(MAIN_COUNT).op(OP.i32_sub).brTable(labels, bad);
-  for (const cold of rare) {
-    f.end();
-    emitSimple({ f, ip, scratch }, cold);
-    f.get(ip)
-      .i32Const(16 * cold.words)
-      .op(OP.i32_add)
-      .return_();
-  }
-  f.end();
-  f.unreachable();
-}
-
 /** Script has addresses in halves. */
 function exportFill(mb: ModuleBuilder, fill: number): void {
   const f = mb.addFunction(mb.addType(types(4), [I32]));
@@ -106,16 +81,50 @@ function exportFill(mb: ModuleBuilder, fill: number): void {
   mb.exportFunction('fill', f.index);
 }
 
-interface InterpreterCallees {
-  readonly probe: number;
-  readonly rare: number;
-  readonly fill: number | undefined;
-  readonly faults: number | undefined;
+/**
+ * interpret(ip) -> LEAVE code. The loop calls nothing, so that the engine keeps its locals in registers (what lives across a call goes to the stack): what must be
+ * called for it leaves to here, and enters it again.
+ */
+function buildInterpreter(f: FunctionBuilder, { offsets }: CoreModuleOptions, callees: InterpreterCallees): void {
+  const ip = 0;
+  const code = f.addLocal(I32);
+  const again = f.loop();
+  f.get(ip).call(callees.loop).tee(code);
+  f.if_();
+  f.get(code).i32Const(COLD_ASKS.LOOKUP).op(OP.i32_ne);
+  f.if_();
+  f.get(code).return_();
+  f.end();
+  f.i32Const(CTL.JUMP).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip);
+  f.if_();
+  f.i32Const(CTL.JUMP_OP).load(OP.i32_load, 2, 0).tee(code);
+  f.if_();
+  f.get(code).get(ip).store(OP.i32_store, 2, FIELD.LINK);
+  f.end();
+  f.br(again);
+  f.end();
+  f.i32Const(ENV_BASE + offsets.pc)
+    .i32Const(CTL.JUMP)
+    .load(OP.i32_load, 2, 0)
+    .store(OP.i32_store, 2, 0);
+  f.i32Const(LEAVE.LOOKUP).return_();
+  f.end();
+  f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).call(callees.outside).tee(ip).i32Const(CODE.BASE).op(OP.i32_ge_u);
+  f.brIf(again);
+  f.get(ip).return_();
+  f.end();
+  f.unreachable();
 }
 
-function buildInterpreter(f: FunctionBuilder, shared: Shared, callees: InterpreterCallees): void {
-  const { probe, rare, fill, faults } = callees;
-  const { offsets } = shared.options;
+interface InterpreterCallees {
+  readonly loop: number;
+  readonly outside: number;
+  readonly probe: number;
+}
+
+/** (ip) -> LEAVE code, or COLD_ASKS. */
+function buildLoop(f: FunctionBuilder, options: CoreModuleOptions): void {
+  const { offsets } = options;
   const ip = 0;
   const local = (): number => f.addLocal(I32);
   const tlb = local();
@@ -123,82 +132,32 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, callees: Interpret
   const entry = local();
   const host = local();
   const jump = local();
-  const scratch32 = local();
-  const scratch = { i32: scratch32, i64: f.addLocal(VALTYPE.i64) };
+  const link = local();
+  const scratch = { i32: local(), i64: f.addLocal(VALTYPE.i64) };
   const address64 = f.addLocal(VALTYPE.i64);
 
-  // The MMU mode cannot change inside one run of the interpreter: whatever changes it leaves.
-  tlbOfMode(f, shared.options);
+  // The MMU mode cannot change inside one run of the loop: whatever changes it leaves.
+  tlbOfMode(f, options);
   f.set(tlb);
 
   const next = f.loop();
   const lookup = f.block();
   const takeJump = f.block();
-  const outOfLine = f.block();
+  const outside = f.block();
   const labels: Label[] = [];
   for (let k = MAIN_COUNT - 1; k >= 0; k--) labels[k] = f.block();
-  f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).brTable(labels, outOfLine);
+  f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).brTable(labels, outside);
   const x: HandlerContext = {
-    f,
-    ip,
-    tlb,
-    address,
-    address64,
-    entry,
-    host,
-    jump,
-    scratch,
-    imports: shared.imports,
-    helperTypes: shared.helperTypes,
-    helperTable: shared.helperTable,
-    calljTypes: 0,
-    offsets,
-    next,
-    takeJump,
-    lookup,
+    ...{ f, ip, tlb, address, address64, entry, host, jump, scratch, offsets },
+    ...{ next, takeJump, lookup, outside },
   };
   for (const cold of COLD_OPS.slice(0, MAIN_COUNT)) {
     f.end();
-    switch (cold.form) {
-      case 'header':
-        emitHeader(x);
-        break;
-      case 'hot':
-        leaveAtHeader(x, LEAVE.HOT);
-        break;
-      case 'dead':
-        leaveAtHeader(x, LEAVE.STALE);
-        break;
-      case 'mem':
-      case 'rmw':
-        emitMemory(x, cold, fill, faults);
-        break;
-      case 'raise':
-        emitRaise(x);
-        break;
-      case 'callw':
-        emitCallw(x, cold);
-        break;
-      case 'callj':
-        emitCallj(x, cold);
-        break;
-      case 'jmp':
-      case 'br':
-      case 'jmpind':
-      case 'exit':
-        emitTerm(x, cold);
-        break;
-      default:
-        emitSimple(x, cold);
-        f.get(ip)
-          .i32Const(16 * cold.words)
-          .op(OP.i32_add)
-          .set(ip)
-          .br(next);
-    }
+    emitInLoop(x, cold);
   }
-  f.end(); // outOfLine
-  f.get(ip).call(rare).set(ip).br(next);
+  f.end(); // outside
+  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
+  f.i32Const(COLD_ASKS.OUTSIDE).return_();
 
   f.end(); // takeJump: op at `jump`; follow its link if the target was made for the current flags
   f.get(jump).load(OP.i32_load, 2, FIELD.LINK).tee(entry);
@@ -212,29 +171,52 @@ function buildInterpreter(f: FunctionBuilder, shared: Shared, callees: Interpret
   f.get(entry).set(ip).br(next);
   f.end();
   f.end();
-  f.get(jump).load(OP.i32_load, 2, FIELD.IMM).call(probe).tee(entry);
-  f.if_();
-  f.get(jump).load(OP.i32_load16_u, 1, FIELD.DST);
-  f.if_();
-  f.get(jump).get(entry).store(OP.i32_store, 2, FIELD.LINK);
-  f.end();
-  f.get(entry).set(ip).br(next);
-  f.end();
+  f.get(jump).i32Const(0).get(jump).load(OP.i32_load16_u, 1, FIELD.DST).op(OP.select).set(link);
   f.get(jump).load(OP.i32_load, 2, FIELD.IMM).set(jump);
-  f.i32Const(ENV_BASE + offsets.pc)
-    .get(jump)
-    .store(OP.i32_store, 2, 0);
-  f.i32Const(LEAVE.LOOKUP).return_();
 
-  f.end(); // lookup: pc in `jump`
-  f.get(jump).call(probe).tee(entry);
+  f.end(); // lookup: pc in `jump`; `link`: op that is to be linked to the block, or 0
+  jumpCacheHit(f, options, { ...keyLocals(f), header: entry }, () => f.get(jump));
   f.if_();
+  f.get(link);
+  f.if_();
+  f.get(link).get(entry).store(OP.i32_store, 2, FIELD.LINK);
+  f.i32Const(0).set(link);
+  f.end();
   f.get(entry).set(ip).br(next);
   f.end();
-  f.i32Const(ENV_BASE + offsets.pc)
-    .get(jump)
-    .store(OP.i32_store, 2, 0);
-  f.i32Const(LEAVE.LOOKUP).return_();
+  f.i32Const(CTL.JUMP).get(jump).store(OP.i32_store, 2, 0);
+  f.i32Const(CTL.JUMP_OP).get(link).store(OP.i32_store, 2, 0);
+  f.i32Const(COLD_ASKS.LOOKUP).return_();
   f.end(); // loop
   f.unreachable();
+}
+
+function emitInLoop(x: HandlerContext, cold: ColdOp): void {
+  switch (cold.form) {
+    case 'header':
+      emitHeader(x);
+      break;
+    case 'hot':
+      leaveAtHeader(x, LEAVE.HOT);
+      break;
+    case 'dead':
+      leaveAtHeader(x, LEAVE.STALE);
+      break;
+    case 'mem':
+    case 'rmw':
+      emitMemory(x, cold);
+      break;
+    case 'raise':
+      emitRaise(x);
+      break;
+    case 'jmp':
+    case 'br':
+    case 'jmpind':
+    case 'exit':
+      emitTerm(x, cold);
+      break;
+    default:
+      emitSimple(x, cold);
+      advance(x.f, x.ip, cold.words).br(x.next);
+  }
 }

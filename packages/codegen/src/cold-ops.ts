@@ -1,7 +1,7 @@
 /**
  * Opcodes of the cold tier's streams: one per IR op and operand form, derived from the op table. The first
- * `MAIN_COUNT` are handled inside the interpreter's loop, the rest (vectors, floats, rare 64-bit) in a function it
- * calls, so that the loop stays small enough to optimise well.
+ * `MAIN_COUNT` are handled inside the interpreter's loop, the rest (vectors, floats, rare 64-bit, all that calls) out of line, so that
+ * the loop stays small enough to optimise well.
  */
 import { F32, F64, I32, I64, OPS, V128 } from '@emkit/ir';
 import type { OpDef } from '@emkit/ir';
@@ -110,10 +110,10 @@ for (const o of OPS) {
       if (o.name === 'raise_if') rr.set(o.id, make(main, 'raise', o.id));
       break;
     case 'callw':
-      rr.set(o.id, make(main, 'callw', o.id, 2));
+      rr.set(o.id, make(rare, 'callw', o.id, 2));
       break;
     case 'callj':
-      rr.set(o.id, make(main, 'callj', o.id, 2));
+      rr.set(o.id, make(rare, 'callj', o.id, 2));
       break;
     case 'term': {
       const form: ColdForm = o.name === 'jmp' ? 'jmp' : o.name === 'br' ? 'br' : o.name === 'exit' ? 'exit' : 'jmpind';

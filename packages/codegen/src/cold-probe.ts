@@ -57,7 +57,7 @@ interface Key {
   readonly csBase: number;
   readonly flags: number;
 }
-const keyLocals = (f: FunctionBuilder): Key => ({
+export const keyLocals = (f: FunctionBuilder): Key => ({
   e: f.addLocal(I32),
   linear: f.addLocal(I32),
   csBase: f.addLocal(I32),
@@ -74,7 +74,8 @@ export function emitJumpCacheHit(
   jumpCacheHit(f, options, { ...keyLocals(f), header }, pc);
 }
 
-function jumpCacheHit(
+/** Pushes whether the jump cache has the block at a pc, and sets `header` to it. */
+export function jumpCacheHit(
   f: FunctionBuilder,
   { offsets }: Pick<CoreModuleOptions, 'offsets'>,
   { e, linear, csBase, flags, header }: Key & { readonly header: number },

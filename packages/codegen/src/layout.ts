@@ -28,6 +28,9 @@ export const CTL = {
   GENERATION: 0x140,
   /** The links' generation, see LINK: not 0. Links of others do not hold. */
   LINKS: 0x144,
+  /** With COLD_ASKS.LOOKUP: the pc that is looked for, and the op that jumps there if it is to be linked, or 0. */
+  JUMP: 0x148,
+  JUMP_OP: 0x14c,
 } as const;
 
 /** Slot addresses are 16-bit: env and interpreter temporaries lie in the first 64 KiB. */
@@ -165,4 +168,12 @@ export const LEAVE = {
   ALONE: 9,
   /** An exit from region to region has been taken so often that its countdown ran out: CTL.EXIT names it, the pc is in env. */
   GROW: 10,
+} as const;
+
+/** What the interpreter's loop returns besides LEAVE codes, to the function around it. */
+export const COLD_ASKS = {
+  /** The op at CTL.IP is to be done out of line. */
+  OUTSIDE: 0,
+  /** Go on at CTL.JUMP, which the jump cache does not know. */
+  LOOKUP: 15,
 } as const;
