@@ -49,6 +49,7 @@ export class AioContext implements CoContext {
   private readonly handles: HandleSet;
   /** In the order in which a poll runs them. */
   private readonly timerLists: readonly TimersOfClock[];
+  private readonly lists = {} as Record<ClockType, TimerList>;
   private canBlock: boolean;
   private notified = false;
   private endSleep: (() => void) | undefined = undefined;
@@ -68,7 +69,9 @@ export class AioContext implements CoContext {
         this.onDeadlineMoved?.(type);
       };
       const clock = this.clocks.get(type);
-      return { type, clock, list: new TimerList(clock, earlier) };
+      const list = new TimerList(clock, earlier);
+      this.lists[type] = list;
+      return { type, clock, list };
     });
   }
 
@@ -79,17 +82,17 @@ export class AioContext implements CoContext {
 
   /** A timer that calls `callback` from `poll`; not armed yet. */
   timer(clock: ClockType, callback: () => void, name = 'timer'): Timer {
-    return new Timer(this.listOf(clock), clock, callback, name);
+    return new Timer(this.lists[clock], clock, callback, name);
   }
 
   /** When the first timer on `clock` expires (absolute, ns), or `Infinity`. */
   nextDeadlineNs(clock: ClockType): number {
-    return this.listOf(clock).nextDeadlineNs;
+    return this.lists[clock].nextDeadlineNs;
   }
 
   /** The armed timers in the order in which they will fire, for listings and saved states. */
   timers(clock: ClockType): readonly Timer[] {
-    return this.listOf(clock).sorted();
+    return this.lists[clock].sorted();
   }
 
   bottomHalf(callback: () => void, name = 'bh'): BottomHalf {
@@ -232,9 +235,5 @@ export class AioContext implements CoContext {
       throw new AioError('deadlock', 'blocking poll, but no timer or bottom half is scheduled that could end it');
     if (this.host.block === undefined) throw new AioError('cannot-block', 'this host cannot block: use wait() instead');
     this.host.block(ns);
-  }
-
-  private listOf(clock: ClockType): TimerList {
-    return (this.timerLists[CLOCK_TYPES.indexOf(clock)] as TimersOfClock).list;
   }
 }

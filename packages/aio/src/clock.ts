@@ -6,6 +6,9 @@
  * - `virtual`: the guest's time; can be stopped, and can be driven by a source such as the count of instructions.
  * - `virtual-rt`: real time while the guest runs; the virtual clock as it is without a source. Used to pace a counted one.
  * Timers on a stopped clock do not fire.
+ *
+ * Fields that hold times start as NaN: an engine that has seen small integers in one compiles for these, and once more when 2^31 ns
+ * have passed, as often as not in the middle of a guest's idling.
  */
 import { AioError } from './aio-error.ts';
 import type { AioHost } from './host.ts';
@@ -28,19 +31,20 @@ export interface Clock {
 export class VirtualClock implements Clock {
   private readonly host: AioHost;
   /** Real time of the set's zero. */
-  private readonly zero: number;
+  private readonly zero: number = Number.NaN;
   private readonly changed: () => void;
   /** Undefined: real time. That is not a function too, so that the engine can take the way to the host's clock as one. */
   private source: (() => number) | undefined;
   private isReal = true;
-  private base = 0;
-  private origin: number;
+  private base = Number.NaN;
+  private origin = Number.NaN;
   private isRunning: boolean;
 
   /** `zero`: the host's monotonic time that is 0; `changed` is called after stop, start, set, warp and change of source. */
   constructor(host: AioHost, zero: number, running: boolean, changed: () => void) {
     this.host = host;
     this.zero = zero;
+    this.base = 0;
     this.origin = this.sourceNow();
     this.isRunning = running;
     this.changed = changed;
@@ -109,7 +113,7 @@ export class VirtualClock implements Clock {
 class RealtimeClock implements Clock {
   readonly running = true;
   readonly realTime = true;
-  readonly origin: number;
+  readonly origin: number = Number.NaN;
   private readonly host: AioHost;
 
   constructor(host: AioHost) {

@@ -31,18 +31,20 @@ export async function runLoop(context: AioContext, options: RunLoopOptions): Pro
   for (;;) {
     const result = options.runSlice();
     if (result === 'stop') return;
-    // Progress may have raised an interrupt: let the vCPU look before it sleeps.
-    let idle = !context.poll(false) && result === 'halted' && !warpToDeadline(context, options.idle);
     if (host.monotonicNs() - lastTurn >= hostTurnNs) {
       await context.yieldToHost();
       lastTurn = host.monotonicNs();
-      idle &&= !context.poll(false);
     }
-    if (!idle) continue;
-    if (isCounted(context) || !context.blockUpTo(MAX_BLOCK_NS)) {
-      await sleep(context);
-      lastTurn = host.monotonicNs();
+    const halted = result === 'halted';
+    // Does not block when something is due: no poll need come before it, which would cost as much as the sleep itself.
+    if (halted && !isCounted(context) && context.blockUpTo(MAX_BLOCK_NS)) {
+      context.poll(false);
+      continue;
     }
+    // Progress may have raised an interrupt: let the vCPU look before it sleeps.
+    if (context.poll(false) || !halted || warpToDeadline(context, options.idle)) continue;
+    await sleep(context);
+    lastTurn = host.monotonicNs();
     // What ended the sleep comes before the vCPU, which would find nothing new else.
     context.poll(false);
   }

@@ -20,7 +20,8 @@ export class Timer {
   /** For `TimerList` only. */
   readonly callback: () => void;
   private readonly list: TimerList;
-  private expiry = -1;
+  /** NaN first: see `clock.ts`. */
+  private expiry = Number.NaN;
 
   /** Made by `AioContext.timer`. */
   constructor(list: TimerList, clock: ClockType, callback: () => void, name: string) {
@@ -28,6 +29,7 @@ export class Timer {
     this.clock = clock;
     this.callback = callback;
     this.name = name;
+    this.expiry = -1;
   }
 
   /** Absolute expiry in ns, or -1 when not armed (the form in which a saved state keeps it). */

@@ -117,6 +117,11 @@ export function resetLocalApic(s: LocalApicState, id: number, isVirtualWire: boo
   s.timer.deadline.del();
 }
 
+/** IA32_APIC_BASE bit 11. */
+export function isHardwareEnabled(s: LocalApicState): boolean {
+  return (s.base & BASE_ENABLE) !== 0;
+}
+
 /** PPR: the higher class of task priority and vector in service. */
 export function processorPriority({ tpr, isr }: LocalApicState): number {
   const serving = Math.max(highestVector(isr), 0) & 0xf0;

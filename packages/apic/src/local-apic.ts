@@ -20,6 +20,7 @@ import { isInitDeassert, isIpiForSelf } from './interprocessor.ts';
 import {
   deliverableVector,
   isDestination,
+  isHardwareEnabled,
   LOCAL_APIC_VMSTATE,
   type LocalApicState,
   makeLocalApic,
@@ -144,9 +145,9 @@ export class LocalApic extends Device implements InterruptTarget {
     const s = this.state;
     if (!isTransition(s.base, msrLow)) return false;
     const wasX2apic = this.#isX2apic;
-    const wasEnabled = this.#isHardwareEnabled;
+    const wasEnabled = isHardwareEnabled(this.state);
     s.base = ((msrLow & (0xfffff000 | BASE_ENABLE | BASE_X2APIC)) | (s.base & BASE_BSP)) >>> 0;
-    if (wasEnabled !== this.#isHardwareEnabled) this.#resetRegisters();
+    if (wasEnabled !== isHardwareEnabled(this.state)) this.#resetRegisters();
     else if (this.#isX2apic && !wasX2apic) s.icrHigh = 0; // a destination of the other format
     this.#updateMapping();
     this.#update();
@@ -202,7 +203,7 @@ export class LocalApic extends Device implements InterruptTarget {
   /** The processor takes the interrupt: its vector, which is in service from now on (unless it came from the 8259). */
   acknowledge(): number {
     const s = this.state;
-    if (this.#isHardwareEnabled) {
+    if (isHardwareEnabled(this.state)) {
       const vector = deliverableVector(this.state);
       if (vector >= 0) {
         clearVector(s.irr, vector);
@@ -238,13 +239,13 @@ export class LocalApic extends Device implements InterruptTarget {
 
   /** Destinations of messages have 8 bits in every mode, so FFH is for all; others are compared with what they are part of. */
   matches(destination: number, isLogical: boolean): boolean {
-    if (!this.#isX2apic) return this.#isHardwareEnabled && isDestination(this.state, destination, isLogical);
+    if (!this.#isX2apic) return isHardwareEnabled(this.state) && isDestination(this.state, destination, isLogical);
     return destination === 0xff || isX2apicDestination(this.#id, destination, isLogical);
   }
 
   deliver(mode: number, vector: number, isLevel: boolean): boolean {
     const s = this.state;
-    if (!this.#isHardwareEnabled) return false;
+    if (!isHardwareEnabled(this.state)) return false;
     switch (mode) {
       case DeliveryMode.FIXED:
       case DeliveryMode.LOWEST:
@@ -279,10 +280,6 @@ export class LocalApic extends Device implements InterruptTarget {
 
   // --- registers ---
 
-  get #isHardwareEnabled(): boolean {
-    return (this.state.base & BASE_ENABLE) !== 0;
-  }
-
   get #isX2apic(): boolean {
     return (this.state.base & BASE_X2APIC) !== 0;
   }
@@ -294,7 +291,10 @@ export class LocalApic extends Device implements InterruptTarget {
   #updateMapping(): void {
     const { memory } = (this.parentBus as SystemBus | null) ?? {};
     if (memory === undefined) return;
-    this.#window.move(memory, this.#isHardwareEnabled && !this.#isX2apic ? (this.state.base & 0xfffff000) >>> 0 : -1);
+    this.#window.move(
+      memory,
+      isHardwareEnabled(this.state) && !this.#isX2apic ? (this.state.base & 0xfffff000) >>> 0 : -1,
+    );
   }
 
   #read(reg: number): number {
@@ -414,7 +414,7 @@ export class LocalApic extends Device implements InterruptTarget {
     const bit = 1 << index;
     const isRise = level !== 0 && (s.lint & bit) === 0;
     s.lint = level ? s.lint | bit : s.lint & ~bit;
-    if (!this.#isHardwareEnabled) {
+    if (!isHardwareEnabled(this.state)) {
       if (index === 0) this.#update();
       else this.#nmi.set(level);
       return;
@@ -462,7 +462,9 @@ export class LocalApic extends Device implements InterruptTarget {
   }
 
   #update(): void {
-    this.#int.set(isExtIntRequested(this.state) || (this.#isHardwareEnabled && deliverableVector(this.state) >= 0));
+    this.#int.set(
+      isExtIntRequested(this.state) || (isHardwareEnabled(this.state) && deliverableVector(this.state) >= 0),
+    );
   }
 }
 

@@ -1,13 +1,13 @@
 /** LINT0 and LINT1: what their lines and local vector table entries ask for. SDM Vol. 3A, chapter "APIC", "Local Vector Table". */
-import type { LocalApicState } from './local-apic-state.ts';
-import { BASE_ENABLE, DeliveryMode, Lvt, LVT_LEVEL, LVT_MASKED, LVT_REMOTE_IRR } from './registers.ts';
+import { isHardwareEnabled, type LocalApicState } from './local-apic-state.ts';
+import { DeliveryMode, Lvt, LVT_LEVEL, LVT_MASKED, LVT_REMOTE_IRR } from './registers.ts';
 
 const isExtIntOn = (entry: number, line: number): boolean =>
   line !== 0 && (entry & LVT_MASKED) === 0 && ((entry >> 8) & 7) === DeliveryMode.EXTINT;
 
 /** Does the 8259 pair, or a message in its name, ask for an interrupt? While hardware-disabled LINT0 is the processor's INTR. */
 export function isExtIntRequested(s: LocalApicState): boolean {
-  if ((s.base & BASE_ENABLE) === 0) return (s.lint & 1) !== 0;
+  if (!isHardwareEnabled(s)) return (s.lint & 1) !== 0;
   return (
     s.extInt || isExtIntOn(s.lvt[Lvt.LINT0] as number, s.lint & 1) || isExtIntOn(s.lvt[Lvt.LINT1] as number, s.lint & 2)
   );

@@ -25,24 +25,30 @@ export const MAX_LAG_NS = 30_000_000_000;
 export class GuestClock {
   readonly #sources: GuestClockSources;
   #state: 'frozen' | 'running' | 'idle' = 'frozen';
-  #last = 0;
+  // NaN first, as in the clocks of `@emkit/aio`
+  #last = Number.NaN;
   /** While running: `#time` was the time at `#anchor`. */
-  #time = 0;
-  #anchor = 0;
-  #rate = 1;
+  #time = Number.NaN;
+  #anchor = Number.NaN;
+  #rate = CATCH_UP_RATE;
   #limit = Infinity;
 
   constructor(sources: GuestClockSources) {
     this.#sources = sources;
+    this.#last = 0;
   }
 
   /** Hot path: every read of the TSC. */
   now(): number {
     if (this.#state === 'frozen') return this.#last;
     const real = this.#sources.real();
+    return this.#at(real, this.#state === 'running' ? real - this.#sources.overhead() : real);
+  }
+
+  /** `own`: `real` without what was not the guest's. */
+  #at(real: number, own: number): number {
     let t = real;
-    if (this.#state === 'running')
-      t = Math.min(real, this.#time + Math.floor((real - this.#sources.overhead() - this.#anchor) * this.#rate));
+    if (this.#state === 'running') t = Math.min(real, this.#time + Math.floor((own - this.#anchor) * this.#rate));
     if (t > this.#limit) t = this.#limit;
     if (t > this.#last) this.#last = t;
     return this.#last;
@@ -51,17 +57,23 @@ export class GuestClock {
   /** Guest code runs from now, with its next deadline `left` ns away. */
   enter(left: number): void {
     const real = this.#sources.real();
-    this.#last = Math.max(this.now(), real - MAX_LAG_NS);
+    const own = real - this.#sources.overhead();
+    if (this.#state !== 'frozen') this.#at(real, own);
+    this.#last = Math.max(this.#last, real - MAX_LAG_NS);
     this.#time = this.#last;
-    this.#anchor = real - this.#sources.overhead();
+    this.#anchor = own;
     this.#rate = real > this.#last ? CATCH_UP_RATE : 1;
     this.#state = 'running';
     this.setDeadline(left);
   }
 
-  leave(): void {
-    this.now();
+  /** Guest code has run, for as many ns of real time as are returned. */
+  leave(): number {
+    const real = this.#sources.real();
+    const own = real - this.#sources.overhead();
+    if (this.#state !== 'frozen') this.#at(real, own);
     this.#state = 'frozen';
+    return own - this.#anchor;
   }
 
   /** The guest halts: time is real again, up to the next deadline. */

@@ -269,18 +269,17 @@ export class Machine {
     }
     if (this.#status !== 'running') return 'halted';
     const vcpu = this.#vcpu as Vcpu;
-    const budget = this.#sliceBudget();
+    const left = this.#untilDeadline();
+    const budget = this.#sliceBudget(left);
     const before = vcpu.retired;
-    const start = this.aio.host.monotonicNs() - (vcpu.overheadNs ?? 0);
-    this.#guestClock?.enter(this.#untilDeadline());
+    const clock = this.#guestClock;
+    clock?.enter(left);
     const reason = vcpu.run(budget);
-    this.#guestClock?.leave();
-    if (this.#guestClock !== undefined)
-      this.#adapt(vcpu.retired - before, this.aio.host.monotonicNs() - (vcpu.overheadNs ?? 0) - start);
+    if (clock !== undefined) this.#adapt(vcpu.retired - before, clock.leave());
     for (const hook of this.onSliceEnd) hook();
     switch (reason) {
       case 'halted':
-        this.#guestClock?.idle(this.#untilDeadline());
+        clock?.idle(this.#untilDeadline());
         return 'halted';
       case 'debug':
         this.pause();
@@ -296,9 +295,8 @@ export class Machine {
   }
 
   /** How far to run. With icount a slice ends exactly at the next virtual deadline, so that timers fire at repeatable instructions. */
-  #sliceBudget(): number {
+  #sliceBudget(left: number): number {
     const shift = this.#options.icountShift;
-    const left = this.#untilDeadline();
     // as many instructions as are likely to fit before the next timer, so that it is not late by a whole slice
     if (shift === undefined) return Math.max(MIN_SLICE, Math.min(this.#budget, Math.round(left * this.#perNs)));
     return Math.max(1, Math.min(MAX_SLICE, Math.ceil(left / 2 ** shift)));
