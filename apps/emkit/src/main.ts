@@ -3,6 +3,7 @@
  */
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { lowerEngineThreads } from './engine-threads.ts';
 import { VERSION } from './version.ts';
 
 const args = process.argv.slice(2);
@@ -13,6 +14,7 @@ if (args.length === 1 && /^--?version$/.test(args[0]!)) {
   // A closed stdout or stderr is noticed where it matters (run-machine.ts), not as an uncaught event.
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
+  lowerEngineThreads();
   void run();
 }
 
