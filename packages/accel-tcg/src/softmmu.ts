@@ -61,9 +61,9 @@ export class SoftMmu {
     this.#u16 = new Uint16Array(memory);
     this.#space = space;
     this.#codeMap = codeMap;
-    for (let k = 0; k < TLB.ENTRIES * TLB.MODES; k++) {
-      i32.fill(-1, BASE_WORD + k * ENTRY_WORDS, BASE_WORD + k * ENTRY_WORDS + ADDEND);
-    }
+    // all ones is no page, whatever the addend
+    i32.fill(-1, BASE_WORD, BASE_WORD + TLB.MODES * MODE_WORDS);
+    for (let e = BASE_WORD; e < BASE_WORD + TLB.MODES * MODE_WORDS; e += ENTRY_WORDS) i32[e + HOST_PAGE] = 0;
     space.addListener({ commit: () => writeRamRanges(i32, space.view.ranges) });
   }
 

@@ -42,10 +42,10 @@ export const TEMP_COUNT = 1024;
 
 /** Softmmu TLB: one direct-mapped table per MMU mode (0 supervisor, 1 user). */
 export const TLB = {
-  BASE: 0x20000,
-  ENTRIES: 4096,
+  BASE: 0x90_0000,
+  ENTRIES: 16384,
   ENTRY_SIZE: 32,
-  MODE_SIZE: 0x20000,
+  MODE_SIZE: 0x8_0000,
   MODES: 2,
   /** Page address for each access, or all ones: no match. i64; 32-bit code compares the low half. */
   TAG_READ: 0,
@@ -126,7 +126,7 @@ export const EXIT_KIND = {
 } as const;
 
 /** Cold code: streams of 16-byte ops, bump-allocated; full means everything is flushed. */
-export const CODE = { BASE: 0x90_0000, LIMIT: 0x370_0000 } as const;
+export const CODE = { BASE: 0xa0_0000, LIMIT: 0x370_0000 } as const;
 /**
  * Which 64-byte granules of each host page hold translated code: 8 bytes a page, one bit a granule. A store to a page with
  * code goes on at once where its granules are clear. Covers all of a 4 GiB memory.

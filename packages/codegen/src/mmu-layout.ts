@@ -10,8 +10,8 @@ export const MMU = {
   /** Lengths of the two lists of filled entries, and their members: 16-bit indices of entries, each once. */
   LOCAL_COUNT: 0x204,
   GLOBAL_COUNT: 0x208,
-  LOCAL_LIST: 0x6_0000,
-  GLOBAL_LIST: 0x6_4000,
+  LOCAL_LIST: 0x2_0000,
+  GLOBAL_LIST: 0x4_0000,
   /** Entries made without script, for profiles. */
   FILLS: 0x20c,
   /** Address of the access that a region was left for, or of the fetch that the last look-up of a block asked the walker about; 8 bytes. */
