@@ -2,6 +2,7 @@
 import type { OptimisationChoice } from '@emkit/ir';
 import { describe, expect, it } from 'vitest';
 import { isMovable } from './moved-regions.ts';
+import { TcgProfile } from './profile.ts';
 import { EXIT, Tcg } from './tcg.ts';
 import { TOY64 as T, Toy64Target } from './toy64-target.test-support.ts';
 import { toyHost } from './toy-host.test-support.ts';
@@ -19,12 +20,13 @@ class Machine {
   readonly target: Toy64Target;
   readonly ram: Uint8Array;
 
-  constructor(optimisations: OptimisationChoice = {}) {
+  constructor(optimisations: OptimisationChoice = {}, profile?: TcgProfile) {
     let target: Toy64Target | undefined;
     this.tcg = new Tcg({
       ...toyHost(RAM),
       tier: 'hot',
       optimisations,
+      profile,
       createTarget: (host) => (target = new Toy64Target(host)),
     });
     this.target = target!;
@@ -110,6 +112,20 @@ describe('code that is mapped elsewhere too', () => {
     m.tcg.flushTlb(true);
     for (let n = 0; n < 20; n++) expect(m.run(HERE)).toBe(BigInt(ROUNDS));
     expect(m.made.regions).toBe(regions);
+  });
+
+  it('waits, and a profile counts the runs that there were', () => {
+    const profile = new TcgProfile({ intervalMs: 0, callers: () => [], helperName: String });
+    const m = new Machine({}, profile).map(HERE, 0x1000, 0x2000).map(THERE, 0x1000, 0x2000);
+    for (let n = 0; n < 3; n++) m.run(HERE);
+    // the first block runs once each time before the page is there, and asks again after a while
+    for (let n = 0; n < 250; n++) {
+      m.target.pages.delete(THERE + 4096);
+      m.target.onDemand.set(THERE + 4096, 0x2000);
+      m.tcg.flushTlb(true);
+      m.run(THERE);
+    }
+    for (const { executions } of profile.data().coldBlocks) expect(executions).toBeLessThan(100_000);
   });
 
   it('goes everywhere when it is rewritten', () => {

@@ -147,6 +147,7 @@ export class TcgProfile {
   }
   /** A block is about to become an entry, or to get another counter. */
   entered(tb: Tb): void {
+    this.#settle();
     this.#books.readBlock(tb);
   }
   counterSet(tb: Tb): void {
