@@ -25,7 +25,8 @@ export class IrBlock {
   clear(): void {
     this.count = 0;
     this.insnCount = 0;
-    this.vectors.length = 0;
+    // setting a length is slow even where nothing changes
+    if (this.vectors.length > 0) this.vectors.length = 0;
   }
 
   push(op: number, a: number, b: number, c: number, imm: number, imm2: number): number {

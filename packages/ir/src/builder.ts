@@ -64,7 +64,7 @@ export class IrBuilder {
   readonly globals: readonly GlobalDef[];
   /** Value currently held by each global, or -1 when only env knows. */
   readonly #known: Int32Array;
-  /** Hash of recent pure ops -> value id + 1 (0 = free); stale entries are told by comparing. */
+  /** Hash of recent pure ops -> value id + 1 (0 = free); stale entries, of earlier blocks too, are told by comparing. */
   readonly #cse = new Int32Array(CSE_SIZE);
   readonly #overwritten: Uint8Array;
   /** Globals set but not yet written as ops: most are set again before anything can see them. */
@@ -98,10 +98,8 @@ export class IrBuilder {
   reset(): void {
     this.block.clear();
     this.#known.fill(-1);
-    this.#cse.fill(0);
     this.#terminated = false;
-    this.#dirty.fill(0);
-    this.#dirtyCount = 0;
+    while (this.#dirtyCount > 0) this.#dirty[this.#dirtyList[--this.#dirtyCount]!] = 0;
     this.#markPending = false;
   }
 
@@ -444,6 +442,7 @@ export class IrBuilder {
     const hit = this.#cse[h]! - 1;
     if (
       hit >= 0 &&
+      hit < block.count &&
       block.op[hit] === op &&
       block.a[hit] === a &&
       block.b[hit] === b &&

@@ -54,7 +54,7 @@ export class BlockTranslator {
     if ((flags & (HF_PE | HF_VM)) === HF_PE) mode |= DECODE_VEX;
     t.begin(req, this.#features);
     t.volatileCode = req.volatileCode && code.available >= MAX_INSN_LENGTH;
-    t.volatileOffsets.length = 0;
+    if (t.volatileOffsets.length > 0) t.volatileOffsets.length = 0;
     t.blockEip = req.eip;
     out.volatileOffsets = t.volatileOffsets;
     out.fault = false;
