@@ -14,7 +14,7 @@ import {
   JUMP_CACHE,
   jumpCacheAddress,
 } from '@emkit/codegen';
-import { createTranslateResult, IrBuilder, OPS } from '@emkit/ir';
+import { createTranslateResult, IrBuilder, OPS, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock, Optimisations } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import { Tb } from './code-map.ts';
@@ -27,6 +27,12 @@ import type { Target } from './target.ts';
 import type { TranslationKeeper } from './translation-keeper.ts';
 import type { TranslateRequest, TranslateResult } from '@emkit/ir';
 import type { TcgTrace } from './trace.ts';
+
+const JMP = opId('jmp');
+const BR = opId('br');
+const EXIT = opId('exit');
+const INSN_START = opId('insn_start');
+const IS_CALLJ = Uint8Array.from(OPS, (o) => (o.effect === 'callj' ? 1 : 0));
 
 const MAX_INSNS = 64;
 /** Code space for the one block that is not kept, and for the copy of code that lies outside RAM. */
@@ -422,21 +428,26 @@ export class BlockCache {
 
 /** What region formation wants to know of a block's end, and whether it can begin a region. */
 function describe(tb: Tb, block: IrBlock, out: TranslateResult): void {
-  const last = block.count - 1;
-  const { name } = OPS[block.op[last]];
-  if (name === 'jmp') tb.taken = block.imm[last];
-  else if (name === 'br') {
-    tb.taken = block.imm[last];
-    tb.notTaken = block.imm2[last];
-  } else if (name === 'exit') tb.taken = out.quickNext;
-  else if (name.startsWith('jmp_ind')) {
-    tb.indirect = true;
-    tb.isReturn = block.imm[last] === 2;
+  const { count, op, c } = block;
+  const last = count - 1;
+  switch (op[last]) {
+    case JMP:
+      tb.taken = block.imm[last];
+      break;
+    case BR:
+      tb.taken = block.imm[last];
+      tb.notTaken = block.imm2[last];
+      break;
+    case EXIT:
+      tb.taken = out.quickNext;
+      break;
+    default: // indirect
+      tb.indirect = true;
+      tb.isReturn = block.imm[last] === 2;
   }
-  for (let i = 0; i < block.count; i++) {
-    const def = OPS[block.op[i]];
-    if (def.name === 'insn_start' && block.c[i] > 0) break;
-    if (def.effect === 'callj') {
+  for (let i = 0; i < count; i++) {
+    if (op[i] === INSN_START && c[i] > 0) break;
+    if (IS_CALLJ[op[i]] !== 0) {
       tb.coldFirst = !out.quickFirst;
       break;
     }

@@ -58,16 +58,18 @@ export class ColdPlan {
   readonly slots: Int32Array;
   /** By global: 8 bytes may be written to its slot. */
   readonly #roomy: Uint8Array;
-  /** By global: the next op at which its slot changes. */
-  readonly #change: Int32Array;
-  /** By global: the set that asks for its value in place, and since which op that may leave nothing is in the way. */
-  readonly #asking: Int32Array;
+  /**
+   * By global, 0 for none: the op at which its slot changes next; behind these, the set that asks for its value in place; and which op that may
+   * leave was the next one then.
+   */
+  readonly #globals: Int32Array;
+  readonly #count: number;
   readonly #askedAt: Int32Array;
 
   constructor(globals: readonly GlobalDef[]) {
     const n = globals.length;
-    this.#change = new Int32Array(n);
-    this.#asking = new Int32Array(n);
+    this.#count = n;
+    this.#globals = new Int32Array(2 * n);
     this.#askedAt = new Int32Array(n);
     this.slots = Int32Array.from(globals, (g) => ENV_BASE + g.offset);
     const taken = new Set(globals.map((g) => g.offset));
@@ -81,10 +83,9 @@ export class ColdPlan {
     if (this.values.length < count * VALUE_WORDS) this.values = new Int32Array(op.length * VALUE_WORDS);
     else this.values.fill(0, 0, count * VALUE_WORDS);
     const { values, slots } = this;
-    const change = this.#change;
-    const asking = this.#asking;
-    change.fill(count);
-    asking.fill(0);
+    const globals = this.#globals;
+    const asking = this.#count;
+    globals.fill(0);
     // the first op behind this one at which the block may be left
     let leave = count;
     for (let i = count - 1; i >= 0; i--) {
@@ -103,8 +104,8 @@ export class ColdPlan {
         case K.GET: {
           const g = imm[i];
           // a value computed earlier and set later must not be in the slot yet
-          asking[g] = 0;
-          if (values[w + LAST_USE] <= change[g]) values[w + SLOT] = slots[g];
+          globals[asking + g] = 0;
+          if (globals[g] === 0 || values[w + LAST_USE] <= globals[g]) values[w + SLOT] = slots[g];
           continue;
         }
         case K.SET:
@@ -125,7 +126,7 @@ export class ColdPlan {
           continue;
         default:
           if (CAN_LEAVE[o] !== 0) leave = i;
-          if (IS_CALLJ[o] !== 0) change.fill(i);
+          if (IS_CALLJ[o] !== 0) globals.fill(i, 0, asking);
       }
       const n = INS[o];
       if (n === 0) continue;
@@ -145,30 +146,34 @@ export class ColdPlan {
     if (KIND[block.op[v]] !== K.GET) return;
     // the global's slot is still read here, unless the get is too old for that
     const g = block.imm[v];
-    if (values[at] <= this.#change[g]) this.#asking[g] = 0;
+    const change = this.#globals[g];
+    if (change === 0 || values[at] <= change) this.#globals[this.#count + g] = 0;
   }
 
   /** The set `i` asks for its value in place. Gives the value. */
   #ask(block: IrBlock, i: number, leave: number): number {
     const { values } = this;
+    const globals = this.#globals;
     const g = block.imm[i];
     const v = holder(block, block.a[i]);
     const o = block.op[v];
     const of = KIND[o];
     const w = v * VALUE_WORDS;
-    this.#asking[g] = 0;
+    const change = globals[g];
+    let asking = 0;
     if (
       (of === K.PURE || of === K.LOAD) &&
       INS[o] !== 0 &&
       this.#roomy[g] !== 0 &&
-      values[w + LAST_USE] <= this.#change[g]
+      (change === 0 || values[w + LAST_USE] <= change)
     ) {
-      this.#asking[g] = i;
+      asking = i;
       this.#askedAt[g] = leave;
       values[i * VALUE_WORDS + WANTED] = values[w + WANTED];
       values[w + WANTED] = i;
     }
-    this.#change[g] = i;
+    globals[this.#count + g] = asking;
+    globals[g] = i;
     return v;
   }
 
@@ -177,10 +182,10 @@ export class ColdPlan {
     const { values } = this;
     for (let i = values[v * VALUE_WORDS + WANTED]; i !== 0; i = values[i * VALUE_WORDS + WANTED]) {
       const g = block.imm[i];
-      if (this.#asking[g] !== i || this.#askedAt[g] !== leave) continue;
+      if (this.#globals[this.#count + g] !== i || this.#askedAt[g] !== leave) continue;
       values[v * VALUE_WORDS + IN_PLACE] = this.slots[g];
-      this.#change[g] = v;
-      this.#asking[g] = 0;
+      this.#globals[g] = v;
+      this.#globals[this.#count + g] = 0;
       return;
     }
   }

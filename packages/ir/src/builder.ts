@@ -62,11 +62,14 @@ const ALL_ON = chooseOptimisations();
 export class IrBuilder {
   readonly block: IrBlock;
   readonly globals: readonly GlobalDef[];
+  /** Types of the globals. */
+  readonly #types: Uint8Array;
   /** Value currently held by each global, or -1 when only env knows. */
   readonly #known: Int32Array;
   /** Hash of recent pure ops -> value id + 1 (0 = free); stale entries, of earlier blocks too, are told by comparing. */
   readonly #cse = new Int32Array(CSE_SIZE);
-  readonly #overwritten: Uint8Array;
+  /** The same for constants: value ids. */
+  readonly #constants = new Int32Array(CSE_SIZE);
   /** Globals set but not yet written as ops: most are set again before anything can see them. */
   readonly #dirty: Uint8Array;
   readonly #dirtyList: Int32Array;
@@ -76,7 +79,8 @@ export class IrBuilder {
   #markLo = 0;
   #markHi = 0;
   #setInInsn = false;
-  #live = new Uint8Array(1024);
+  /** For dead-code removal. */
+  #scratch = new Int32Array(1024);
   #terminated = false;
   readonly #folds: boolean;
   readonly #shares: boolean;
@@ -89,7 +93,7 @@ export class IrBuilder {
     this.#shares = optimisations.sharing;
     this.#sweeps = optimisations['dead-code'];
     this.#known = new Int32Array(globals.length).fill(-1);
-    this.#overwritten = new Uint8Array(globals.length);
+    this.#types = Uint8Array.from(globals, (g) => g.type);
     this.#dirty = new Uint8Array(globals.length);
     this.#dirtyList = new Int32Array(globals.length);
   }
@@ -121,14 +125,14 @@ export class IrBuilder {
 
   // --- constants ----------------------------------------------------------------------------------------------
   i32(v: number): Value {
-    return this.#pure(I32_CONST, -1, -1, -1, v | 0, 0);
+    return this.#constant(I32_CONST, v | 0, 0);
   }
   /** 64-bit constant from a safe integer. */
   i64(v: number): Value {
     return this.i64Parts(v | 0, Math.floor(v / 0x1_0000_0000) | 0);
   }
   i64Parts(lo: number, hi: number): Value {
-    return this.#pure(I64_CONST, -1, -1, -1, lo | 0, hi | 0);
+    return this.#constant(I64_CONST, lo | 0, hi | 0);
   }
   /** Constant of the given integer type. */
   int(type: IrType, v: number): Value {
@@ -286,14 +290,13 @@ export class IrBuilder {
   get(global: number): Value {
     const known = this.#known[global]!;
     if (known >= 0) return known;
-    const v = this.block.push(GET[this.globals[global]!.type]!, -1, -1, -1, global, 0);
+    const v = this.block.push(GET[this.#types[global]!]!, -1, -1, -1, global, 0);
     this.#known[global] = v;
     return v;
   }
   set(global: number, v: Value): void {
     if (this.#known[global] === v) return;
-    const type = this.globals[global]!.type;
-    if (this.typeOf(v) !== type) throw new Error(`set ${this.globals[global]!.name}: value has another type`);
+    if (OUT[this.block.op[v]!] !== this.#types[global]) throw new Error(`set ${this.globals[global]!.name}: value has another type`);
     this.#known[global] = v;
     this.#setInInsn = true;
     if (this.#dirty[global] === 0) {
@@ -308,7 +311,7 @@ export class IrBuilder {
     for (let k = 0; k < this.#dirtyCount; k++) {
       const g = this.#dirtyList[k]!;
       this.#dirty[g] = 0;
-      block.push(SET[this.globals[g]!.type]!, this.#known[g]!, -1, -1, g, 0);
+      block.push(SET[this.#types[g]!]!, this.#known[g]!, -1, -1, g, 0);
     }
     this.#dirtyCount = 0;
   }
@@ -418,9 +421,20 @@ export class IrBuilder {
     if (!this.#terminated) throw new Error('block has no terminator');
     const { block } = this;
     if (!this.#sweeps) return block;
-    if (this.#live.length < block.count) this.#live = new Uint8Array(block.op.length);
-    removeDead(block, this.#live, this.#overwritten);
+    const globals = this.globals.length;
+    if (this.#scratch.length < globals + block.count) this.#scratch = new Int32Array(globals + block.op.length);
+    removeDead(block, globals, this.#scratch);
     return block;
+  }
+
+  /** Constants are shared even where nothing else is: they are no ops. */
+  #constant(op: number, imm: number, imm2: number): Value {
+    const { block } = this;
+    let h = Math.imul(imm ^ (imm2 << 1), 0x165667b1) + op;
+    h = (h ^ (h >>> 15)) & (CSE_SIZE - 1);
+    const hit = this.#constants[h]!;
+    if (hit < block.count && block.imm[hit] === imm && block.op[hit] === op && block.imm2[hit] === imm2) return hit;
+    return (this.#constants[h] = block.push(op, -1, -1, -1, imm, imm2));
   }
 
   // --- folding ------------------------------------------------------------------------------------------------
@@ -430,8 +444,7 @@ export class IrBuilder {
       if (folded >= 0) return folded;
     }
     const { block } = this;
-    // without sharing constants still are: they are no ops
-    if (!this.#shares && a >= 0) return block.push(op, a, b, c, imm, imm2);
+    if (!this.#shares) return block.push(op, a, b, c, imm, imm2);
     let h =
       Math.imul(op + 1, 0x9e3779b1) ^
       Math.imul(a + 7, 0x85ebca6b) ^

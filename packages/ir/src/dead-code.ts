@@ -37,43 +37,47 @@ const SWEEP = Uint8Array.from(OPS, (o) => {
 /** May the block be left at this op (1), so that sets before it can be seen? */
 export const MAY_LEAVE = SWEEP.map((what) => (what === LEAVES ? 1 : 0));
 
-/** `live` (by op) and `over` (by global) are scratch of sufficient length. */
-export function removeDead(block: IrBlock, live: Uint8Array, over: Uint8Array): void {
-  const { op, a, imm } = block;
-  over.fill(0);
-  live.fill(0, 0, block.count);
-  for (let i = block.count - 1; i >= 0; i--) {
+/**
+ * `scratch` has a word for each global and then one for each op. A global's is the first op that may leave behind the set that comes next, 0 for
+ * none: while that op is the next one that may leave, nobody sees an earlier set. An op's is 1 when something uses its value.
+ */
+export function removeDead(block: IrBlock, globals: number, scratch: Int32Array): void {
+  const { count, op, a, b, imm } = block;
+  scratch.fill(0, 0, globals + count);
+  let leave = count;
+  for (let i = count - 1; i >= 0; i--) {
     const o = op[i]!;
     switch (SWEEP[o]) {
       case DROP_IF_UNUSED:
-        if (live[i] === 0) {
+        if (scratch[globals + i] === 0) {
           op[i] = NOP;
           continue;
         }
         break;
       case GETS:
-        if (live[i] === 0) {
+        if (scratch[globals + i] === 0) {
           op[i] = NOP;
           continue;
         }
-        over[imm[i]!] = 0;
+        scratch[imm[i]!] = 0;
         break;
       case SETS:
-        if (over[imm[i]!] !== 0) {
+        if (scratch[imm[i]!]! === leave) {
           op[i] = NOP;
           a[i] = -1;
           continue;
         }
-        over[imm[i]!] = 1;
+        scratch[imm[i]!] = leave;
         break;
       case LEAVES:
-        over.fill(0);
+        leave = i;
         break;
       default:
     }
     const n = INS[o]!;
-    if (n > 0) live[a[i]!] = 1;
-    if (n > 1) live[block.b[i]!] = 1;
-    if (n > 2) for (let k = 2; k < n; k++) live[block.operand(i, k)] = 1;
+    if (n === 0) continue;
+    scratch[globals + a[i]!] = 1;
+    if (n > 1) scratch[globals + b[i]!] = 1;
+    if (n > 2) for (let k = 2; k < n; k++) scratch[globals + block.operand(i, k)] = 1;
   }
 }

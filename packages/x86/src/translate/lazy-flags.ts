@@ -48,8 +48,12 @@ export class LazyFlags extends Narrow {
   /** CF as 0/1 when some value of the block is it. */
   #carry = -1;
 
+  /** The CC globals are i64. */
+  readonly #wide: boolean;
+
   constructor(b: IrBuilder) {
     super(b);
+    this.#wide = b.globals[G.CC_DST]!.type === I64;
   }
 
   beginFlags(op: number): void {
@@ -64,8 +68,7 @@ export class LazyFlags extends Narrow {
 
   /** A value in the type of the CC globals. */
   #global(v: Value): Value {
-    const { b } = this;
-    return b.globals[G.CC_DST]!.type === I64 && b.typeOf(v) !== I64 ? this.extend(v) : v;
+    return this.#wide && this.b.typeOf(v) !== I64 ? this.extend(v) : v;
   }
 
   // --- setting ----------------------------------------------------------------------------------------------------

@@ -74,18 +74,22 @@ export class MachineState extends LazyFlags {
   #eaValue = -1;
   #linear = -1;
   /** Last partial write of each register: the whole it made, the part, its width (forwarding of partial registers). */
-  readonly #partOf = new Int32Array(16);
+  readonly #partOf = new Int32Array(16).fill(NO_PART);
   readonly #part = new Int32Array(16);
   readonly #partBits = new Int32Array(16);
-  readonly #segBase = new Int32Array(6);
+  readonly #segBase = new Int32Array(6).fill(-1);
+  /** Something stands in the two tables. */
+  #hasParts = false;
+  #hasBases = false;
 
   beginState(flags: number, csBase: number, ccOp: number): void {
     this.flags = flags;
     this.csBase = csBase | 0;
     this.is64 = (flags & HF_CS64) !== 0;
     this.wide = (flags & (HF_CS64 | HF_LMA)) !== 0;
-    this.#partOf.fill(NO_PART);
-    this.#segBase.fill(-1);
+    if (this.#hasParts) this.#partOf.fill(NO_PART);
+    this.#hasParts = false;
+    this.forgetBases();
     this.beginFlags(ccOp);
   }
   beginAddress(insn: Insn): void {
@@ -100,7 +104,8 @@ export class MachineState extends LazyFlags {
   }
   /** Bases of segments in env have changed. */
   forgetBases(): void {
-    this.#segBase.fill(-1);
+    if (this.#hasBases) this.#segBase.fill(-1);
+    this.#hasBases = false;
   }
   /** Protected mode proper: not real, not virtual-8086. */
   get protectedMode(): boolean {
@@ -142,6 +147,7 @@ export class MachineState extends LazyFlags {
     const part = this.cut(v, bits);
     const whole = this.#merge(b.get(g), size === 0 ? ~0xff : ~0xffff, part);
     b.set(g, whole);
+    this.#hasParts = true;
     this.#partOf[r] = whole;
     this.#part[r] = part;
     this.#partBits[r] = bits;
@@ -260,6 +266,7 @@ export class MachineState extends LazyFlags {
     let base = this.#segBase[seg]!;
     if (base < 0) {
       base = this.b.emit(load, -1, -1, -1, ENV.SEG + seg * SEG_STRIDE + SEG_BASE);
+      this.#hasBases = true;
       this.#segBase[seg] = base;
     }
     return base;

@@ -58,7 +58,7 @@ import {
   SZ_Z,
 } from '../decode/row.ts';
 import { helperIndex } from '../helpers.ts';
-import { CS, ENV, EXC, FLAG_RF, G, HF_CPL, HF_DEBUG, HF_INHIBIT_IRQ, HF_LA57, HF_RF, HF_TF } from '../state.ts';
+import { CS, ENV, EXC, FLAG_RF, G, HF_CPL, HF_DEBUG, HF_INHIBIT_IRQ, HF_LA57, HF_RF, HF_SEGCHECK, HF_TF } from '../state.ts';
 import { highHalf } from '../system/address.ts';
 import { wasmHelperIndex } from '../wasm-helpers.ts';
 import { ACCESS_READ, ACCESS_RMW, ACCESS_WRITE, MachineState } from './machine-state.ts';
@@ -120,6 +120,7 @@ export class Translator extends MachineState {
     this.#quickGoesOn = false;
     this.beginAddress(insn);
     this.b.insnStart(eip);
+    if ((this.flags & (HF_INHIBIT_IRQ | HF_DEBUG | HF_SEGCHECK)) === 0) return;
     if (this.#quietShadow) this.b.bailIf(this.b.i32(1), true);
     if ((this.flags & (HF_DEBUG | HF_RF)) === HF_DEBUG) this.call('check_insn_breakpoint', this.b.i32(eip));
     if (this.checksSegments) {
