@@ -96,8 +96,7 @@ export class ColdEncoder {
         }
         case K.ENVST:
           if (ENV_PLAIN[o] !== 0) this.#store(block, a[i], IN0[o], ENV_BASE + imm[i]);
-          else if (INS[o] === 1)
-            this.#word(COLD_RR[o], ENV_BASE + imm[i], this.#use(block, a[i]), 0, 0);
+          else if (INS[o] === 1) this.#word(COLD_RR[o], ENV_BASE + imm[i], this.#use(block, a[i]), 0, 0);
           else {
             const index = this.#use(block, a[i]);
             this.#word(COLD_RR[o], 0, index, this.#use(block, b[i]), ENV_BASE + imm[i]);
@@ -218,13 +217,7 @@ export class ColdEncoder {
   }
 
   #move(type: number, dst: number, src: number): void {
-    this.#word(
-      type === V128 ? COLD.MOV128 : type === I64 ? COLD.MOV64 : COLD.MOV32,
-      dst,
-      src,
-      0,
-      0,
-    );
+    this.#word(type === V128 ? COLD.MOV128 : type === I64 ? COLD.MOV64 : COLD.MOV32, dst, src, 0, 0);
   }
 
   #constant(block: IrBlock, v: number, dst: number): void {
@@ -259,8 +252,7 @@ export class ColdEncoder {
     // a constant operand is written as an op of its own, before the terminator
     const operand = INS[o] === 0 ? 0 : this.#use(block, block.a[i]);
     this.terminator = this.#at;
-    const jump = (pc: number): void =>
-      this.#word(COLD_RR[JMP], linkable(pc) ? 1 : 0, 0, 0, pc);
+    const jump = (pc: number): void => this.#word(COLD_RR[JMP], linkable(pc) ? 1 : 0, 0, 0, pc);
     if (o === JMP) jump(imm[i]);
     else if (o === BR) {
       this.#word(COLD_RR[BR], 0, operand, 0, 0);

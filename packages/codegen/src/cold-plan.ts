@@ -6,7 +6,7 @@
  * can leave (a load that leaves has written nothing) or touch the global, and nobody reads the old or the later contents of the slot as if
  * it were the other: the set asks for it when it is met, whatever stands in the way until the definition is met ends that.
  */
-import { I32, I64, opId } from '@emkit/ir';
+import { I32, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock } from '@emkit/ir';
 import { CAN_LEAVE, INS, IS_CALLJ, K, KIND, ZERO_EXTENDS } from './cold-kinds.ts';
 import { ENV_BASE } from './layout.ts';

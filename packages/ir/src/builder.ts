@@ -296,7 +296,8 @@ export class IrBuilder {
   }
   set(global: number, v: Value): void {
     if (this.#known[global] === v) return;
-    if (OUT[this.block.op[v]!] !== this.#types[global]) throw new Error(`set ${this.globals[global]!.name}: value has another type`);
+    if (OUT[this.block.op[v]!] !== this.#types[global])
+      throw new Error(`set ${this.globals[global]!.name}: value has another type`);
     this.#known[global] = v;
     this.#setInInsn = true;
     if (this.#dirty[global] === 0) {

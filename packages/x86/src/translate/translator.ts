@@ -58,7 +58,20 @@ import {
   SZ_Z,
 } from '../decode/row.ts';
 import { helperIndex } from '../helpers.ts';
-import { CS, ENV, EXC, FLAG_RF, G, HF_CPL, HF_DEBUG, HF_INHIBIT_IRQ, HF_LA57, HF_RF, HF_SEGCHECK, HF_TF } from '../state.ts';
+import {
+  CS,
+  ENV,
+  EXC,
+  FLAG_RF,
+  G,
+  HF_CPL,
+  HF_DEBUG,
+  HF_INHIBIT_IRQ,
+  HF_LA57,
+  HF_RF,
+  HF_SEGCHECK,
+  HF_TF,
+} from '../state.ts';
 import { highHalf } from '../system/address.ts';
 import { wasmHelperIndex } from '../wasm-helpers.ts';
 import { ACCESS_READ, ACCESS_RMW, ACCESS_WRITE, MachineState } from './machine-state.ts';
