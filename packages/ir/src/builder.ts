@@ -48,9 +48,7 @@ const BR = opId('br');
 const JMP_IND = opId('jmp_ind');
 const JMP_IND_A64 = opId('jmp_ind_a64');
 const EXIT = opId('exit');
-const BAIL_IF_WORK = opId('bail_if_work');
-const RAISE_IF = opId('raise_if');
-const BAIL_IF = opId('bail_if');
+const [RAISE_IF, BAIL_IF, BAIL_IF_WORK] = [opId('raise_if'), opId('bail_if'), opId('bail_if_work')];
 const SHUFFLE = opId('i8x16_shuffle');
 /** The op table again, as typed arrays for the paths that run for every op. */
 const OUT = Uint8Array.from(OPS, (o) => o.out);
@@ -420,19 +418,19 @@ export class IrBuilder {
   /** End of the block: remove dead sets and dead values. The block must have a terminator. */
   finish(): IrBlock {
     if (!this.#terminated) throw new Error('block has no terminator');
-    const { block } = this;
+    const { block, globals } = this;
     if (!this.#sweeps) return block;
-    const globals = this.globals.length;
-    if (this.#scratch.length < globals + block.count) this.#scratch = new Int32Array(globals + block.op.length);
-    removeDead(block, globals, this.#scratch);
+    const words = globals.length + block.count;
+    if (this.#scratch.length < words) this.#scratch = new Int32Array(words * 2);
+    removeDead(block, globals.length, this.#scratch);
     return block;
   }
 
   /** Constants are shared even where nothing else is: they are no ops. */
   #constant(op: number, imm: number, imm2: number): Value {
     const { block } = this;
-    let h = Math.imul(imm ^ (imm2 << 1), 0x165667b1) + op;
-    h = (h ^ (h >>> 15)) & (CSE_SIZE - 1);
+    const mixed = Math.imul(imm ^ (imm2 << 1), 0x165667b1) + op;
+    const h = (mixed ^ (mixed >>> 15)) & (CSE_SIZE - 1);
     const hit = this.#constants[h]!;
     if (hit < block.count && block.imm[hit] === imm && block.op[hit] === op && block.imm2[hit] === imm2) return hit;
     return (this.#constants[h] = block.push(op, -1, -1, -1, imm, imm2));

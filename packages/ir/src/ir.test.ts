@@ -44,6 +44,25 @@ describe('builder', () => {
     expect(text(b)).not.toContain('i32_shl');
   });
 
+  it('makes of a block what it would make without the ones before', () => {
+    const block = (b: IrBuilder, seed: number): string => {
+      let r = seed;
+      const random = (n: number): number => ((r = (Math.imul(r, 1664525) + 1013904223) >>> 0) >>> 8) % n;
+      b.reset();
+      b.insnStart(seed);
+      for (let n = 0; n < 60; n++) {
+        const x = b.get(random(2));
+        const y = random(2) === 0 ? b.i32(random(4)) : b.get(random(2));
+        b.set(random(2), [b.add, b.sub, b.xor, b.and][random(4)]!.call(b, x, y));
+        b.set(2, b.i64Parts(random(3), random(2)));
+      }
+      b.br(b.ltS(b.get(A), b.get(B)), random(3), random(3));
+      return text(b);
+    };
+    const used = new IrBuilder(GLOBALS);
+    for (let seed = 1; seed <= 50; seed++) expect(block(used, seed)).toBe(block(new IrBuilder(GLOBALS), seed));
+  });
+
   it('gathers displacements into one constant', () => {
     const b = start();
     const x = b.add(b.sub(b.add(b.get(A), b.i32(16)), b.i32(4)), b.i32(100));
