@@ -26,7 +26,7 @@ class Machine {
       ...toyHost(RAM),
       tier: 'hot',
       optimisations,
-      profile,
+      ...(profile === undefined ? {} : { profile }),
       createTarget: (host) => (target = new Toy64Target(host)),
     });
     this.target = target!;
