@@ -78,7 +78,7 @@ export class HotTier {
   readonly #freeEntries: number[] = [];
   /** Batches at the compiler, in the order of posting. */
   readonly #building: (readonly Build[])[] = [];
-  readonly #regionOfRecord = new Map<number, Region>();
+  readonly #code = new CodeBytes();
   /** Counts what may have made a running region's code another: regions dropped, mappings changed. */
   get changes(): number {
     return this.#records.changes;
@@ -172,7 +172,7 @@ export class HotTier {
 
   #post(batch: readonly RegionRequest[]): void {
     const building: Build[] = [];
-    const code = new CodeBytes();
+    const code = this.#code.clear();
     const jobs = [];
     for (const request of batch) {
       const { tb, replaces } = request;
@@ -304,7 +304,6 @@ export class HotTier {
     compiled.places.set(offset, region);
     for (const tb of entries.keys()) tb.region = region;
     for (const tb of blocks) tb.users.push(region);
-    for (let id = firstExit; id < firstExit + exitCount; id++) this.#regionOfRecord.set(id, region);
     this.#live.add(region);
     this.#o.profile?.installed(region);
     this.#arm(region);
@@ -397,7 +396,6 @@ export class HotTier {
     this.#o.table.set(region.entry, null);
     this.#freeEntries.push(region.entry);
     const { firstExit, exitCount } = region;
-    for (let id = firstExit; id < firstExit + exitCount; id++) this.#regionOfRecord.delete(id);
     this.#records.give(firstExit, exitCount);
     region.compiled.places.delete(region.offset);
     for (const tb of region.blocks) {
@@ -444,16 +442,18 @@ export class HotTier {
     else if (state === 'other' || !this.#wait(tb)) this.drop(region);
   }
 
-  /** The live region that an exit record belongs to. For profiles. */
+  /** The live region that an exit record belongs to. Seldom asked: all are looked at. */
   regionOf(record: number): Region | undefined {
-    return this.#regionOfRecord.get(record);
+    for (const region of this.#live)
+      if (record >= region.firstExit && record < region.firstExit + region.exitCount) return region;
+    return undefined;
   }
 
   /** An exit record has been taken very often: a region that groups checks is compiled without, once. */
   reconsider(record: number): void {
     const at = EXIT_RECORDS.BASE + record * EXIT_RECORDS.SIZE;
     this.#i32[(at + EXIT_RECORDS.COUNTDOWN) >> 2] = 0x7fffffff;
-    const region = this.#regionOfRecord.get(record);
+    const region = this.regionOf(record);
     if (region !== undefined) this.#o.profile?.countdownReset(region, record);
     if (region === undefined || !region.group) return;
     const { head, generation } = region;
@@ -464,7 +464,7 @@ export class HotTier {
 
   /** An exit to other regions has been taken very often: its region is made anew with what it leads to, and stays until that is done. */
   grow(record: number): void {
-    const region = this.#regionOfRecord.get(record);
+    const region = this.regionOf(record);
     if (region === undefined) return;
     this.#o.profile?.countdownReset(region, record);
     const { head, group, generation } = region;

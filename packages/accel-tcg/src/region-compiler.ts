@@ -106,8 +106,7 @@ export class RegionCompiler {
     const { userMask, userValue } = this.#frontend;
     const head = nodes[0];
     if (head.coldFirst) return null;
-    const key = (pc: number, flags: number): string => `${pc | 0}:${flags}`;
-    const index = new Map(nodes.map((n, k) => [key(n.pc, n.flags), k]));
+    const index = new BlockIndex(nodes);
     const leaders = nodes.map((n) => n.pc >>> 0).sort((a, b) => a - b);
     const returnSites = new Map<number, number[]>();
     this.#request.movable = job.movable;
@@ -115,8 +114,8 @@ export class RegionCompiler {
     nodes.forEach((node, k) => {
       const t = translated[k];
       if (t === null || t.callReturn < 0) return;
-      const site = index.get(key(t.callReturn, node.flags));
-      if (site === undefined) return;
+      const site = index.find(t.callReturn, node.flags);
+      if (site < 0) return;
       const last = t.ir.count - 1;
       const callees = t.ir.op[last] === JMP ? [t.ir.imm[last]] : node.targets;
       for (const fn of callees) {
@@ -131,8 +130,8 @@ export class RegionCompiler {
       if (t === null) return { pc: node.pc, ir: new IrBlock(), successors: [], stopAt: 0 };
       const flags = t.exitFlags === -1 ? node.flags : t.exitFlags;
       const find = (pc: number): number => {
-        const s = index.get(key(pc, flags));
-        return s === undefined || translated[s] === null || nodes[s].coldFirst ? -1 : s;
+        const s = index.find(pc, flags);
+        return s < 0 || translated[s] === null || nodes[s].coldFirst ? -1 : s;
       };
       const seen = (): number[] => node.targets.map(find).filter((s) => s >= 0);
       const last = t.ir.count - 1;
@@ -185,6 +184,23 @@ export class RegionCompiler {
     const k = taken.get(globals) ?? 0;
     taken.set(globals, k + 1);
     return (pool[k] ??= new IrBuilder(globals, undefined, this.#optimisations));
+  }
+}
+
+/** Blocks of a job by pc and flags, of which nearly all have the same. */
+class BlockIndex {
+  readonly #nodes: readonly JobBlock[];
+  readonly #byPc = new Map<number, number>();
+
+  constructor(nodes: readonly JobBlock[]) {
+    this.#nodes = nodes;
+    nodes.forEach((node, k) => this.#byPc.set(node.pc | 0, k));
+  }
+  /** Its number, or -1. */
+  find(pc: number, flags: number): number {
+    const k = this.#byPc.get(pc | 0);
+    if (k === undefined || this.#nodes[k].flags === flags) return k ?? -1;
+    return this.#nodes.findIndex((node) => (node.pc | 0) === (pc | 0) && node.flags === flags);
   }
 }
 
