@@ -9,37 +9,11 @@ import { emitSimple, immediate, slotAddress, slotValue } from './cold-handlers.t
 import { emitMemoryOutside } from './cold-memory.ts';
 import { COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
 import type { ColdOp } from './cold-ops.ts';
+import { returnIfSet } from './cold-outside-context.ts';
+import type { OutsideCallees, OutsideContext } from './cold-outside-context.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
-import type { Scratch } from './lowering.ts';
 import { CTL, FIELD } from './layout.ts';
 import { slotStore } from './memory-ops.ts';
-
-/** What may be called there. */
-export interface OutsideCallees {
-  readonly imports: {
-    readonly slowLoad: number;
-    readonly slowStore: number;
-    readonly raise: number;
-    readonly callj: number;
-  };
-  /** Types of the target's helpers by number of arguments, and their table. */
-  readonly helperTypes: readonly number[];
-  readonly helperTable: number;
-  /** Makes a TLB entry without script; delivers the fault that it found. */
-  readonly fill: number | undefined;
-  readonly faults: number | undefined;
-}
-
-export interface OutsideContext extends OutsideCallees {
-  readonly f: FunctionBuilder;
-  readonly ip: number;
-  readonly address: number;
-  readonly address64: number;
-  /** i32 scratch. */
-  readonly status: number;
-  readonly scratch: Scratch;
-  readonly options: CoreModuleOptions;
-}
 
 /** Of those in the loop, what can have to leave it. */
 const FORMS = new Set(['mem', 'rmw', 'raise']);
@@ -87,14 +61,6 @@ function emitOutside(x: OutsideContext, cold: ColdOp): void {
     default:
       emitSimple(x, cold);
   }
-}
-
-/** i32 status on the stack: return it when it is not 0. */
-export function returnIfSet({ f, status }: OutsideContext): void {
-  f.tee(status);
-  f.if_();
-  f.get(status).return_();
-  f.end();
 }
 
 /** Calls: argument slots are in the second word. */
