@@ -76,6 +76,9 @@ interface Tools {
   readonly encoder: ColdEncoder;
 }
 
+/** Of the jump cache, the group of a linear address's page. */
+const groupOf = (linear: number): number => (linear >>> 12) & (JUMP_CACHE.GROUPS - 1);
+
 export class BlockCache {
   readonly stats = { translated: 0, invalidated: 0, flushes: 0, faults: 0 };
   hot: HotTier | undefined;
@@ -396,16 +399,18 @@ export class BlockCache {
   /** Forget the blocks that start in the page. In 64-bit code they are found by the sum of both halves of the pc. */
   flushJumpCachePage(lin: number): void {
     const page = lin & ~4095;
-    const sum = this.#o.mmu.long ? (page + this.#o.target.highHalf(lin)) | 0 : page;
-    this.#flushGroup(page);
-    if (this.#o.mmu.long) {
-      this.#flushGroup(sum);
-      this.#flushGroup((sum + 4095) | 0);
-    }
+    const first = groupOf(page);
+    this.#flushGroup(first);
+    if (!this.#o.mmu.long) return;
+    const sum = (page + this.#o.target.highHalf(lin)) | 0;
+    const second = groupOf(sum);
+    if (second !== first) this.#flushGroup(second);
+    const third = groupOf((sum + 4095) | 0);
+    if (third !== second && third !== first) this.#flushGroup(third);
   }
-  #flushGroup(linear: number): void {
+  #flushGroup(group: number): void {
     const words = (JUMP_CACHE.ENTRIES / JUMP_CACHE.GROUPS) * ENTRY_WORDS;
-    const at = (JUMP_CACHE.BASE >> 2) + ((linear >>> 12) & (JUMP_CACHE.GROUPS - 1)) * words;
+    const at = (JUMP_CACHE.BASE >> 2) + group * words;
     const i32 = this.#i32;
     for (let e = at + (JUMP_CACHE.CODE >> 2); e < at + words; e += ENTRY_WORDS) i32[e] = 0;
   }
