@@ -3,12 +3,10 @@ import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { serveRegionCompiler } from '@emkit/pc';
 import type { WorkerData } from './compile-thread.ts';
+import { BACKGROUND_PRIORITY } from './engine-threads.ts';
 
-/** Below the processor's thread: woken by a job, it must not take the place of the one that has posted it. */
-const PRIORITY = 10;
-
-// of this thread; elsewhere it would be that of the whole program
-if (process.platform === 'linux') setPriority(PRIORITY);
+// Woken by a job, it must not take the place of the thread that has posted it. Elsewhere it would be the priority of the whole program.
+if (process.platform === 'linux') setPriority(BACKGROUND_PRIORITY);
 
 const { setup, port } = workerData as WorkerData;
 const answer = serveRegionCompiler(setup);

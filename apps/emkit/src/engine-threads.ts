@@ -5,15 +5,28 @@
 import { readdirSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
-const PRIORITY = 10;
+/** A nice value below that of the guest. */
+export const BACKGROUND_PRIORITY = 10;
 const THREADS = '/proc/self/task';
 
 /** Of all threads that there are now but the first. Where that is not possible, nothing is lost but speed. */
 export function lowerEngineThreads(): void {
   if (process.platform !== 'linux') return;
+  for (const id of threads()) if (id !== process.pid) lower(id);
+}
+
+function threads(): number[] {
   try {
-    for (const id of readdirSync(THREADS)) if (Number(id) !== process.pid) setPriority(Number(id), PRIORITY);
+    return readdirSync(THREADS).map(Number);
   } catch {
-    // no /proc, a thread that has just ended, or a sandbox that forbids it
+    return []; // no /proc
+  }
+}
+
+function lower(id: number): void {
+  try {
+    setPriority(id, BACKGROUND_PRIORITY);
+  } catch {
+    // a thread that has just ended, or a sandbox that forbids it
   }
 }

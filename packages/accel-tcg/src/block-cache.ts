@@ -13,6 +13,7 @@ import {
   HEADER,
   JUMP_CACHE,
   jumpCacheAddress,
+  jumpCacheGroup,
 } from '@emkit/codegen';
 import { createTranslateResult, IrBuilder, OPS, opId } from '@emkit/ir';
 import type { GlobalDef, IrBlock, Optimisations } from '@emkit/ir';
@@ -75,9 +76,6 @@ interface Tools {
   readonly builder: IrBuilder;
   readonly encoder: ColdEncoder;
 }
-
-/** Of the jump cache, the group of a linear address's page. */
-const groupOf = (linear: number): number => (linear >>> 12) & (JUMP_CACHE.GROUPS - 1);
 
 export class BlockCache {
   readonly stats = { translated: 0, invalidated: 0, flushes: 0, faults: 0 };
@@ -399,13 +397,13 @@ export class BlockCache {
   /** Forget the blocks that start in the page. In 64-bit code they are found by the sum of both halves of the pc. */
   flushJumpCachePage(lin: number): void {
     const page = lin & ~4095;
-    const first = groupOf(page);
+    const first = jumpCacheGroup(page);
     this.#flushGroup(first);
     if (!this.#o.mmu.long) return;
     const sum = (page + this.#o.target.highHalf(lin)) | 0;
-    const second = groupOf(sum);
+    const second = jumpCacheGroup(sum);
     if (second !== first) this.#flushGroup(second);
-    const third = groupOf((sum + 4095) | 0);
+    const third = jumpCacheGroup((sum + 4095) | 0);
     if (third !== second && third !== first) this.#flushGroup(third);
   }
   #flushGroup(group: number): void {

@@ -78,7 +78,6 @@ export class HotTier {
   readonly #freeEntries: number[] = [];
   /** Batches at the compiler, in the order of posting. */
   readonly #building: (readonly Build[])[] = [];
-  readonly #code = new CodeBytes();
   /** Counts what may have made a running region's code another: regions dropped, mappings changed. */
   get changes(): number {
     return this.#records.changes;
@@ -172,7 +171,7 @@ export class HotTier {
 
   #post(batch: readonly RegionRequest[]): void {
     const building: Build[] = [];
-    const code = this.#code.clear();
+    const code = new CodeBytes();
     const jobs = [];
     for (const request of batch) {
       const { tb, replaces } = request;

@@ -215,12 +215,6 @@ export class CodeBytes {
   #bytes = new Uint8Array(4096);
   #end = 0;
 
-  /** Empty again. What follows a piece is what was there before: a decoder that looks there finds some bytes or other, as it does in memory. */
-  clear(): this {
-    this.#end = 0;
-    return this;
-  }
-
   /** Returns where the copy begins. */
   add(from: Uint8Array, at: number, count: number): number {
     const start = this.#end;

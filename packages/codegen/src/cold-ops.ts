@@ -73,10 +73,10 @@ const DEAD_OP = make(main, 'dead', -1);
 const named = (name: string): OpDef => OPS.find((o) => o.name === name)!;
 const MOV32 = make(main, 'mov', named('get_i32').id);
 const MOV64 = make(main, 'mov', named('get_i64').id);
-const MOV128 = make(rare, 'mov', named('get_v128').id);
+const MOV128 = make(main, 'mov', named('get_v128').id);
 const CONST32 = make(main, 'const', named('i32_const').id);
 const CONST64 = make(main, 'const', named('i64_const').id);
-const CONST128 = make(rare, 'const', named('v128_const').id, 2);
+const CONST128 = make(main, 'const', named('v128_const').id, 2);
 
 for (const o of OPS) {
   const list = isRare(o) ? rare : main;
@@ -142,8 +142,8 @@ export const COLD = {
   DEAD: DEAD_OP.id,
   MOV32: MOV32.id,
   MOV64: MOV64.id,
-  MOV128: MOV128.id + MAIN_COUNT,
+  MOV128: MOV128.id,
   CONST32: CONST32.id,
   CONST64: CONST64.id,
-  CONST128: CONST128.id + MAIN_COUNT,
+  CONST128: CONST128.id,
 } as const;

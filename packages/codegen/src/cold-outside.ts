@@ -1,6 +1,6 @@
 /**
  * Ops of the cold tier that are done outside the interpreter's loop: rare ones, all that call, and accesses that miss the TLB.
- * One function: (ip) -> address of the next op, or a LEAVE code. CTL.IP names the op already.
+ * One function: (ip) -> address of the next op that the loop has, or a LEAVE code.
  */
 import { I32, OPS } from '@emkit/ir';
 import { OP, VALTYPE } from '@emkit/wasm';
@@ -25,6 +25,9 @@ export function buildOutside(f: FunctionBuilder, options: CoreModuleOptions, cal
   const address64 = f.addLocal(VALTYPE.i64);
   const x: OutsideContext = { ...callees, f, ip, scratch, address: local(), address64, status: local(), options };
   const ops = COLD_OPS.filter(({ form }, code) => code >= MAIN_COUNT || FORMS.has(form));
+  // rare ops come in rows: the loop is entered again when one comes that it has
+  const next = f.loop();
+  f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
   const bad = f.block();
   const label = new Map<ColdOp, Label>();
   for (const cold of [...ops].reverse()) label.set(cold, f.block());
@@ -36,8 +39,11 @@ export function buildOutside(f: FunctionBuilder, options: CoreModuleOptions, cal
     f.get(ip)
       .i32Const(16 * cold.words)
       .op(OP.i32_add)
-      .return_();
+      .tee(ip);
+    f.load(OP.i32_load16_u, 1, FIELD.OP).i32Const(MAIN_COUNT).op(OP.i32_ge_u).brIf(next);
+    f.get(ip).return_();
   }
+  f.end();
   f.end();
   f.unreachable();
 }

@@ -111,11 +111,13 @@ export function codeTableSet(host: number): number {
   return CODE_TABLE.BASE + index * CODE_TABLE.SET_SIZE;
 }
 
+/** Number of the jump cache's group that blocks of a linear address's page are in. */
+export const jumpCacheGroup = (linear: number): number => (linear >>> PAGE_BITS) & (JUMP_CACHE.GROUPS - 1);
+
 /** Address of the jump cache's entry of a pc and CS base: what `jumpCacheEntry` computes, for script. */
 export function jumpCacheAddress(pc: number, csBase: number): number {
   const linear = (pc + csBase) | 0;
-  const page = (linear >>> PAGE_BITS) & (JUMP_CACHE.GROUPS - 1);
-  const index = page * GROUP_ENTRIES + ((linear ^ (linear >>> GROUP_BITS)) & (GROUP_ENTRIES - 1));
+  const index = jumpCacheGroup(linear) * GROUP_ENTRIES + ((linear ^ (linear >>> GROUP_BITS)) & (GROUP_ENTRIES - 1));
   return JUMP_CACHE.BASE + index * JUMP_CACHE.ENTRY_SIZE;
 }
 

@@ -1,6 +1,6 @@
 export { ColdEncoder } from './cold-encoder.ts';
 export { buildCoreModule } from './cold-module.ts';
-export { codeTableSet, jumpCacheAddress } from './cold-probe.ts';
+export { codeTableSet, jumpCacheAddress, jumpCacheGroup } from './cold-probe.ts';
 export type { CoreModuleOptions } from './cold-module.ts';
 export type { TargetOffsets } from './cold-handlers.ts';
 export { ENTERED } from './fault-entry.ts';

@@ -14,7 +14,6 @@ import { hostAddress, hostLoad, hostStore, leaveOnMiss, MEMORY_OPS, tlbMisses, t
 import { emitBulk } from './region-bulk.ts';
 import { emitDeviceCall } from './region-device.ts';
 import type { RegionBlock, RegionOptions } from './region-input.ts';
-import { FACTS } from './region-facts.ts';
 import { EFFECT, END_OF, GROUP_SPAN, INS, IS_BOOLEAN, OUT, VALTYPES } from './region-kinds.ts';
 import type { BlockEnd, Group } from './region-kinds.ts';
 
@@ -50,15 +49,15 @@ export class RegionBlockEmitter {
   readonly #pool: number[][] = [[], [], [], [], []];
   #ir!: IrBlock;
   #end = 0;
-  #uses = FACTS.uses;
+  #uses = new Int32Array(1024);
   /** Index of the op at whose emission the value is last read, deferred uses included. */
-  #lastUse = FACTS.lastUse;
+  #lastUse = new Int32Array(1024);
   /** Emission point of a deferred value: the op that is emitted and contains it. */
-  #root = FACTS.root;
+  #root = new Int32Array(1024);
   /** Local holding the value, -1 none (constants and deferred values). */
-  #local = FACTS.local;
+  #local = new Int32Array(1024);
   /** 1: local is a global's own and is not given back. */
-  #borrowed = FACTS.borrowed;
+  #borrowed = new Uint8Array(1024);
   #groupOf: (Group | undefined)[] = [];
   #pc = 0;
   #insn = 0;
@@ -309,12 +308,17 @@ export class RegionBlockEmitter {
   #prepare(): void {
     const ir = this.#ir;
     const n = ir.count;
-    FACTS.reset(n, ir.op.length);
-    this.#uses = FACTS.uses;
-    this.#lastUse = FACTS.lastUse;
-    this.#root = FACTS.root;
-    this.#local = FACTS.local;
-    this.#borrowed = FACTS.borrowed;
+    if (this.#uses.length < n) {
+      this.#uses = new Int32Array(ir.op.length);
+      this.#lastUse = new Int32Array(ir.op.length);
+      this.#root = new Int32Array(ir.op.length);
+      this.#local = new Int32Array(ir.op.length);
+      this.#borrowed = new Uint8Array(ir.op.length);
+    }
+    this.#uses.fill(0, 0, n);
+    this.#lastUse.fill(-1, 0, n);
+    this.#local.fill(-1, 0, n);
+    this.#borrowed.fill(0, 0, n);
     this.#groupOf = [];
     const groups = new Map<number, Group[]>();
     const limit = this.#end;

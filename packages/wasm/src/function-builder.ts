@@ -18,9 +18,6 @@ import type { BlockType, ValType } from './value-types.ts';
 
 declare const labelBrand: unique symbol;
 
-/** Room to begin with. */
-const BODY_BYTES = 1024;
-
 /** Names an open block, loop or if of one function. A number at run time: making one costs nothing. */
 export type Label = number & { readonly [labelBrand]: true };
 
@@ -34,7 +31,7 @@ export class FunctionBuilder {
   readonly index: number;
   /** The function body as a branch target: branching there returns. */
   readonly body: Label = BODY_LABEL;
-  private readonly out = new ByteWriter(BODY_BYTES);
+  private readonly out = new ByteWriter();
   private readonly localTypes: ValType[] = [];
   private readonly parameterCount: number;
   private readonly openLabels: number[] = [BODY_LABEL];
