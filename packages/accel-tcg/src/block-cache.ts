@@ -46,7 +46,8 @@ const VOLATILE_RETRY = 1000;
 /** Addresses whose overwriting is remembered. */
 const MAX_REWRITES = 4096;
 /** Words of an entry of the code table, and of the jump cache. */
-const ENTRY_WORDS = 4;
+const TABLE_WORDS = CODE_TABLE.ENTRY_SIZE >> 2;
+const CACHE_WORDS = JUMP_CACHE.ENTRY_SIZE >> 2;
 /** Longest instruction of any target, with room. */
 const FETCH_BYTES = 32;
 
@@ -192,7 +193,7 @@ export class BlockCache {
   #enterCodeTable(tb: Tb): void {
     const i32 = this.#i32;
     const e = codeTableSet(tb.host) >> 2;
-    if (i32[e + (CODE_TABLE.HEADER >> 2)] !== tb.header) i32.copyWithin(e + ENTRY_WORDS, e, e + ENTRY_WORDS);
+    if (i32[e + (CODE_TABLE.HEADER >> 2)] !== tb.header) i32.copyWithin(e + TABLE_WORDS, e, e + TABLE_WORDS);
     i32[e + (CODE_TABLE.HOST >> 2)] = tb.host;
     i32[e + (CODE_TABLE.HEADER >> 2)] = tb.header;
     i32[e + (CODE_TABLE.CS_BASE >> 2)] = tb.csBase;
@@ -200,7 +201,7 @@ export class BlockCache {
 
   #leaveCodeTable(tb: Tb): void {
     const set = codeTableSet(tb.host) >> 2;
-    for (const e of [set, set + ENTRY_WORDS]) {
+    for (const e of [set, set + TABLE_WORDS]) {
       if (this.#i32[e + (CODE_TABLE.HEADER >> 2)] === tb.header) this.#i32[e + (CODE_TABLE.HOST >> 2)] = 0;
     }
   }
@@ -213,6 +214,7 @@ export class BlockCache {
     i32[e + (JUMP_CACHE.FLAGS >> 2)] = tb.flags;
     i32[e + (JUMP_CACHE.CODE >> 2)] = (tb.header << JUMP_CACHE.CODE_SHIFT) | i32[CTL.GENERATION >> 2];
     i32[e + (JUMP_CACHE.CS_BASE >> 2)] = tb.csBase;
+    i32[e + (JUMP_CACHE.LINK >> 2)] = 0;
   }
 
   /** The instruction at env's pc in a block of its own that is not kept. */
@@ -407,10 +409,10 @@ export class BlockCache {
     if (third !== second && third !== first) this.#flushGroup(third);
   }
   #flushGroup(group: number): void {
-    const words = (JUMP_CACHE.ENTRIES / JUMP_CACHE.GROUPS) * ENTRY_WORDS;
+    const words = (JUMP_CACHE.ENTRIES / JUMP_CACHE.GROUPS) * CACHE_WORDS;
     const at = (JUMP_CACHE.BASE >> 2) + group * words;
     const i32 = this.#i32;
-    for (let e = at + (JUMP_CACHE.CODE >> 2); e < at + words; e += ENTRY_WORDS) i32[e] = 0;
+    for (let e = at + (JUMP_CACHE.CODE >> 2); e < at + words; e += CACHE_WORDS) i32[e] = 0;
   }
 
   /** Drop every translation. The running block, if any, must leave before it can reach a link. */

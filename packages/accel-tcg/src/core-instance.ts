@@ -44,7 +44,9 @@ export function instantiateCore(
   const regions = new engine.Table({ element: 'anyfunc', initial: FIRST_FAULT_ENTRY + MMU.ENTRY_COUNT });
   const { offsets, userMask, userValue, windowMask, pageWalk, faultEntry } = target;
   const regionLinks = optimisations['region-links'];
-  const bytes = buildCoreModule({ offsets, userMask, userValue, windowMask, pageWalk, faultEntry, regionLinks });
+  const countsExits = profile !== undefined;
+  const guest = { offsets, userMask, userValue, windowMask, pageWalk, faultEntry };
+  const bytes = buildCoreModule({ ...guest, regionLinks, countsExits });
   const hooks = profile?.callbacks(callbacks) ?? callbacks;
   const { exports } = new engine.Instance(new engine.Module(bytes), {
     env: {

@@ -1,8 +1,8 @@
 /**
  * The exit records of regions (`EXIT_RECORDS` of codegen): each region has a run of them, so that its code can be made before anybody
- * knows how many it needs, and in another thread. What an exit leads to, the dispatcher remembers in it (`LINK`): here is only until when that holds.
+ * knows how many it needs, and in another thread. What an exit leads to, the dispatcher remembers in it (`LINK`), and in the jump cache: here is only until when that holds.
  */
-import { CTL, EXIT_KIND, EXIT_RECORDS, LINK } from '@emkit/codegen';
+import { CTL, EXIT_KIND, EXIT_RECORDS, JUMP_CACHE, LINK } from '@emkit/codegen';
 
 /** Words of one exit in a compiled region's list: kind, pc, instructions. */
 export const EXIT_WORDS = 3;
@@ -86,6 +86,8 @@ export class ExitRecords {
       ) {
         if (this.#u16[(at + EXIT_RECORDS.KIND) >> 1] === EXIT_KIND.JUMP) i32[(at + EXIT_RECORDS.LINK) >> 2] = 0;
       }
+      const { BASE, ENTRIES, ENTRY_SIZE } = JUMP_CACHE;
+      for (let e = BASE; e < BASE + ENTRIES * ENTRY_SIZE; e += ENTRY_SIZE) i32[(e + JUMP_CACHE.LINK) >> 2] = 0;
     }
     i32[CTL.LINKS >> 2] = generation << LINK.GENERATION_SHIFT;
   }

@@ -4,7 +4,7 @@
  * A region that spans pages is only valid while those pages map where they did: after a TLB flush its header is turned
  * to "stale", so that the next entry comes to `revalidate`. Live regions are capped; the oldest go first.
  */
-import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER } from '@emkit/codegen';
+import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER, INDIRECT_SAMPLE } from '@emkit/codegen';
 import type { Optimisations } from '@emkit/ir';
 import type { Region, Tb } from './code-map.ts';
 import { engine, nowMs } from './engine.ts';
@@ -151,7 +151,10 @@ export class HotTier {
   #countdown(kind: number, generation: number): number {
     if (kind === EXIT_KIND.COLD) return RECONSIDER_AFTER;
     const grows = (kind === EXIT_KIND.JUMP || kind === EXIT_KIND.INDIRECT) && generation < MAX_GENERATIONS;
-    return grows && this.#o.optimisations['region-entries'] ? GROW_AFTER << (3 * generation) : 0;
+    if (!grows || !this.#o.optimisations['region-entries']) return 0;
+    const exits = GROW_AFTER << (3 * generation);
+    const sampled = kind === EXIT_KIND.INDIRECT && this.#o.profile === undefined;
+    return sampled ? Math.ceil(exits / INDIRECT_SAMPLE) : exits;
   }
 
   /** Have compiled what has been asked for, and enter from now on what is ready. */

@@ -24,6 +24,7 @@ import type { CoreModuleOptions } from './cold-probe.ts';
 import { buildDispatcher } from './dispatcher.ts';
 import { buildFaultDelivery } from './fault-entry.ts';
 import { CODE, COLD_ASKS, CTL, ENV_BASE, FIELD, HEADER, LEAVE } from './layout.ts';
+import { REGION_PARAMS, REGION_RESULTS } from './region-exit.ts';
 import { buildPageWalker } from './page-walker.ts';
 
 const I32 = VALTYPE.i32;
@@ -36,7 +37,7 @@ export function buildCoreModule(options: CoreModuleOptions): Uint8Array {
   mb.importMemory('env', 'memory', 1, 65536);
   const regionTable = mb.importTable('env', 'regions', 1);
   const helperTable = mb.importTable('env', 'helpers', 0);
-  const regionType = mb.addType([I32], [I32]);
+  const regionType = mb.addType(REGION_PARAMS, REGION_RESULTS);
   const imports = {
     slowLoad: mb.importFunction('env', 'slow_load', mb.addType(types(3), [I32])),
     slowStore: mb.importFunction('env', 'slow_store', mb.addType(types(3), [I32])),

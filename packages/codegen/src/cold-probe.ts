@@ -27,8 +27,10 @@ export interface CoreModuleOptions {
   readonly pageWalk?: PageWalk | undefined;
   /** How page faults are delivered that the walker finds; without: by script. */
   readonly faultEntry?: FaultEntry | undefined;
-  /** Exits of regions have links, see LINK. */
+  /** Exits of regions and entries of the jump cache have links, see LINK. */
   readonly regionLinks: boolean;
+  /** Each exit is counted in its record, not only INDIRECT_SAMPLE of those of kind INDIRECT: for a profiler. */
+  readonly countsExits: boolean;
 }
 
 /** probe(pc) -> block header or 0: the block for the current flags and CS base. What the table knows goes into the jump cache. */
@@ -47,6 +49,7 @@ export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions, fill:
   f.get(e).get(header).i32Const(JUMP_CACHE.CODE_SHIFT).op(OP.i32_shl);
   f.i32Const(CTL.GENERATION).load(OP.i32_load, 2, 0).op(OP.i32_or).store(OP.i32_store, 2, JUMP_CACHE.CODE);
   f.get(e).get(csBase).store(OP.i32_store, 2, JUMP_CACHE.CS_BASE);
+  f.get(e).i32Const(0).store(OP.i32_store, 2, JUMP_CACHE.LINK);
   f.get(header);
 }
 
@@ -64,14 +67,16 @@ export const keyLocals = (f: FunctionBuilder): Key => ({
   flags: f.addLocal(I32),
 });
 
-/** Pushes whether the jump cache has the block at the pc in env, and sets the local `header` to it. */
+/** Pushes whether the jump cache has the block at the pc in env, and sets the local `header` to it; returns the local with the entry's address. */
 export function emitJumpCacheHit(
   f: FunctionBuilder,
   options: Pick<CoreModuleOptions, 'offsets'>,
   header: number,
-): void {
+): number {
   const pc = (): FunctionBuilder => f.i32Const(ENV_BASE + options.offsets.pc).load(OP.i32_load, 2, 0);
-  jumpCacheHit(f, options, { ...keyLocals(f), header }, pc);
+  const key = keyLocals(f);
+  jumpCacheHit(f, options, { ...key, header }, pc);
+  return key.e;
 }
 
 /** Pushes whether the jump cache has the block at a pc, and sets `header` to it. */

@@ -2,21 +2,32 @@
  * The dispatcher: goes from the pc in env to a block, runs it in the interpreter or enters its region, and does what the region's exit record says, until
  * something needs script.
  *
- * A way from region to region costs the record alone where it has a link that holds (LINK): neither pc nor header are looked at then, but the budget is. The link is made
- * when the block was found by its pc and has a region. That flags and CS base are the same each time is the record's: an exit of kind JUMP stands at the end of
- * a block whose flags there are known, and no region changes the CS base without an exit of another kind.
+ * A way from region to region costs the record alone, or after an indirect jump the jump cache's entry alone, where that has a link that holds (LINK): no header is looked
+ * at then, but the budget is. The link is made when the block was found by its pc and has a region. That flags and CS base are the same each time is the record's:
+ * an exit of kind JUMP stands at the end of a block whose flags there are known, and no region changes the CS base without an exit of another kind. Each line of memory
+ * that is looked at on the way is likely not in the host's first cache: that is what this function's time is.
  */
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder } from '@emkit/wasm';
 import { COLD } from './cold-ops.ts';
 import { emitJumpCacheHit } from './cold-probe.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
-import { CTL, ENV_BASE, EXIT_KIND, EXIT_RECORDS, FIELD, HEADER, LEAVE, LINK } from './layout.ts';
+import {
+  CTL,
+  ENV_BASE,
+  EXIT_KIND,
+  EXIT_RECORDS,
+  FIELD,
+  HEADER,
+  INDIRECT_SAMPLE,
+  JUMP_CACHE,
+  LEAVE,
+  LINK,
+} from './layout.ts';
 import { MISS_SHIFT, MMU } from './mmu-layout.ts';
 
 const I32 = VALTYPE.i32;
 const KIND_MASK = 0xffff;
-const INSNS_SHIFT = 16;
 
 interface DispatcherCallees {
   readonly probe: number;
@@ -31,6 +42,7 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   const { offsets } = options;
   const ip = f.addLocal(I32);
   const code = f.addLocal(I32);
+  const way = f.addLocal(VALTYPE.i64);
   const record = f.addLocal(I32);
   const count = f.addLocal(I32);
   const miss = f.addLocal(I32);
@@ -43,6 +55,10 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   const from = f.addLocal(I32);
   const missedAt = f.addLocal(I32);
   const missedBudget = f.addLocal(I32);
+  /** 1: the region that `link` names is entered, whatever `ip` says. */
+  const direct = f.addLocal(I32);
+  /** Exits of kind INDIRECT that are not counted before the next that is. */
+  const uncounted = f.addLocal(I32);
   const pcAddress = ENV_BASE + offsets.pc;
   const nameExit = (): void => {
     f.i32Const(CTL.EXIT);
@@ -55,11 +71,43 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
     nameExit();
     f.i32Const(LEAVE.GROW).return_();
   };
+  /** Pushes whether the link in its local holds, and there is budget. */
+  const linkHolds = (): void => {
+    f.get(link).i32Const(CTL.LINKS).load(OP.i32_load, 2, 0).op(OP.i32_xor);
+    f.i32Const(LINK.GENERATION_SHIFT).op(OP.i32_shr_u);
+    f.get(budget).i32Const(31).op(OP.i32_shr_u).op(OP.i32_or).op(OP.i32_eqz);
+  };
+  /** Index and number of the link in its local. */
+  const follow = (): void => {
+    f.get(link)
+      .i32Const((1 << LINK.NUMBER_SHIFT) - 1)
+      .op(OP.i32_and)
+      .set(index);
+    f.get(link).i32Const(LINK.NUMBER_SHIFT).op(OP.i32_shr_u);
+    f.i32Const((1 << (LINK.GENERATION_SHIFT - LINK.NUMBER_SHIFT)) - 1)
+      .op(OP.i32_and)
+      .set(number);
+  };
+  /** The exit `from`, if there is one, has the link in its local from now on. */
+  const linkFrom = (): void => {
+    f.get(from);
+    f.if_();
+    f.get(from).get(link).store(OP.i32_store, 2, EXIT_RECORDS.LINK);
+    f.i32Const(0).set(from);
+    f.end();
+  };
   const outer = f.loop();
   // find the block at env.pc
   const found = f.block();
-  emitJumpCacheHit(f, options, ip);
-  f.brIf(found);
+  const entry = emitJumpCacheHit(f, options, ip);
+  if (options.regionLinks) {
+    f.if_();
+    f.get(entry).load(OP.i32_load, 2, JUMP_CACHE.LINK).set(link);
+    f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).set(budget);
+    linkHolds();
+    f.set(direct).br(found);
+    f.end();
+  } else f.brIf(found);
   f.i32Const(pcAddress).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip).brIf(found);
   if (callees.fetchFault !== undefined) {
     f.i32Const(MMU.FAULT).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_ge_s);
@@ -75,10 +123,18 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   }
   f.i32Const(LEAVE.LOOKUP).return_();
   f.end(); // found
-  const enter = f.loop(); // run the block at `ip`
+  const enter = f.loop(); // run the block at `ip`, or if `direct` the region that `link` names
+  if (options.regionLinks) {
+    f.get(direct);
+    f.if_();
+    follow();
+    linkFrom();
+    f.i32Const(0).set(direct);
+    f.else_();
+  }
   f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).i32Const(COLD.HOT).op(OP.i32_ne);
   f.if_();
-  f.i32Const(0).set(from);
+  f.i32Const(0).tee(from).set(entry);
   f.get(ip).call(callees.interpreter).tee(code).i32Const(LEAVE.HOT).op(OP.i32_ne);
   f.if_();
   f.get(code).i32Const(LEAVE.LOOKUP).op(OP.i32_eq).brIf(outer);
@@ -95,16 +151,32 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY).set(index);
   f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY_NUMBER).set(number);
   if (options.regionLinks) {
-    f.get(from);
+    f.get(number).i32Const(LINK.NUMBER_SHIFT).op(OP.i32_shl).get(index).op(OP.i32_or);
+    f.i32Const(CTL.LINKS).load(OP.i32_load, 2, 0).op(OP.i32_or).set(link);
+    linkFrom();
+    f.get(entry);
     f.if_();
-    f.get(from).get(number).i32Const(LINK.NUMBER_SHIFT).op(OP.i32_shl).get(index).op(OP.i32_or);
-    f.i32Const(CTL.LINKS).load(OP.i32_load, 2, 0).op(OP.i32_or).store(OP.i32_store, 2, EXIT_RECORDS.LINK);
-    f.i32Const(0).set(from);
+    f.get(entry).get(link).store(OP.i32_store, 2, JUMP_CACHE.LINK);
+    f.end();
     f.end();
   }
-  const linked = f.loop(); // run the region `index` from its entry `number`: returns its exit record
-  f.get(number).get(index).callIndirect(callees.regionType, callees.regionTable).tee(code);
-  f.i32Const((1 << MISS_SHIFT) - 1).op(OP.i32_and);
+  const linked = f.loop(); // run the region `index` from its entry `number`: returns the way out that it took
+  f.get(number).get(index).callIndirect(callees.regionType, callees.regionTable).tee(way).op(OP.i32_wrap_i64).set(code);
+  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0);
+  f.get(way).i64Const(32).op(OP.i64_shr_u).op(OP.i32_wrap_i64).tee(kind);
+  f.i32Const(EXIT_RECORDS.INSNS_SHIFT).op(OP.i32_shr_u);
+  f.op(OP.i32_sub).tee(budget).store(OP.i32_store, 2, 0);
+  f.get(kind).i32Const(KIND_MASK).op(OP.i32_and).set(kind);
+  if (!options.countsExits) {
+    f.get(kind).i32Const(EXIT_KIND.INDIRECT).op(OP.i32_eq);
+    f.if_();
+    f.get(uncounted).i32Const(1).op(OP.i32_sub).tee(uncounted).i32Const(0).op(OP.i32_ge_s).brIf(outer);
+    f.i32Const(INDIRECT_SAMPLE - 1).set(uncounted);
+    f.end();
+  }
+  f.get(code)
+    .i32Const((1 << MISS_SHIFT) - 1)
+    .op(OP.i32_and);
   f.i32Const(Math.log2(EXIT_RECORDS.SIZE)).op(OP.i32_shl).i32Const(EXIT_RECORDS.BASE).op(OP.i32_add).set(record);
   f.get(record)
     .get(record)
@@ -113,25 +185,14 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
     .op(OP.i32_sub)
     .tee(count)
     .store(OP.i32_store, 2, EXIT_RECORDS.COUNTDOWN);
-  f.i32Const(CTL.BUDGET).i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0);
-  f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.KIND).tee(kind).i32Const(INSNS_SHIFT).op(OP.i32_shr_u);
-  f.op(OP.i32_sub).tee(budget).store(OP.i32_store, 2, 0);
-  f.get(kind).i32Const(KIND_MASK).op(OP.i32_and).tee(kind).op(OP.i32_eqz);
+  f.get(kind).op(OP.i32_eqz);
   f.if_();
   if (options.regionLinks) {
-    f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.LINK).tee(link);
-    f.i32Const(CTL.LINKS).load(OP.i32_load, 2, 0).op(OP.i32_xor).i32Const(LINK.GENERATION_SHIFT).op(OP.i32_shr_u);
-    f.get(budget).i32Const(31).op(OP.i32_shr_u).op(OP.i32_or);
-    f.get(count).op(OP.i32_eqz).op(OP.i32_or).op(OP.i32_eqz);
+    f.get(record).load(OP.i32_load, 2, EXIT_RECORDS.LINK).set(link);
+    linkHolds();
+    f.get(count).i32Const(0).op(OP.i32_ne).op(OP.i32_and);
     f.if_();
-    f.get(link)
-      .i32Const((1 << LINK.NUMBER_SHIFT) - 1)
-      .op(OP.i32_and)
-      .set(index);
-    f.get(link).i32Const(LINK.NUMBER_SHIFT).op(OP.i32_shr_u);
-    f.i32Const((1 << (LINK.GENERATION_SHIFT - LINK.NUMBER_SHIFT)) - 1)
-      .op(OP.i32_and)
-      .set(number);
+    follow();
     f.br(linked);
     f.end();
     f.get(record).set(from);
@@ -213,6 +274,7 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
     .brIf(outer);
   f.get(code).i32Const(LEAVE.HOT).op(OP.i32_eq);
   f.if_();
+  f.i32Const(0).set(entry);
   f.i32Const(CTL.IP).load(OP.i32_load, 2, 0).set(ip).br(enter);
   f.end();
   f.get(code).return_();

@@ -84,7 +84,8 @@ function buildDelivery(f: FunctionBuilder, o: TargetOffsets, entry: FaultEntry, 
   f.i32Const(0)
     .get(way)
     .load(OP.i32_load, 2, MMU.ENTRIES + 4)
-    .callIndirect(callees.type, callees.table);
+    .callIndirect(callees.type, callees.table)
+    .op(OP.i32_wrap_i64);
   f.tee(result).i32Const(ENTERED).op(OP.i32_eq);
   returnIf(f, 1);
   f.get(result).i32Const(MISS_SHIFT).op(OP.i32_shr_u).tee(result);

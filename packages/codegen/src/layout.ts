@@ -68,11 +68,13 @@ export const JUMP_CACHE = {
   ENTRIES: 16384,
   GROUPS: 64,
   GENERATIONS: 1024,
-  ENTRY_SIZE: 16,
+  ENTRY_SIZE: 32,
   PC: 0,
   FLAGS: 4,
   CODE: 8,
   CS_BASE: 12,
+  /** Where the block's region is entered, see LINK; the header need not be looked at while that holds. 0: not known. */
+  LINK: 16,
   /** CODE is the header's address shifted by so much. */
   CODE_SHIFT: 6,
 } as const;
@@ -99,6 +101,8 @@ export const EXIT_RECORDS = {
   PC: 0,
   KIND: 4,
   INSNS: 6,
+  /** Of INSNS in the word at KIND. */
+  INSNS_SHIFT: 16,
   /** Of kind COLD: times it was taken for a TLB miss that needed no more than a new entry. */
   REFILLS: 8,
   /** Of kind JUMP: where the last look-up of PC has led to, see LINK. */
@@ -110,6 +114,11 @@ export const EXIT_RECORDS = {
  * long as that is CTL.LINKS, which changes whenever a region goes or mappings change.
  */
 export const LINK = { NUMBER_SHIFT: 14, GENERATION_SHIFT: 20, GENERATIONS: 4096 } as const;
+/**
+ * Of exits of kind INDIRECT, the most frequent, one in so many is counted in its record: a prime, since with a divisor of the number of exits in a loop it would
+ * always be the same ones.
+ */
+export const INDIRECT_SAMPLE = 7;
 /** What an exit record says. */
 export const EXIT_KIND = {
   /** Go on at PC. */

@@ -8,7 +8,9 @@ import type { IrType } from '@emkit/ir';
 import { OP, SIMD } from '@emkit/wasm';
 import type { FunctionBuilder, Label } from '@emkit/wasm';
 import { PAGE_MASK, TLB } from './layout.ts';
-import { MISS_SHIFT, missCode, MMU } from './mmu-layout.ts';
+import { missCode, MMU } from './mmu-layout.ts';
+import { pushExit } from './region-exit.ts';
+import type { RegionExit } from './region-exit.ts';
 
 export interface MemoryOp {
   readonly name: string;
@@ -127,9 +129,9 @@ export function tlbMissesRange(
   }
 }
 
-/** What leaves a region: exit record, the access's kind and TLB, the label. */
+/** What leaves a region: the way out, the access's kind and TLB, the label. */
 interface Missed {
-  readonly record: number;
+  readonly way: RegionExit;
   readonly write: boolean;
   readonly tlb: number;
   readonly exit: Label;
@@ -141,7 +143,7 @@ export function leaveOnMiss(f: FunctionBuilder, address: number, type: IrType, m
   f.i32Const(0).get(address);
   if (type !== I64) f.op(OP.i64_extend_i32_u);
   f.store(OP.i64_store, 3, MMU.MISS);
-  f.i32Const(missed.record | (missCode(missed.write, missed.tlb !== TLB.BASE) << MISS_SHIFT)).br(missed.exit);
+  pushExit(f, missed.way, missCode(missed.write, missed.tlb !== TLB.BASE)).br(missed.exit);
   f.end();
 }
 

@@ -13,6 +13,8 @@ import { baseOf, isNarrow, offsetOf } from './access-base.ts';
 import { hostAddress, hostLoad, hostStore, leaveOnMiss, MEMORY_OPS, tlbMisses, tlbOffset } from './memory-ops.ts';
 import { emitBulk } from './region-bulk.ts';
 import { emitDeviceCall } from './region-device.ts';
+import { pushExit } from './region-exit.ts';
+import type { RegionExit } from './region-exit.ts';
 import type { RegionBlock, RegionOptions } from './region-input.ts';
 import { EFFECT, END_OF, GROUP_SPAN, INS, IS_BOOLEAN, OUT, VALTYPES } from './region-kinds.ts';
 import type { BlockEnd, Group } from './region-kinds.ts';
@@ -62,7 +64,7 @@ export class RegionBlockEmitter {
   #pc = 0;
   #insn = 0;
   #pending = 0;
-  #sideExit = -1;
+  #sideExit: RegionExit | undefined;
   readonly #targets = [0, 0];
 
   constructor(f: FunctionBuilder, globalLocal: Int32Array, options: RegionOptions, tlb: number, grouping: boolean) {
@@ -100,7 +102,7 @@ export class RegionBlockEmitter {
     for (let i = 0; i < this.#end; i++) this.#op(i);
     if (block.stopAt >= 0) {
       // the instruction at stopAt exists only in the cold tier
-      this.#f.i32Const(this.#sideExitId()).br(this.exit);
+      pushExit(this.#f, this.#exitHere()).br(this.exit);
       this.#releaseAll();
       return 'stopped';
     }
@@ -124,7 +126,7 @@ export class RegionBlockEmitter {
         if (o === INSN_START) {
           this.#pc = ir.imm[i];
           this.#insn = ir.c[i];
-          this.#sideExit = -1;
+          this.#sideExit = undefined;
         }
         return;
       case 'pure':
@@ -197,11 +199,11 @@ export class RegionBlockEmitter {
   #guard(condition: number, work: boolean): void {
     const f = this.#f;
     const ir = this.#ir;
-    const id = this.#sideExitId();
+    const here = this.#exitHere();
     if (work) {
       f.i32Const(CTL.WORK).load(OP.i32_load, 2, 0);
       f.if_();
-      f.i32Const(id);
+      pushExit(f, here);
       this.#push(condition);
       f.brIf(this.exit).drop();
       f.end();
@@ -216,13 +218,13 @@ export class RegionBlockEmitter {
     ) {
       this.#push(ir.a[condition]);
       f.if_();
-      f.i32Const(id);
+      pushExit(f, here);
       this.#push(ir.b[condition]);
       f.brIf(this.exit).drop();
       f.end();
       return;
     }
-    f.i32Const(id);
+    pushExit(f, here);
     this.#push(condition);
     f.brIf(this.exit).drop();
   }
@@ -400,7 +402,7 @@ export class RegionBlockEmitter {
     const type = OPS[ir.op[i]].ins[0];
     const locals = { bytes: this.#alloc(I32), to: this.#alloc(I32), from: this.#alloc(I32) };
     const address = type === I64 ? this.#address64 : this.#address;
-    const sideExit = this.#sideExitId();
+    const sideExit = this.#exitHere();
     const x = { f: this.#f, exit: this.exit, sideExit, tlb: this.#tlb, type, address, entry: this.#entry, ...locals };
     emitBulk(x, ir.op[i], (n) => this.#push(ir.operand(i, n)));
     this.#pool[I32].push(locals.bytes, locals.to, locals.from);
@@ -428,16 +430,19 @@ export class RegionBlockEmitter {
     tlbMisses(f, address, type, this.#entry, group.tlb, group.high - group.low, group.write);
     // the group's check may ask for more, but what a later access needs is not this instruction's
     const write = MEMORY_OPS[this.#ir.op[i]]!.store || (this.#ir.imm[i] & MEM_RMW) !== 0;
-    leaveOnMiss(f, address, type, { record: this.#sideExitId(), write, tlb: group.tlb, exit: this.exit });
+    leaveOnMiss(f, address, type, { way: this.#exitHere(), write, tlb: group.tlb, exit: this.exit });
     hostAddress(f, address, type, this.#entry, group.tlb);
     group.host = this.#alloc(I32);
     f.set(group.host);
   }
 
-  /** Exit record of the current instruction: one for all its checks. */
-  #sideExitId(): number {
-    if (this.#sideExit < 0)
-      this.#sideExit = this.#options.exitRecord(EXIT_KIND.COLD, this.#pc, this.#pending + this.#insn);
+  /** The way out at the current instruction's start: one for all its checks. */
+  #exitHere(): RegionExit {
+    if (this.#sideExit === undefined) {
+      const kind = EXIT_KIND.COLD;
+      const insns = this.#pending + this.#insn;
+      this.#sideExit = { record: this.#options.exitRecord(kind, this.#pc, insns), kind, insns };
+    }
     return this.#sideExit;
   }
 }

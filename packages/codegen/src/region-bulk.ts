@@ -4,12 +4,14 @@ import type { IrType } from '@emkit/ir';
 import { MISC, OP } from '@emkit/wasm';
 import type { FunctionBuilder, Label } from '@emkit/wasm';
 import { hostAddress, tlbMissesRange, tlbOffset } from './memory-ops.ts';
+import { pushExit } from './region-exit.ts';
+import type { RegionExit } from './region-exit.ts';
 
 export interface BulkContext {
   readonly f: FunctionBuilder;
-  /** The common exit, and the record of this instruction's. The operand stack is empty, so that every check may leave. */
+  /** The common exit, and this instruction's way out. The operand stack is empty, so that every check may leave. */
   readonly exit: Label;
-  readonly sideExit: number;
+  readonly sideExit: RegionExit;
   /** Table of the TLB; type of addresses. */
   readonly tlb: number;
   readonly type: IrType;
@@ -41,7 +43,7 @@ export function emitBulk(x: BulkContext, op: number, push: (n: number) => void):
   range(x, false);
   f.set(from);
   // a destination within the source would be read again after it was written
-  f.i32Const(x.sideExit);
+  pushExit(f, x.sideExit);
   f.get(to).get(from).op(OP.i32_sub).get(bytes).op(OP.i32_lt_u);
   f.brIf(x.exit).drop();
   f.get(to).get(from).get(bytes).misc(MISC.memory_copy);
@@ -52,7 +54,7 @@ function range({ f, exit, sideExit, tlb, type, address, entry, bytes }: BulkCont
   f.set(address);
   tlbOffset(f, address, type);
   f.set(entry);
-  f.i32Const(sideExit);
+  pushExit(f, sideExit);
   tlbMissesRange(f, address, type, entry, tlb, bytes, write);
   f.brIf(exit).drop();
   hostAddress(f, address, type, entry, tlb);

@@ -1,6 +1,6 @@
 /**
  * The hot tier: compiles a region (a set of translation blocks joined by branches, calls and returns) to one
- * WebAssembly function `(i32) -> i32`: argument the number of the entry, result the exit record that it left by.
+ * WebAssembly function `(i32) -> i64`: argument the number of the entry, result the way out that it took (`region-exit.ts`).
  *
  * Shape: guest registers and flags that the region uses live in locals, loaded at entry; every way out branches to one
  * common exit that writes the changed ones back. Nothing is called on a memory access: a TLB miss leaves through the
@@ -16,6 +16,7 @@ import type { Flow } from './flow.ts';
 import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
 import { slotLoad, slotStore } from './memory-ops.ts';
 import { RegionBlockEmitter } from './region-block.ts';
+import { pushExit, REGION_PARAMS, REGION_RESULTS } from './region-exit.ts';
 import type { RegionInput, RegionOptions } from './region-input.ts';
 
 const VALTYPES: readonly ValType[] = [VALTYPE.i32, VALTYPE.i64, VALTYPE.f32, VALTYPE.f64, VALTYPE.v128];
@@ -32,7 +33,7 @@ const IS_SET = Uint8Array.from(OPS, (o) => (o.effect === 'set' ? 1 : 0));
 
 /** Adds the region's function to the module and returns its index. */
 export function compileRegion(mb: ModuleBuilder, region: RegionInput, options: RegionOptions): number {
-  const f = mb.addFunction(mb.addType([VALTYPE.i32], [VALTYPE.i32]));
+  const f = mb.addFunction(mb.addType(REGION_PARAMS, REGION_RESULTS));
   new RegionEmitter(f, region, options).emit();
   return f.index;
 }
@@ -103,13 +104,14 @@ class RegionEmitter {
       slotLoad(f, g.type, ENV_BASE + g.offset);
       f.set(this.#local[n]);
     });
-    this.#exit = f.block(VALTYPE.i32);
+    this.#exit = f.block(VALTYPE.i64);
     this.#blocks.exit = this.#exit;
     this.#blocks.budget = this.#budget;
     this.#tree(this.#flow.root);
     f.unreachable();
     f.end();
-    if (this.#options.recordBase !== undefined) f.globalGet(this.#options.recordBase).op(OP.i32_add);
+    if (this.#options.recordBase !== undefined)
+      f.globalGet(this.#options.recordBase).op(OP.i64_extend_i32_s).op(OP.i64_add);
     globals.forEach((g, n) => {
       if (this.#written[n] === 0) return;
       f.i32Const(0).get(this.#local[n]);
@@ -176,7 +178,7 @@ class RegionEmitter {
       case 'exit': {
         // pc and flags are in env, or among the registers that the common exit writes
         const kind = block.ir.imm[block.ir.count - 1];
-        f.i32Const(this.#options.exitRecord(EXIT_OF[kind], 0, after)).br(this.#exit);
+        this.#pushExit(EXIT_OF[kind], 0, after).br(this.#exit);
         return;
       }
       default: {
@@ -207,9 +209,13 @@ class RegionEmitter {
         f.i32Const(0).get(pc);
         if (wide) f.op(OP.i32_wrap_i64);
         f.store(OP.i32_store, 2, ENV_BASE + offsets.pc);
-        f.i32Const(this.#options.exitRecord(EXIT_KIND.INDIRECT, 0, after)).br(this.#exit);
+        this.#pushExit(EXIT_KIND.INDIRECT, 0, after).br(this.#exit);
       }
     }
+  }
+
+  #pushExit(kind: number, pc: number, insns: number): FunctionBuilder {
+    return pushExit(this.#f, { record: this.#options.exitRecord(kind, pc, insns), kind, insns });
   }
 
   /** Transfer to the successor in a slot: inline, by label, around a loop, by way of the root, or out of the region. */
@@ -218,13 +224,13 @@ class RegionEmitter {
     const to = this.#flow.successors[from][slot] ?? -1;
     const entry = this.#flow.byRoot[from][slot] ?? -1;
     if (to < 0 && entry < 0) {
-      f.i32Const(this.#options.exitRecord(EXIT_KIND.JUMP, pc, insns)).br(this.#exit);
+      this.#pushExit(EXIT_KIND.JUMP, pc, insns).br(this.#exit);
       return;
     }
     const back = entry >= 0 || this.#flow.rpo[to] <= this.#flow.rpo[from];
     if (called && !back) {
       // a device may have asked for the accelerator's attention
-      f.i32Const(this.#options.exitRecord(EXIT_KIND.JUMP, pc, insns));
+      this.#pushExit(EXIT_KIND.JUMP, pc, insns);
       f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
     }
     const label = back || this.#flow.isMerge[to] !== 0;
@@ -233,7 +239,7 @@ class RegionEmitter {
       if (to >= 0) this.#pending[to] = 0;
     } else this.#pending[to] = insns;
     if (back) {
-      f.i32Const(this.#options.exitRecord(EXIT_KIND.BUDGET, pc, 0));
+      this.#pushExit(EXIT_KIND.BUDGET, pc, 0);
       f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
       if (entry >= 0) f.i32Const(entry).set(ENTRY).br(this.#loopLabel[this.#flow.root]);
       else f.br(this.#loopLabel[to]);

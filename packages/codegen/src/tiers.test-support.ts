@@ -46,7 +46,16 @@ export class TierRunner {
     this.#encoder = new ColdEncoder(this.memory.buffer, globals);
     const table = (): object => new Table({ element: 'anyfunc', initial: 8 });
     const core = new Instance(
-      new Module(buildCoreModule({ offsets: OFFSETS, userMask: 3, userValue: 3, windowMask: 0, regionLinks: true })),
+      new Module(
+        buildCoreModule({
+          offsets: OFFSETS,
+          userMask: 3,
+          userValue: 3,
+          windowMask: 0,
+          regionLinks: true,
+          countsExits: false,
+        }),
+      ),
       {
         env: {
           memory: this.memory,
@@ -117,7 +126,7 @@ export class TierRunner {
     );
     mb.exportFunction('r', fn);
     const { exports } = new Instance(new Module(mb.finish()), { env: { memory: this.memory } });
-    return kinds[exports['r'](entry) & ((1 << MISS_SHIFT) - 1)];
+    return kinds[Number(BigInt.asUintN(MISS_SHIFT, exports['r'](entry) as unknown as bigint))];
   }
 }
 
