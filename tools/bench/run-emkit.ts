@@ -3,6 +3,7 @@
  * Bundled before use (bundle.ts), so that what is measured is code as it is shipped.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { hearBranchHints, lowerEngineThreads } from '@emkit/launch-node';
 import { createPc } from '@emkit/pc';
 import type { PcOptions, TranslationStore } from '@emkit/pc';
 import type { Guest } from './emulators.ts';
@@ -15,6 +16,10 @@ interface Job {
   /** File of kept translations. Where it is missing it is made; later runs of this bundle leave it as it is. */
   readonly translations?: string;
 }
+
+// as the command does
+lowerEngineThreads();
+hearBranchHints();
 
 const { guest, memoryMib, cpu, tier, translations } = JSON.parse(process.argv[2]) as Job;
 

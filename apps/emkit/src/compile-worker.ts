@@ -3,7 +3,7 @@ import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import { serveRegionCompiler } from '@emkit/pc';
 import type { WorkerData } from './compile-thread.ts';
-import { BACKGROUND_PRIORITY } from './engine-threads.ts';
+import { BACKGROUND_PRIORITY } from '@emkit/launch-node';
 
 // Woken by a job, it must not take the place of the thread that has posted it. Elsewhere it would be the priority of the whole program.
 if (process.platform === 'linux') setPriority(BACKGROUND_PRIORITY);

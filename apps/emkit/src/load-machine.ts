@@ -1,8 +1,10 @@
 /** Binds the machine port to the workspace packages, lazily: `emkit --version` and option errors never load the machine. */
+import { hearBranchHints } from '@emkit/launch-node';
 import type { Pc, PcModule } from './machine-port.ts';
 
 export async function loadMachine(): Promise<PcModule> {
   const [pc, loader] = await Promise.all([import('@emkit/pc'), import('@emkit/loader')]);
+  hearBranchHints();
   return {
     cpuModels: pc.cpuModels,
     cpuFeatures: pc.cpuFeatures,

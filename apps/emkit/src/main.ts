@@ -3,7 +3,7 @@
  */
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { lowerEngineThreads } from './engine-threads.ts';
+import { lowerEngineThreads } from '@emkit/launch-node';
 import { VERSION } from './version.ts';
 
 const args = process.argv.slice(2);

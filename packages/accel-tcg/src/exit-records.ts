@@ -2,10 +2,35 @@
  * The exit records of regions (`EXIT_RECORDS` of codegen): each region has a run of them, so that its code can be made before anybody
  * knows how many it needs, and in another thread. What an exit leads to, the dispatcher remembers in it (`LINK`), and in the jump cache: here is only until when that holds.
  */
-import { CTL, EXIT_KIND, EXIT_RECORDS, JUMP_CACHE, LINK } from '@emkit/codegen';
+import { CTL, EXIT_KIND, EXIT_RECORDS, INDIRECT_SAMPLE, JUMP_CACHE, LINK } from '@emkit/codegen';
 
 /** Words of one exit in a compiled region's list: kind, pc, instructions. */
 export const EXIT_WORDS = 3;
+/** Side exits of one record before its region is looked at again. */
+const RECONSIDER_AFTER = 4000;
+/** Exits of one record to other regions before its region takes in what they lead to; eight times as many each time after. */
+const GROW_AFTER = 50_000;
+const MAX_GENERATIONS = 3;
+
+interface Counting {
+  /** How often the region has been made anew. */
+  readonly generation: number;
+  /** It may be made anew with what its exits lead to. */
+  readonly grows: boolean;
+  /** Of exits of kind INDIRECT one in INDIRECT_SAMPLE is counted. */
+  readonly sampled: boolean;
+}
+
+/** Counted exits of a kind until the accelerator looks at the record, 0: never. */
+export function countdownOf({ generation, grows, sampled }: Counting): (kind: number) => number {
+  const exits = grows && generation < MAX_GENERATIONS ? GROW_AFTER << (3 * generation) : 0;
+  return (kind) => {
+    if (kind === EXIT_KIND.COLD) return RECONSIDER_AFTER;
+    if (kind === EXIT_KIND.JUMP) return exits;
+    if (kind === EXIT_KIND.INDIRECT) return sampled ? Math.ceil(exits / INDIRECT_SAMPLE) : exits;
+    return 0;
+  };
+}
 
 interface Run {
   first: number;

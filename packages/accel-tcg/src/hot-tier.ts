@@ -4,14 +4,14 @@
  * A region that spans pages is only valid while those pages map where they did: after a TLB flush its header is turned
  * to "stale", so that the next entry comes to `revalidate`. Live regions are capped; the oldest go first.
  */
-import { COLD, EXIT_KIND, EXIT_RECORDS, HEADER, INDIRECT_SAMPLE } from '@emkit/codegen';
+import { COLD, EXIT_RECORDS, HEADER } from '@emkit/codegen';
 import type { Optimisations } from '@emkit/ir';
 import type { Region, Tb } from './code-map.ts';
 import { engine, nowMs } from './engine.ts';
 import type { WasmModule } from './engine.ts';
 import { CompileElsewhere, CompileHere } from './compile-service.ts';
 import type { CompileService } from './compile-service.ts';
-import { ExitRecords, EXIT_WORDS } from './exit-records.ts';
+import { countdownOf, ExitRecords, EXIT_WORDS } from './exit-records.ts';
 import type { CompiledBatch } from './region-job.ts';
 import { exitsAt, MovedRegions } from './moved-regions.ts';
 import type { Compiled } from './moved-regions.ts';
@@ -27,11 +27,6 @@ export const MAX_REGIONS = 8192;
 const COMPILE_NOW = 8;
 /** Regions compiled into one module at most. */
 const BATCH = 24;
-/** Side exits of one record before its region is looked at again. */
-const RECONSIDER_AFTER = 4000;
-/** Exits of one record to other regions before its region takes in what they lead to; eight times as many each time after. */
-const GROW_AFTER = 50_000;
-const MAX_GENERATIONS = 3;
 /** Part of `hotAfter` that blocks whose region goes for another one run before they are compiled again. */
 const AGAIN_SHARE = 8;
 /** The same where the code is compiled already. */
@@ -146,15 +141,6 @@ export class HotTier {
   }
   #compileIfMany(): void {
     if (this.#pending.length >= COMPILE_NOW) this.compilePending();
-  }
-
-  #countdown(kind: number, generation: number): number {
-    if (kind === EXIT_KIND.COLD) return RECONSIDER_AFTER;
-    const grows = (kind === EXIT_KIND.JUMP || kind === EXIT_KIND.INDIRECT) && generation < MAX_GENERATIONS;
-    if (!grows || !this.#o.optimisations['region-entries']) return 0;
-    const exits = GROW_AFTER << (3 * generation);
-    const sampled = kind === EXIT_KIND.INDIRECT && this.#o.profile === undefined;
-    return sampled ? Math.ceil(exits / INDIRECT_SAMPLE) : exits;
   }
 
   /** Have compiled what has been asked for, and enter from now on what is ready. */
@@ -289,7 +275,9 @@ export class HotTier {
     const { firstExit, offset, entries } = where;
     const exitCount = compiled.exits.length / EXIT_WORDS;
     // what runs elsewhere is not made anew from there: most of its blocks are known only where it was made
-    const countdown = (kind: number): number => (offset === 0 ? this.#countdown(kind, generation) : 0);
+    const grows = this.#o.optimisations['region-entries'];
+    const counted = { generation, grows, sampled: this.#o.profile === undefined };
+    const countdown = offset === 0 ? countdownOf(counted) : () => 0;
     this.#records.write(firstExit, exitsAt(compiled, offset), countdown);
     const blocks = [...new Set([...compiled.blocks, ...entries.keys()])];
     const region: Region = {

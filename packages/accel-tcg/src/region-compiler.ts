@@ -64,7 +64,7 @@ export class RegionCompiler {
   compile(jobs: readonly RegionJob[], code: Uint8Array): CompiledBatch {
     const start = nowMs();
     this.#request.code = this.#source(code);
-    const mb = new ModuleBuilder();
+    const mb = new ModuleBuilder({ branchHints: this.#optimisations['branch-hints'] });
     mb.importMemory('env', 'memory', 1, 65536);
     const recordBase = mb.importGlobal('env', 'recordBase', VALTYPE.i32, false);
     const codeOffset = mb.importGlobal('env', 'codeOffset', VALTYPE.i64, false);

@@ -139,7 +139,7 @@ interface Missed {
 
 /** Leaves if the condition on the stack (from `tlbMisses`) holds; the address is noted for the page walker. */
 export function leaveOnMiss(f: FunctionBuilder, address: number, type: IrType, missed: Missed): void {
-  f.if_();
+  f.unlikely().if_();
   f.i32Const(0).get(address);
   if (type !== I64) f.op(OP.i64_extend_i32_u);
   f.store(OP.i64_store, 3, MMU.MISS);

@@ -202,10 +202,10 @@ export class RegionBlockEmitter {
     const here = this.#exitHere();
     if (work) {
       f.i32Const(CTL.WORK).load(OP.i32_load, 2, 0);
-      f.if_();
+      f.unlikely().if_();
       pushExit(f, here);
       this.#push(condition);
-      f.brIf(this.exit).drop();
+      f.unlikely().brIf(this.exit).drop();
       f.end();
       return;
     }
@@ -220,13 +220,13 @@ export class RegionBlockEmitter {
       f.if_();
       pushExit(f, here);
       this.#push(ir.b[condition]);
-      f.brIf(this.exit).drop();
+      f.unlikely().brIf(this.exit).drop();
       f.end();
       return;
     }
     pushExit(f, here);
     this.#push(condition);
-    f.brIf(this.exit).drop();
+    f.unlikely().brIf(this.exit).drop();
   }
 
   // --- values -------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ export function emitBulk(x: BulkContext, op: number, push: (n: number) => void):
   // a destination within the source would be read again after it was written
   pushExit(f, x.sideExit);
   f.get(to).get(from).op(OP.i32_sub).get(bytes).op(OP.i32_lt_u);
-  f.brIf(x.exit).drop();
+  f.unlikely().brIf(x.exit).drop();
   f.get(to).get(from).get(bytes).misc(MISC.memory_copy);
 }
 
@@ -56,6 +56,6 @@ function range({ f, exit, sideExit, tlb, type, address, entry, bytes }: BulkCont
   f.set(entry);
   pushExit(f, sideExit);
   tlbMissesRange(f, address, type, entry, tlb, bytes, write);
-  f.brIf(exit).drop();
+  f.unlikely().brIf(exit).drop();
   hostAddress(f, address, type, entry, tlb);
 }

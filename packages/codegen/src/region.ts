@@ -231,7 +231,7 @@ class RegionEmitter {
     if (called && !back) {
       // a device may have asked for the accelerator's attention
       this.#pushExit(EXIT_KIND.JUMP, pc, insns);
-      f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
+      f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).unlikely().brIf(this.#exit).drop();
     }
     const label = back || this.#flow.isMerge[to] !== 0;
     if (label || this.#flow.isLoop[to] !== 0) {
@@ -240,7 +240,7 @@ class RegionEmitter {
     } else this.#pending[to] = insns;
     if (back) {
       this.#pushExit(EXIT_KIND.BUDGET, pc, 0);
-      f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).brIf(this.#exit).drop();
+      f.get(this.#budget).i32Const(0).op(OP.i32_lt_s).unlikely().brIf(this.#exit).drop();
       if (entry >= 0) f.i32Const(entry).set(ENTRY).br(this.#loopLabel[this.#flow.root]);
       else f.br(this.#loopLabel[to]);
     } else if (label) f.br(this.#mergeLabel[to]);

@@ -23,6 +23,7 @@ export const OPTIMISATIONS = [
   { name: 'indirect-targets', help: 'a region goes on behind returns and indirect jumps, at targets that were seen' },
   { name: 'tlb-groups', help: 'in regions one look at the TLB for accesses at constant offsets from one base' },
   { name: 'deferral', help: 'in regions a value that is used once is computed where it is used' },
+  { name: 'branch-hints', help: 'the engine is told which branches of compiled code are seldom taken' },
   { name: 'page-walker', help: 'misses of the TLB are answered in WebAssembly' },
   { name: 'code-table', help: 'blocks are found by host address without script' },
   { name: 'links', help: 'the interpreter goes to the next block of a page without a look-up' },

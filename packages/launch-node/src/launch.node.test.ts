@@ -156,18 +156,21 @@ describe('the folder', () => {
   });
 });
 
-describe('optimizeLater', () => {
+describe.each([
+  ['optimizeLater', './optimize-later.ts'],
+  ['hearBranchHints', './branch-hints.ts'],
+])('%s', (name, file) => {
   it.each(['--deprecation', '--pending-deprecation', '--throw-deprecation'])(
     'says nothing, whatever flags this V8 has, with %s',
     (flag) => {
-      const source = fileURLToPath(new URL('./optimize-later.ts', import.meta.url));
+      const source = fileURLToPath(new URL(file, import.meta.url));
       const args = [
         flag,
         '--import',
         'tsx',
         '--input-type=module',
         '-e',
-        `import { optimizeLater } from ${JSON.stringify(source)}; optimizeLater();`,
+        `import { ${name} } from ${JSON.stringify(source)}; ${name}();`,
       ];
       const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
       expect([status, stdout, stderr]).toEqual([0, '', '']);

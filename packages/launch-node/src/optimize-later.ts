@@ -1,5 +1,5 @@
 /** Less work for V8's optimising compiler in a command that runs for a second. */
-import type * as V8 from 'node:v8';
+import { flagSetter } from './flag-setter.ts';
 
 /** Bytecode bytes that a function runs before V8 thinks of optimising it, and V8's own figure. */
 const INTERRUPT_BUDGET = 1_000_000;
@@ -19,29 +19,4 @@ export function optimizeLater(): void {
   setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
   // the code cache that is written at the end bears the flags of that moment
   process.prependOnceListener('exit', () => setFlagsFromString(`--interrupt-budget=${DEFAULT_INTERRUPT_BUDGET}`));
-}
-
-type FlagSetter = (flags: string) => void;
-
-/**
- * `v8.setFlagsFromString` without Node's module for V8, which loads all of Node's streams: 3 to 5 ms in which this thread answers nobody. What is taken instead is there in Node 20,
- * with a warning that is not for the user.
- */
-function flagSetter(): FlagSetter {
-  const host = process as unknown as {
-    noDeprecation?: boolean | undefined;
-    binding?: (name: string) => { setFlagsFromString?: FlagSetter };
-  };
-  const { noDeprecation } = host;
-  try {
-    host.noDeprecation = true;
-    const found = host.binding?.('v8').setFlagsFromString;
-    if (found !== undefined) return found;
-  } catch {
-    // --pending-deprecation or a policy may forbid it
-  } finally {
-    host.noDeprecation = noDeprecation;
-  }
-  const { setFlagsFromString }: typeof V8 = process.getBuiltinModule('node:v8');
-  return setFlagsFromString;
 }

@@ -5,7 +5,7 @@
  *
  * Invariants: `openLabels[d]` is the label of the construct at depth d, the function body being depth 0; a label is a
  * serial number and never reused within a function. The body's own final `end` is written by `ModuleBuilder.finish`.
- * Spec: WebAssembly Core 2.0 §5.4 (Instructions), §5.5.13 (Code Section).
+ * Spec: WebAssembly Core 2.0 §5.4 (Instructions), §5.5.13 (Code Section); Core 3.0 appendix "Custom Sections", Branch Hints Section.
  */
 import { ByteWriter, MAX_LEB32_BYTES, MAX_LEB64_BYTES, u32ByteLength } from './byte-writer.ts';
 import { WasmEncodeError } from './errors.ts';
@@ -25,6 +25,8 @@ const BODY_LABEL = 0 as Label;
 const KIND_BLOCK = 0;
 const KIND_IF = 1;
 const KIND_ELSE = 2;
+const HINT_UNLIKELY = 0;
+const HINT_LIKELY = 1;
 
 export class FunctionBuilder {
   /** The function's index in the module, imports counted. */
@@ -37,6 +39,8 @@ export class FunctionBuilder {
   private readonly openLabels: number[] = [BODY_LABEL];
   private readonly labelDepth: number[] = [0];
   private readonly labelKind: number[] = [KIND_BLOCK];
+  /** Pairs: offset in the code of a branch, and whether it is taken. */
+  private readonly hints: number[] = [];
 
   /** Made by `ModuleBuilder.addFunction`. */
   constructor(index: number, parameterCount: number) {
@@ -271,6 +275,16 @@ export class FunctionBuilder {
     return this.openConstruct(OP.loop, type, KIND_BLOCK);
   }
 
+  /** Says of the `if_` or `brIf` written next that its condition seldom holds. An engine that has no hints reads over it. */
+  unlikely(): this {
+    return this.hint(HINT_UNLIKELY);
+  }
+
+  /** As `unlikely`, of a condition that mostly holds. */
+  likely(): this {
+    return this.hint(HINT_LIKELY);
+  }
+
   if_(type?: BlockType): Label {
     return this.openConstruct(OP.if, type, KIND_IF);
   }
@@ -356,6 +370,27 @@ export class FunctionBuilder {
   private memoryImmediates(align: number, offset: number): this {
     this.out.u32(align);
     this.out.u32(offset);
+    return this;
+  }
+
+  /** Append this function's entry of the section of branch hints, if it has any. Part of `ModuleBuilder.finish`. */
+  encodeHintsInto(target: ByteWriter): boolean {
+    const { hints } = this;
+    if (hints.length === 0) return false;
+    target.u32(this.index);
+    target.u32(hints.length / 2);
+    // offsets are from the start of the body, which is its local declarations
+    const code = encodeLocals(this.localTypes).length;
+    for (let k = 0; k < hints.length; k += 2) {
+      target.u32(code + (hints[k] as number));
+      target.u32(1);
+      target.u8(hints[k + 1] as number);
+    }
+    return true;
+  }
+
+  private hint(value: number): this {
+    this.hints.push(this.out.length, value);
     return this;
   }
 

@@ -227,6 +227,29 @@ describe('modules', () => {
     ).not.toThrow();
   });
 
+  it('say which branches are seldom taken, or do not', () => {
+    const built = (branchHints: boolean): ModuleBuilder => {
+      const module = new ModuleBuilder({ branchHints });
+      const f = module.addFunction(module.addType([i32], [i32]));
+      const local = f.addLocal(i32);
+      f.get(0).unlikely().if_();
+      f.i32Const(1).set(local).end();
+      const out = f.block();
+      f.get(0).likely().brIf(out).end().get(local);
+      module.addFunction(module.addType([], []));
+      return module.exportFunction('f', f.index);
+    };
+    const sections = (module: ModuleBuilder): number[][] =>
+      engine.Module.customSections(new engine.Module(module.finish()), 'metadata.code.branch_hint').map((s) => [
+        ...new Uint8Array(s as ArrayBuffer),
+      ]);
+    // one function, number 0, two hints; behind local.get and three bytes of locals the `if`, 11 bytes on the `br_if`
+    expect(sections(built(true))).toEqual([[1, 0, 2, 5, 1, 0, 16, 1, 1]]);
+    expect(sections(built(false))).toEqual([]);
+    const f = instantiate(built(true))['f'];
+    expect([f?.(0), f?.(5)]).toEqual([0, 1]);
+  });
+
   it('name functions for stack traces, and carry custom sections', () => {
     const module = new ModuleBuilder();
     const type = module.addType([], []);

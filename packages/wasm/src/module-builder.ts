@@ -33,6 +33,13 @@ const LIMITS_SHARED = 2;
 const MAX_PAGES = 65536;
 /** Subsection of the name section that names functions (spec §7.4.1, "Name Section"). */
 const NAME_FUNCTIONS = 1;
+/** Stands before the code, for an engine that compiles while it reads. */
+const BRANCH_HINTS = 'metadata.code.branch_hint';
+
+export interface ModuleBuilderOptions {
+  /** Write what `unlikely` and `likely` have said. Default: true. */
+  readonly branchHints?: boolean;
+}
 
 export class ModuleBuilder {
   private readonly types = new ByteWriter();
@@ -63,6 +70,11 @@ export class ModuleBuilder {
   private hasPassiveData = false;
   private hasMemory = false;
   private definesMemory = false;
+  private readonly branchHints: boolean;
+
+  constructor({ branchHints = true }: ModuleBuilderOptions = {}) {
+    this.branchHints = branchHints;
+  }
 
   /** The index of a function type; equal types share one. */
   addType(params: readonly ValType[], results: readonly ValType[]): number {
@@ -203,7 +215,7 @@ export class ModuleBuilder {
     return this.dataCount++;
   }
 
-  /** A custom section, written after all standard ones. */
+  /** A custom section, written after all standard ones. (Branch hints have one before the code.) */
   addCustomSection(name: string, bytes: Uint8Array): this {
     this.customSections.push({ name, bytes });
     return this;
@@ -229,6 +241,7 @@ export class ModuleBuilder {
     writeSection(out, SECTION.element, this.elementCount, this.elements);
     // Required before the code by memory.init and data.drop; its whole content is the count.
     if (this.hasPassiveData) writeSection(out, SECTION.dataCount, this.dataCount, new ByteWriter(0));
+    if (this.branchHints) this.writeHints(out);
     const code = new ByteWriter(4096);
     for (const builder of this.functions) builder.encodeInto(code);
     writeSection(out, SECTION.code, this.functions.length, code);
@@ -236,6 +249,16 @@ export class ModuleBuilder {
     if (this.functionNames.size > 0) writeCustom(out, 'name', encodeNameSection(this.functionNames));
     for (const section of this.customSections) writeCustom(out, section.name, section.bytes);
     return out.toBytes();
+  }
+
+  private writeHints(out: ByteWriter): void {
+    const entries = new ByteWriter();
+    let count = 0;
+    for (const builder of this.functions) if (builder.encodeHintsInto(entries)) count++;
+    if (count === 0) return;
+    const section = concatenated([count]);
+    section.appendWriter(entries);
+    writeCustom(out, BRANCH_HINTS, section.toBytes());
   }
 
   private checkType(type: number): void {
