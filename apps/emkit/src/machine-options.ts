@@ -14,7 +14,7 @@ const MIB = 1024 * 1024;
 export const DEFAULT_MEMORY = 128 * MIB;
 export const MIN_MEMORY = MIB;
 /** Guest RAM lies in one WebAssembly memory, with the translated code and firmware. */
-export const MAX_MEMORY = 4016 * MIB;
+export const MAX_MEMORY = 3952 * MIB;
 /** Names as in QEMU's commands. A guest of either kind runs on any model that has its instructions; only the default differs. */
 export type Arch = 'i386' | 'x86_64';
 export const DEFAULT_CPU: Readonly<Record<Arch, string>> = { i386: 'qemu32', x86_64: 'qemu64' };

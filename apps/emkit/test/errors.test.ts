@@ -11,7 +11,7 @@ const CASES: readonly (readonly [readonly string[], string, string])[] = [
   [
     ['-m', '99T'],
     "emkit: cannot set up guest memory 'pc.ram': Cannot allocate memory",
-    '-m 99T: a guest has at most 4016 MiB',
+    '-m 99T: a guest has at most 3952 MiB',
   ],
   [['-m', 'foo'], "emkit: -m foo: Parameter 'size' expects a non-negative number below 2^64", 'for example -m 512'],
   [['-m', '64,slots=2'], 'emkit: -m 64,slots=2: memory hotplug is not supported', 'emkit -m SIZE'],

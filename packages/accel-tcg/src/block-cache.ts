@@ -20,6 +20,7 @@ import type { GlobalDef, IrBlock, Optimisations } from '@emkit/ir';
 import type { AddressSpace } from '@emkit/memory';
 import { Tb } from './code-map.ts';
 import type { CodeMap } from './code-map.ts';
+import { CodePlaces } from './code-places.ts';
 import type { HotTier } from './hot-tier.ts';
 import { SavedBlocks } from './saved-blocks.ts';
 import { ACCESS_FAULT, ACCESS_IO, EXEC } from './softmmu.ts';
@@ -81,6 +82,7 @@ interface Tools {
 export class BlockCache {
   readonly stats = { translated: 0, invalidated: 0, flushes: 0, faults: 0 };
   hot: HotTier | undefined;
+  readonly places: CodePlaces;
   /** Blocks kept from run to run, if they are. */
   readonly saved: SavedBlocks | undefined;
   readonly #o: BlockCacheOptions;
@@ -99,17 +101,20 @@ export class BlockCache {
   readonly #rewrites = new Map<number, number>();
   #codeEnd: number = CODE.BASE + ALONE_BYTES + BOUNCE_BYTES;
   #crossPage = -1;
+  /** Where the block that is being translated is. */
+  #linear = 0;
   /** The fetch just made was from device memory: its block is not kept. */
   #bounced = false;
 
   constructor(options: BlockCacheOptions) {
     this.#o = options;
-    const { memory, target } = options;
+    const { memory, target, codeMap, optimisations } = options;
     if (options.kept.on) this.saved = new SavedBlocks(memory, options.kept.given);
     this.#i32 = new Int32Array(memory);
     this.#u16 = new Uint16Array(memory);
     this.#u8 = new Uint8Array(memory);
     this.#i32[CTL.GENERATION >> 2] = 1;
+    this.places = new CodePlaces({ memory, target, codeMap, on: optimisations['moved-code'] });
     this.#pc = (ENV_BASE + target.offsets.pc) >> 2;
     this.#flags = (ENV_BASE + target.offsets.flags) >> 2;
     this.#cs = (ENV_BASE + target.offsets.csBase) >> 2;
@@ -164,14 +169,13 @@ export class BlockCache {
     const flags = i32[this.#flags];
     const host = this.#fetchHost(pc, csBase, flags);
     if (host < 0) return null;
-    if (this.#bounced) return this.#translate(pc, csBase, flags, host, true);
-    const known = this.#find(host, pc, flags, csBase);
-    const tb = known ?? this.#translate(pc, csBase, flags, host, false);
+    if (this.#bounced) return this.#translateAlone(pc, csBase, flags, host);
+    const tb = this.#find(host, pc, flags, csBase) ?? this.#translate(pc, csBase, flags, host, false);
     if (tb === null) return null;
+    this.places.enter(tb, pc, csBase);
     if (tb.region !== null) this.hot?.revalidate(tb);
-    else if (known === null && !this.isTransient(tb)) this.hot?.adopt(tb);
     if (this.#o.trace?.exec === undefined && !this.#o.stopsAt(this.#o.target.linear(pc, csBase, flags))) {
-      this.#enterJumpCache(tb);
+      this.#enterJumpCache(tb, pc, csBase);
       if (tb.secondPage < 0 && this.#o.optimisations['code-table']) this.#enterCodeTable(tb);
     }
     return tb;
@@ -179,7 +183,7 @@ export class BlockCache {
 
   /** The block at a host address. One that runs into a second page is good only as long as that is mapped to where it was. */
   #find(host: number, pc: number, flags: number, csBase: number): Tb | null {
-    const tb = this.#o.codeMap.find(host, pc, flags, csBase);
+    const tb = this.#o.codeMap.findHere(host, pc, flags, csBase);
     if (tb === null || tb.secondPage < 0) return tb;
     const { mmu, target } = this.#o;
     const second = mmu.access(mmu.nextPage(target.linear(pc, csBase, flags)), EXEC, this.user());
@@ -197,6 +201,7 @@ export class BlockCache {
     i32[e + (CODE_TABLE.HOST >> 2)] = tb.host;
     i32[e + (CODE_TABLE.HEADER >> 2)] = tb.header;
     i32[e + (CODE_TABLE.CS_BASE >> 2)] = tb.csBase;
+    i32[e + (CODE_TABLE.MOVABLE >> 2)] = tb.movable ? 1 : 0;
   }
 
   #leaveCodeTable(tb: Tb): void {
@@ -206,15 +211,16 @@ export class BlockCache {
     }
   }
 
-  #enterJumpCache(tb: Tb): void {
+  #enterJumpCache(tb: Tb, pc: number, csBase: number): void {
     const i32 = this.#i32;
-    const e = jumpCacheAddress(tb.pc, tb.csBase) >> 2;
+    const e = jumpCacheAddress(pc, csBase) >> 2;
     // in 64-bit code not the address, but as good: the window is compared too
-    i32[e + (JUMP_CACHE.PC >> 2)] = (tb.pc + tb.csBase) | 0;
+    i32[e + (JUMP_CACHE.PC >> 2)] = (pc + csBase) | 0;
     i32[e + (JUMP_CACHE.FLAGS >> 2)] = tb.flags;
     i32[e + (JUMP_CACHE.CODE >> 2)] = (tb.header << JUMP_CACHE.CODE_SHIFT) | i32[CTL.GENERATION >> 2];
-    i32[e + (JUMP_CACHE.CS_BASE >> 2)] = tb.csBase;
+    i32[e + (JUMP_CACHE.CS_BASE >> 2)] = csBase;
     i32[e + (JUMP_CACHE.LINK >> 2)] = 0;
+    for (const word of [0, 1]) i32[e + (JUMP_CACHE.PLACE >> 2) + word] = i32[(CTL.PLACE >> 2) + word];
   }
 
   /** The instruction at env's pc in a block of its own that is not kept. */
@@ -224,7 +230,13 @@ export class BlockCache {
     const csBase = i32[this.#cs];
     const flags = i32[this.#flags];
     const host = this.#fetchHost(pc, csBase, flags);
-    return host < 0 ? null : this.#translate(pc, csBase, flags, host, true);
+    return host < 0 ? null : this.#translateAlone(pc, csBase, flags, host);
+  }
+
+  #translateAlone(pc: number, csBase: number, flags: number, host: number): Tb | null {
+    const tb = this.#translate(pc, csBase, flags, host, true);
+    if (tb !== null) this.places.enter(tb, pc, csBase);
+    return tb;
   }
 
   /** A block that is not kept: its code is overwritten by the next one. */
@@ -266,9 +278,8 @@ export class BlockCache {
   }
 
   #nextPage(): number {
-    const { csBase, eip, flags } = this.#request;
     const { mmu, target } = this.#o;
-    const next = mmu.nextPage(target.linear(eip, csBase, flags));
+    const next = mmu.nextPage(this.#linear);
     const host = mmu.access(next, EXEC, this.user());
     if (host === ACCESS_FAULT) {
       target.recordPageFault(next);
@@ -283,23 +294,22 @@ export class BlockCache {
     const { target, trace } = this.#o;
     const r = this.#request;
     const out = this.#result;
-    r.eip = pc;
-    r.csBase = csBase;
     r.flags = flags;
     r.maxInsns = alone || this.#o.singly() ? 1 : MAX_INSNS;
-    const room = this.#o.roomAt(target.linear(pc, csBase, flags));
+    this.#linear = target.linear(pc, csBase, flags);
+    const room = this.#o.roomAt(this.#linear);
     r.endEip = room < 2 ** 31 ? (pc + room) | 0 : -1;
     r.volatileCode = (this.#rewrites.get(host) ?? 0) >= VOLATILE_AFTER && this.#o.optimisations['volatile-immediates'];
     r.code.offset = host;
     r.code.available = 4096 - (host & 4095);
     this.#crossPage = -1;
-    const usual =
-      this.saved !== undefined &&
-      !alone &&
-      !r.volatileCode &&
-      r.endEip === -1 &&
-      !this.#o.singly() &&
-      !this.#o.debugged();
+    const plain = !alone && r.endEip === -1 && !this.#o.singly() && !this.#o.debugged();
+    const { places } = this;
+    if (plain) places.choose(host, pc, csBase, flags);
+    const movable = (r.movable = plain && places.movable);
+    r.eip = movable ? places.pc : pc;
+    r.csBase = movable ? places.csBase : csBase;
+    const usual = this.saved !== undefined && plain && !r.volatileCode && !movable;
     if (usual) {
       const tb = this.#restore(pc, csBase, flags, host);
       if (tb !== null) return tb;
@@ -322,7 +332,8 @@ export class BlockCache {
     const spans = out.bytes > r.code.available;
     // the second page's bytes come from device memory: not kept either
     const keep = !alone && !(spans && this.#crossPage < 0);
-    const tb = new Tb(pc, csBase, flags, host, out.bytes, spans ? this.#crossPage : -1, out.insns);
+    const tb = new Tb(r.eip, r.csBase, flags, host, out.bytes, spans ? this.#crossPage : -1, out.insns);
+    tb.movable = movable && keep;
     tb.exitFlags = out.exitFlags;
     tb.callReturn = out.callReturn;
     if (out.volatileOffsets.length > 0) tb.holes = [...out.volatileOffsets];
@@ -333,7 +344,7 @@ export class BlockCache {
     tb.header = keep ? this.#codeEnd : CODE.BASE;
     tb.firstCounter = tb.coldFirst || !keep || this.#o.debugged() ? 0 : this.#o.hotAfter;
     const linkable = (to: number): boolean => keep && this.#linkable(tb, to);
-    const end = encoder.encode(block, tb.header, pc, flags, tb.firstCounter, linkable);
+    const end = encoder.encode(block, tb.header, tb.pc, flags, tb.firstCounter, linkable);
     tb.terminator = encoder.terminator;
     if (!keep) return tb;
     if (usual && tb.secondPage < 0) this.saved?.learn(tb, end);

@@ -5,8 +5,7 @@
  * look at a bitmap of 64-byte granules.
  */
 
-import { CODE_PAGES, GRANULES } from '@emkit/codegen';
-import type { Compiled } from './moved-regions.ts';
+import { CODE_PAGES, GRANULES, isPlace } from '@emkit/codegen';
 
 export interface Region {
   /** Index in the function table. */
@@ -17,9 +16,10 @@ export interface Region {
   readonly entries: Map<Tb, number>;
   /** Blocks of whose code it is made, and its entries. */
   readonly blocks: Tb[];
-  /** What it was compiled to, and the distance from there to where it runs. */
-  readonly compiled: Compiled;
-  readonly offset: number;
+  /** It runs wherever its code is mapped. */
+  readonly movable: boolean;
+  /** Where it may be entered now, see `CodePlaces.current`. */
+  place: number;
   /** Pages besides that of the entries, all if those are several (`SoftMmu.page`), and the host page each must map to. Empty: always valid. */
   readonly pages: readonly { readonly page: number; readonly host: number }[];
   /** Its exit records, in a row. */
@@ -28,6 +28,8 @@ export interface Region {
   readonly group: boolean;
   /** How often it was made anew to take in what its exits led to. */
   readonly generation: number;
+  /** `ExitRecords.state` of its records when it was last spared. */
+  seen: number;
   /** Pages were looked at since the last TLB flush. */
   checked: boolean;
   /** All of them were global pages then: only a flush of everything counts. */
@@ -43,6 +45,8 @@ export class Tb {
   readonly bytes: number;
   readonly secondPage: number;
   readonly insns: number;
+  /** It runs wherever its code is mapped; pc and CS base are those for which it was translated. */
+  movable = false;
   /** Addresses of the cold stream's header and of its terminator. */
   header = 0;
   terminator = 0;
@@ -64,8 +68,6 @@ export class Tb {
   region: Region | null = null;
   /** Regions that contain this block's code. */
   users: Region[] = [];
-  /** What may run elsewhere and contains it. */
-  compiled: Set<Compiled> | null = null;
   /** How often its region could not be entered since a page was not there yet. */
   waits = 0;
   next: Tb | null = null;
@@ -154,6 +156,16 @@ export class CodeMap {
     let tb = this.#byHost.get(host) ?? null;
     while (tb !== null && (tb.pc !== pc || tb.flags !== flags || tb.csBase !== csBase)) tb = tb.next;
     return tb;
+  }
+
+  /** The block to run at this pc, which may have been translated for another. */
+  findHere(host: number, pc: number, flags: number, csBase: number): Tb | null {
+    let tb = this.#byHost.get(host) ?? null;
+    for (; tb !== null; tb = tb.next) {
+      if (tb.flags !== flags) continue;
+      if ((tb.pc === pc && tb.csBase === csBase) || (tb.movable && isPlace(pc, csBase))) return tb;
+    }
+    return null;
   }
 
   /** Returns true when a page held no code before: its write permission must leave the TLB. */

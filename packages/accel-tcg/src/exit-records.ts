@@ -84,6 +84,14 @@ export class ExitRecords {
     } else free.splice(k, 0, { first, count });
   }
 
+  /** Of records in a row: another number whenever one of those exits was counted in between. */
+  state(first: number, count: number): number {
+    let sum = 0;
+    let at = (EXIT_RECORDS.BASE + first * EXIT_RECORDS.SIZE + EXIT_RECORDS.COUNTDOWN) >> 2;
+    for (let n = 0; n < count; n++, at += EXIT_RECORDS.SIZE >> 2) sum = (sum + this.#i32[at]) | 0;
+    return sum;
+  }
+
   /** `exits`: EXIT_WORDS for each record from `first` on; `countdown`: exits of that kind until it is looked at, 0: never. */
   write(first: number, exits: Int32Array, countdown: (kind: number) => number): void {
     this.#end = Math.max(this.#end, first + exits.length / EXIT_WORDS);

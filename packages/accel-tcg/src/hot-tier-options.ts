@@ -1,6 +1,7 @@
 /** What the hot tier is given. */
 import type { Optimisations } from '@emkit/ir';
 import type { CodeMap } from './code-map.ts';
+import type { CodePlaces } from './code-places.ts';
 import type { CompileChannel } from './compile-service.ts';
 import type { WasmMemory, WasmTable } from './engine.ts';
 import type { TcgProfile } from './profile.ts';
@@ -13,6 +14,7 @@ export interface HotTierOptions {
   readonly target: Target;
   readonly mmu: SoftMmu;
   readonly codeMap: CodeMap;
+  readonly places: CodePlaces;
   readonly helpers: Record<string, unknown>;
   readonly hotAfter: number;
   readonly optimisations: Optimisations;

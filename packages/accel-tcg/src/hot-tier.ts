@@ -4,7 +4,7 @@
  * A region that spans pages is only valid while those pages map where they did: after a TLB flush its header is turned
  * to "stale", so that the next entry comes to `revalidate`. Live regions are capped; the oldest go first.
  */
-import { COLD, EXIT_RECORDS, HEADER } from '@emkit/codegen';
+import { COLD, EXIT_RECORDS, HEADER, REGION_PLACES } from '@emkit/codegen';
 import type { Optimisations } from '@emkit/ir';
 import type { Region, Tb } from './code-map.ts';
 import { engine, nowMs } from './engine.ts';
@@ -13,24 +13,22 @@ import { CompileElsewhere, CompileHere } from './compile-service.ts';
 import type { CompileService } from './compile-service.ts';
 import { countdownOf, ExitRecords, EXIT_WORDS } from './exit-records.ts';
 import type { CompiledBatch } from './region-job.ts';
-import { exitsAt, MovedRegions } from './moved-regions.ts';
-import type { Compiled } from './moved-regions.ts';
 import type { TcgOptions } from './tcg-options.ts';
-import { pagesOf, stateOf } from './region-pages.ts';
+import { stateOf } from './region-pages.ts';
 import { CodeBytes, RegionPlanner } from './region-plan.ts';
 import type { RegionPlan, RegionRequest } from './region-plan.ts';
 import type { HotTierOptions } from './hot-tier-options.ts';
 
 /** Most regions alive at once: function table entries, and a bound on the engine's memory for compiled code. */
-export const MAX_REGIONS = 8192;
+export const MAX_REGIONS = REGION_PLACES.COUNT;
+/** Of so many at most, from the oldest on, the first goes that was not left since it was last spared. */
+const SPARED = 32;
 /** Waiting regions that are compiled without waiting for the slice's end. */
 const COMPILE_NOW = 8;
 /** Regions compiled into one module at most. */
 const BATCH = 24;
 /** Part of `hotAfter` that blocks whose region goes for another one run before they are compiled again. */
 const AGAIN_SHARE = 8;
-/** The same where the code is compiled already. */
-const MOVED_SHARE = 64;
 /** Runs of a block until it is seen again whether a page of its region is there, and how often that is done. */
 const WAIT_RUNS = 100;
 const MAX_WAITS = 100;
@@ -53,9 +51,6 @@ interface Build {
   readonly changes: number;
 }
 
-/** Where compiled code is to run. */
-type Place = Pick<Region, 'offset' | 'head' | 'entries' | 'pages' | 'firstExit'> & { readonly fn: unknown };
-
 export class HotTier {
   readonly #o: HotTierOptions;
   readonly #u16: Uint16Array;
@@ -63,7 +58,6 @@ export class HotTier {
   readonly #planner: RegionPlanner;
   readonly #compiler: CompileService;
   readonly #records: ExitRecords;
-  readonly #moved: MovedRegions;
   readonly #callDevice: HotTierOptions['callDevice'];
   #pending: RegionRequest[] = [];
   /** Insertion order = age. */
@@ -99,10 +93,6 @@ export class HotTier {
     this.#records = new ExitRecords(options.memory.buffer);
     const { compileChannel: channel, target, optimisations } = options;
     this.#compiler = channel === undefined ? new CompileHere(target, optimisations) : new CompileElsewhere(channel);
-    this.#moved = new MovedRegions({
-      linear: (tb) => target.linear(tb.pc, tb.csBase, tb.flags),
-      drop: (region) => this.drop(region, MOVED_SHARE),
-    });
     this.#planner = new RegionPlanner({
       memory: options.memory.buffer,
       target: options.target,
@@ -123,18 +113,19 @@ export class HotTier {
     {
       group = this.#o.optimisations['tlb-groups'],
       generation = 0,
+      place = this.#o.places.current,
       replaces = null,
     }: Partial<Omit<RegionRequest, 'tb'>> = {},
   ): void {
     if (tb.queued || tb.coldFirst) return;
     tb.queued = true;
-    this.#pending.push({ tb, group, generation, replaces });
+    this.#pending.push({ tb, group, generation, place, replaces });
   }
 
   /** A block is hot: compiled at the end of the slice with others, or now if many wait. */
   promote(tb: Tb): void {
     if (tb.region !== null) this.revalidate(tb);
-    else if (!this.adopt(tb)) {
+    else {
       this.request(tb);
       this.#compileIfMany();
     }
@@ -186,7 +177,21 @@ export class HotTier {
     for (;;) {
       const first = this.#records.take(count);
       if (first >= 0 || this.#live.size === 0) return first;
-      this.drop(this.#live.values().next().value as Region);
+      this.#dropOne();
+    }
+  }
+
+  #dropOne(): void {
+    for (let n = 1; ; n++) {
+      const region = this.#live.values().next().value as Region;
+      const state = this.#records.state(region.firstExit, region.exitCount);
+      if (n === SPARED || state === region.seen) {
+        this.drop(region);
+        return;
+      }
+      region.seen = state;
+      this.#live.delete(region);
+      this.#live.add(region);
     }
   }
 
@@ -211,50 +216,22 @@ export class HotTier {
       const used = own === null || !this.#stillHolds(plan) ? 0 : own.length / EXIT_WORDS;
       this.#records.give(firstRecord + used, maxRecords - used);
       if (own === null || used === 0) return;
-      functions ??= this.#instance(module!, 0, 0);
-      const blocks = plan.nodes.map(({ tb }) => tb);
-      const compiled: Compiled = {
-        ...{
-          module: module!,
-          name,
-          head: plan.head,
-          blocks,
-          exits: own,
-          firstRecord,
-          generation: plan.request.generation,
-        },
-        entries: plan.entries.map((n) => blocks[n]),
-        group: plan.request.group,
-        places: new Map(),
-      };
+      functions ??= this.#instance(module!);
       const { replaces } = plan.request;
       if (replaces !== null) {
-        this.#moved.forget(replaces.compiled);
         this.drop(replaces, AGAIN_SHARE);
         this.stats.grown++;
       }
-      const { head, entries } = compiled;
-      const numbers = new Map(entries.map((tb, number) => [tb, number]));
-      const fn = functions[name];
-      const region = this.#install(compiled, {
-        offset: 0,
-        head,
-        entries: numbers,
-        pages: plan.pages,
-        fn,
-        firstExit: firstRecord,
-      });
+      const region = this.#install(plan, functions[name], firstRecord, own);
       this.stats.regions++;
-      if (plan.movable) this.#moved.keep(compiled);
       // pages are looked at again when it is entered
       if (changes !== before && region.pages.length > 0) this.#disarm(region);
     });
   }
 
-  #instance(module: WasmModule, recordBase: number, offset: number): Record<string, unknown> {
+  #instance(module: WasmModule): Record<string, unknown> {
     const { memory, helpers } = this.#o;
-    const env = { memory, calld: this.#callDevice, recordBase, codeOffset: BigInt(offset) };
-    return new engine.Instance(module, { env, helpers }).exports;
+    return new engine.Instance(module, { env: { memory, calld: this.#callDevice }, helpers }).exports;
   }
 
   /** Nothing of a plan has changed while it was being compiled; else its head is soon asked about again. */
@@ -266,76 +243,31 @@ export class HotTier {
     return false;
   }
 
-  #install(compiled: Compiled, place: Place): Region {
-    const { group, generation } = compiled;
-    const { fn, ...where } = place;
-    while (this.#freeEntries.length === 0) this.drop(this.#live.values().next().value as Region);
+  #install(plan: RegionPlan, fn: unknown, firstExit: number, exits: Int32Array): Region {
+    const { head, movable, pages, request } = plan;
+    const { generation, group, place } = request;
+    while (this.#freeEntries.length === 0) this.#dropOne();
     const entry = this.#freeEntries.pop()!;
     this.#o.table.set(entry, fn);
-    const { firstExit, offset, entries } = where;
-    const exitCount = compiled.exits.length / EXIT_WORDS;
-    // what runs elsewhere is not made anew from there: most of its blocks are known only where it was made
     const grows = this.#o.optimisations['region-entries'];
-    const counted = { generation, grows, sampled: this.#o.profile === undefined };
-    const countdown = offset === 0 ? countdownOf(counted) : () => 0;
-    this.#records.write(firstExit, exitsAt(compiled, offset), countdown);
-    const blocks = [...new Set([...compiled.blocks, ...entries.keys()])];
+    const sampled = this.#o.profile === undefined;
+    this.#records.write(firstExit, exits, countdownOf({ generation, grows, sampled }));
+    const blocks = plan.nodes.map(({ tb }) => tb);
     const region: Region = {
       entry,
-      ...where,
-      compiled,
-      blocks,
-      exitCount,
-      group,
-      generation,
+      ...{ head, blocks, pages, movable, place, group, generation, firstExit },
+      entries: new Map(plan.entries.map((n, number) => [blocks[n], number])),
+      exitCount: exits.length / EXIT_WORDS,
+      seen: this.#records.state(firstExit, exits.length / EXIT_WORDS),
       checked: true,
       global: false,
     };
-    compiled.places.set(offset, region);
-    for (const tb of entries.keys()) tb.region = region;
+    for (const tb of region.entries.keys()) tb.region = region;
     for (const tb of blocks) tb.users.push(region);
     this.#live.add(region);
     this.#o.profile?.installed(region);
-    this.#arm(region);
+    this.#arm(region, place);
     return region;
-  }
-
-  /**
-   * A block of code that has a region where it is mapped elsewhere: it becomes an entry of the same region here. False: there is none, or its
-   * pages are others here. While they are not there at all, the block runs on for a while.
-   */
-  adopt(tb: Tb): boolean {
-    if (tb.coldFirst || tb.claimed || !this.#o.optimisations['moved-regions']) return false;
-    const found = this.#moved.find(tb);
-    if (found === null) return false;
-    const { compiled, number, offset } = found;
-    const region = compiled.places.get(offset);
-    if (region !== undefined) this.#addEntry(region, tb, number);
-    else {
-      const pages = pagesOf(this.#o, compiled.blocks, compiled.entries, offset);
-      const state = stateOf(pages, this.#o.mmu, this.#userOf(tb));
-      if (state === 'absent') return this.#wait(tb);
-      if (state === 'other') return false;
-      this.#moved.makeRoom(compiled);
-      const firstExit = this.#takeRecords(compiled.exits.length / EXIT_WORDS);
-      if (firstExit < 0) return false;
-      const fn = this.#instance(compiled.module, firstExit - compiled.firstRecord, offset)[compiled.name];
-      this.#install(compiled, { offset, head: tb, entries: new Map([[tb, number]]), pages, fn, firstExit });
-      this.stats.moved++;
-    }
-    return true;
-  }
-
-  #addEntry(region: Region, tb: Tb, number: number): void {
-    this.#o.profile?.entered(tb);
-    region.entries.set(tb, number);
-    tb.region = region;
-    if (!region.blocks.includes(tb)) {
-      region.blocks.push(tb);
-      tb.users.push(region);
-    }
-    if (region.checked) this.#armEntry(region, tb, number);
-    else this.revalidate(tb);
   }
 
   /** The block runs in the interpreter, and asks again soon. False: it has too often. */
@@ -348,20 +280,31 @@ export class HotTier {
     return true;
   }
 
-  #arm(region: Region): void {
+  /** The region may be entered at a place from now on, and nowhere else. */
+  #arm(region: Region, place: number): void {
+    if (place !== region.place) {
+      // what leads to it may be about to run elsewhere
+      this.#records.unlink();
+      this.stats.moved++;
+      region.place = place;
+    }
+    const at = (REGION_PLACES.BASE + region.entry * REGION_PLACES.SIZE) >> 2;
+    this.#i32[at] = (place % 2 ** 32) | 0;
+    this.#i32[at + 1] = Math.floor(place / 2 ** 32);
     for (const [tb, number] of region.entries) this.#armEntry(region, tb, number);
     region.checked = true;
     if (region.pages.length === 0) return;
     this.#armed.add(region);
     const { mmu } = this.#o;
     const user = this.#userOf(region.head);
-    region.global = region.pages.every((p) => mmu.isGlobal(mmu.pageAddress(p.page), user));
+    region.global = region.pages.every((p) => mmu.isGlobal(mmu.pageAddress(p.page) + place, user));
   }
 
   #armEntry(region: Region, tb: Tb, number: number): void {
     this.#u16[(tb.header + HEADER.ENTRY) >> 1] = region.entry;
     this.#u16[(tb.header + HEADER.ENTRY_NUMBER) >> 1] = number;
     this.#u16[tb.header >> 1] = COLD.HOT;
+    tb.waits = 0;
   }
 
   #userOf(tb: Tb): number {
@@ -387,7 +330,6 @@ export class HotTier {
     this.#freeEntries.push(region.entry);
     const { firstExit, exitCount } = region;
     this.#records.give(firstExit, exitCount);
-    region.compiled.places.delete(region.offset);
     for (const tb of region.blocks) {
       const k = tb.users.indexOf(region);
       if (k >= 0) tb.users.splice(k, 1);
@@ -403,7 +345,6 @@ export class HotTier {
   /** A block's code has changed. */
   invalidate(tb: Tb): void {
     this.#o.profile?.blockGone(tb);
-    this.#moved.changed(tb);
     for (const region of [...tb.users]) this.drop(region);
   }
 
@@ -417,18 +358,27 @@ export class HotTier {
     this.#records.unlink();
     if (this.#armed.size === 0) return;
     const page = this.#o.mmu.page(lin);
-    for (const region of this.#armed) if (region.pages.some((p) => p.page === page)) this.#disarm(region);
+    const { mmu } = this.#o;
+    const here = ({ page: p }: { page: number }, place: number): number => mmu.page(mmu.pageAddress(p) + place);
+    for (const region of this.#armed)
+      if (region.pages.some((p) => here(p, region.place) === page)) this.#disarm(region);
   }
 
   /**
-   * The block found at the pc has a region that was made stale: arm it again if its pages still map as before. A new process maps its pages one
+   * The block found at the pc has a region that was made stale, or is armed for another place: arm it again if its pages map as they did. A new process maps its pages one
    * by one: while one of them is not there, the region waits for it.
    */
   revalidate(tb: Tb): void {
     const { region } = tb;
-    if (region === null || region.checked) return;
-    const state = stateOf(region.pages, this.#o.mmu, this.#userOf(tb));
-    if (state === 'same') this.#arm(region);
+    if (region === null) return;
+    const place = this.#o.places.current;
+    if (region.checked && region.place === place) {
+      // it may have waited elsewhere
+      this.#armEntry(region, tb, region.entries.get(tb)!);
+      return;
+    }
+    const state = stateOf(region, place, this.#o, this.#userOf(tb));
+    if (state === 'same') this.#arm(region, place);
     else if (state === 'other' || !this.#wait(tb)) this.drop(region);
   }
 
@@ -446,10 +396,9 @@ export class HotTier {
     const region = this.regionOf(record);
     if (region !== undefined) this.#o.profile?.countdownReset(region, record);
     if (region === undefined || !region.group) return;
-    const { head, generation } = region;
-    this.#moved.forget(region.compiled);
+    const { head, generation, place } = region;
     this.drop(region);
-    this.request(head, { group: false, generation });
+    this.request(head, { group: false, generation, place });
   }
 
   /** An exit to other regions has been taken very often: its region is made anew with what it leads to, and stays until that is done. */
@@ -457,15 +406,14 @@ export class HotTier {
     const region = this.regionOf(record);
     if (region === undefined) return;
     this.#o.profile?.countdownReset(region, record);
-    const { head, group, generation } = region;
-    this.request(head, { group, generation: generation + 1, replaces: region });
+    const { head, group, generation, place } = region;
+    this.request(head, { group, generation: generation + 1, place, replaces: region });
     this.#compileIfMany();
   }
 
   clear(): void {
     this.#o.profile?.flushing();
     for (const region of [...this.#live]) this.drop(region);
-    this.#moved.clear();
     this.#pending = [];
   }
 }

@@ -66,8 +66,6 @@ export class RegionCompiler {
     this.#request.code = this.#source(code);
     const mb = new ModuleBuilder({ branchHints: this.#optimisations['branch-hints'] });
     mb.importMemory('env', 'memory', 1, 65536);
-    const recordBase = mb.importGlobal('env', 'recordBase', VALTYPE.i32, false);
-    const codeOffset = mb.importGlobal('env', 'codeOffset', VALTYPE.i64, false);
     // Imports must come before functions, so all is translated first.
     const helpers = new Map<number, number>();
     const taken = new Map<readonly GlobalDef[], number>();
@@ -83,8 +81,6 @@ export class RegionCompiler {
       const fn = compileRegion(mb, input, {
         globals: this.#frontend.globalsFor(job.blocks[0].flags),
         exitRecord: (kind, pc, insns) => job.firstRecord + words.push(kind, pc, insns) / EXIT_WORDS - 1,
-        recordBase,
-        codeOffset,
         offsets: this.#frontend.offsets,
         helper: (n) => helpers.get(n)!,
         device: () => device,

@@ -42,8 +42,7 @@ export interface RegionJob {
 /** What came of a batch of jobs. */
 export interface CompiledBatch {
   /**
-   * WebAssembly.Module with functions `r0`, `r1`, ... for the jobs that could be compiled; null: none could. It imports what is to be added
-   * to numbers of exit records, and the distance from where it was translated to where it runs.
+   * WebAssembly.Module with functions `r0`, `r1`, ... for the jobs that could be compiled; null: none could.
    */
   readonly module: WasmModule | null;
   readonly bytes: Uint8Array;

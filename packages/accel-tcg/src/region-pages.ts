@@ -1,20 +1,20 @@
 /** The pages that a region's code lies in, and whether they are where they were. */
+import { isPlace } from '@emkit/codegen';
 import type { Region, Tb } from './code-map.ts';
 import { ACCESS_FAULT, EXEC } from './softmmu.ts';
 import type { SoftMmu } from './softmmu.ts';
 import type { Target } from './target.ts';
 
 /**
- * Pages that must map to where they do now, or would, if all were moved by `offset`, for a region of these blocks to be good: besides that of
- * the entries, if it is one, which the way to an entry has shown.
+ * Pages that must map to where they do now, for a region of these blocks to be good: besides that of the entries, if it is one, which the way to an entry has shown. They
+ * are those for which the blocks were translated.
  */
 export function pagesOf(
   { mmu, target }: { readonly mmu: SoftMmu; readonly target: Target },
   blocks: readonly Tb[],
   entries: readonly Tb[],
-  offset = 0,
 ): Region['pages'] {
-  const pageOf = (tb: Tb): number => mmu.page(target.linear(tb.pc, tb.csBase, tb.flags) + offset);
+  const pageOf = (tb: Tb): number => mmu.page(target.linear(tb.pc, tb.csBase, tb.flags));
   const pages = new Map<number, number>();
   for (const tb of blocks) {
     const page = pageOf(tb);
@@ -27,11 +27,19 @@ export function pagesOf(
   return [...pages].map(([page, host]) => ({ page, host }));
 }
 
-/** Are the pages mapped to where they are said to be, or elsewhere, or is one of them not there? */
-export function stateOf(pages: Region['pages'], mmu: SoftMmu, user: number): 'same' | 'other' | 'absent' {
+/** Are a region's pages, at a place, mapped to where they are said to be, or elsewhere, or is one of them not there? */
+export function stateOf(
+  { pages, movable }: Pick<Region, 'pages' | 'movable'>,
+  place: number,
+  { mmu, target }: { readonly mmu: SoftMmu; readonly target: Target },
+  user: number,
+): 'same' | 'other' | 'absent' {
+  if (!movable && place !== 0) return 'other';
   let state: 'same' | 'absent' = 'same';
   for (const { page, host } of pages) {
-    const found = mmu.access(mmu.pageAddress(page), EXEC, user);
+    const linear = mmu.pageAddress(page) + place;
+    if (movable && !isPlace(linear | 0, target.highHalf(linear))) return 'other';
+    const found = mmu.access(linear, EXEC, user);
     if (found === ACCESS_FAULT) state = 'absent';
     else if (found !== host) return 'other';
   }

@@ -5,7 +5,6 @@
 import { COLD, FIELD, HEADER, TARGET_HISTORY } from '@emkit/codegen';
 import type { Optimisations } from '@emkit/ir';
 import type { CodeMap, Region, Tb } from './code-map.ts';
-import { isMovable } from './moved-regions.ts';
 import { pagesOf } from './region-pages.ts';
 import { CODE_MARGIN } from './region-job.ts';
 import type { JobBlock, RegionJob } from './region-job.ts';
@@ -38,6 +37,8 @@ export interface RegionRequest {
   readonly group: boolean;
   /** 0: what other regions have is left to them; from 1 on it is copied. */
   readonly generation: number;
+  /** Where it is, see `CodePlaces.current`. */
+  readonly place: number;
   /** The region that the new one stands in for, which goes when that is there. */
   readonly replaces: Region | null;
 }
@@ -51,7 +52,7 @@ export interface RegionPlan {
   readonly entries: readonly number[];
   /** See `Region`. */
   readonly pages: Region['pages'];
-  /** It is to run elsewhere too. */
+  /** It runs wherever its code is mapped. */
   readonly movable: boolean;
 }
 
@@ -79,7 +80,7 @@ export class RegionPlanner {
 
   /** Choose the blocks of a region. */
   plan(request: RegionRequest): RegionPlan {
-    const { tb: head, generation, replaces } = request;
+    const { tb: head, generation, place, replaces } = request;
     const { 'region-joins': joins, 'region-entries': entries, 'indirect-targets': indirect } = this.#host.optimisations;
     const leave = entries && generation === 0;
     const nodes: Node[] = [];
@@ -94,7 +95,7 @@ export class RegionPlanner {
       insns += tb.insns;
       if (!joins) break;
       const follow = (pc: number, inFunction: number, first: boolean): void => {
-        const next = this.#lookup(pc, tb);
+        const next = this.#lookup(pc, tb, place);
         if (next === null) return;
         ways.set(next, (ways.get(next) ?? 0) + 1);
         if (seen.has(next) || next.coldFirst || !this.#warm(next)) return;
@@ -120,26 +121,19 @@ export class RegionPlanner {
       blocks,
       chosen.map((k) => blocks[k]),
     );
-    return { request, head, nodes, entries: chosen, pages, movable: this.#isMovable(blocks) };
+    return { request, head, nodes, entries: chosen, pages, movable: blocks.every((tb) => tb.movable) };
   }
 
-  /** Code of a window, at addresses where programs are, that nobody rewrites. */
-  #isMovable(blocks: readonly Tb[]): boolean {
-    const { target, optimisations } = this.#host;
-    if (!optimisations['moved-regions'] || (blocks[0].flags & target.windowMask) === 0) return false;
-    const at = blocks.map((tb) => target.linear(tb.pc, tb.csBase, tb.flags));
-    return isMovable(Math.min(...at), Math.max(...at)) && blocks.every((tb) => tb.holes.length === 0);
-  }
-
-  /** The block at a pc reached from `from`, if it exists and its page is mapped. */
-  #lookup(pc: number, from: Tb): Tb | null {
+  /** The block at a pc reached from `from`, if it exists and its page is mapped. Elsewhere than where it was translated only movable code runs. */
+  #lookup(pc: number, from: Tb, place: number): Tb | null {
     const { mmu, codeMap, target } = this.#host;
     const flags = from.exitFlags === -1 ? from.flags : from.exitFlags;
     const user = (flags & target.userMask) === target.userValue ? 1 : 0;
     // all of a region's blocks have the same registers
     if (target.globalsFor(flags) !== target.globalsFor(from.flags)) return null;
-    const host = mmu.access(target.linear(pc, from.csBase, flags), EXEC, user);
-    return host < 0 ? null : codeMap.find(host, pc | 0, flags, from.csBase);
+    const host = mmu.access(target.linear(pc, from.csBase, flags) + place, EXEC, user);
+    const tb = host < 0 ? null : codeMap.find(host, pc | 0, flags, from.csBase);
+    return tb === null || (place !== 0 && !tb.movable) ? null : tb;
   }
 
   #warm(tb: Tb): boolean {

@@ -170,13 +170,15 @@ describe('self-modifying code', () => {
 
 describe('bounds', () => {
   it('holds a bounded translation state while a guest makes new code for ever', () => {
+    // each block takes four kilobytes of the code space at most
+    const ROUNDS = 70_000;
     const { tcg, target, ram } = toy('auto');
     // loads keep their effects apart, so each block is some kilobytes of code
     const block = (n: number): number[] => [
       ...Array.from({ length: 62 }, (_, k) => insn(TOY.LD, k % 3, (k + 1) % 3, n + k)).flat(),
       ...insn(TOY.HALT),
     ];
-    for (let n = 0; n < 40_000; n++) {
+    for (let n = 0; n < ROUNDS; n++) {
       const at = 0x10000 + (n % 512) * 256;
       ram.set(block(n), at);
       tcg.ramWritten(tcg.ramBase + at, 256);
@@ -184,7 +186,7 @@ describe('bounds', () => {
       tcg.pc = at;
       tcg.run(1000);
     }
-    expect(tcg.blocks.stats.translated).toBeGreaterThanOrEqual(40_000);
+    expect(tcg.blocks.stats.translated).toBeGreaterThanOrEqual(ROUNDS);
     expect(tcg.blocks.stats.flushes).toBeGreaterThan(0); // code space came round
     expect(tcg.codeMap.count).toBeLessThanOrEqual(512);
     expect(tcg.hot.live).toBeLessThanOrEqual(MAX_REGIONS);

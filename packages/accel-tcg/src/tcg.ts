@@ -118,7 +118,7 @@ export class Tcg {
     });
     this.hot = new HotTier({
       ...common,
-      memory: this.memory,
+      ...{ memory: this.memory, places: this.blocks.places },
       table: this.#core.regions,
       helpers: this.#core.helpers,
       compileChannel: options.compileChannel,
@@ -311,7 +311,7 @@ export class Tcg {
     }
     const tb = this.blocks.resolve();
     if (tb === null) return this.#fetchFault();
-    this.#options.trace?.exec?.(tb.pc, tb.flags);
+    this.#options.trace?.exec?.(this.i32[this.#pc], tb.flags);
     return this.#interpretPast(tb);
   }
 
@@ -392,8 +392,8 @@ export class Tcg {
 
   /** pc of the instruction that is executing in the cold tier. */
   currentPc(): number {
-    const { i32 } = this;
-    return (i32[(i32[CTL.TB >> 2] + HEADER.PC) >> 2] + this.u16[(i32[CTL.IP >> 2] + 12) >> 1]) >>> 0;
+    const from = this.blocks.places.pcHere(this.i32[(this.i32[CTL.TB >> 2] + HEADER.PC) >> 2]);
+    return (from + this.u16[(this.i32[CTL.IP >> 2] + 12) >> 1]) >>> 0;
   }
 
   /** Back to the start of the current instruction: pc, and the budget of what has not run. */

@@ -3,7 +3,7 @@
  * Its pages are a table; canonical addresses have 48 bits.
  */
 import { EXIT_ALWAYS, I64, JUMP_CALL, JUMP_RET, MEM_STACK } from '@emkit/ir';
-import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult } from '@emkit/ir';
+import type { GlobalDef, IrBuilder, TranslateRequest, TranslateResult, Value } from '@emkit/ir';
 import type { TargetHost } from './target.ts';
 import { TOY, ToyTarget } from './toy-target.test-support.ts';
 
@@ -98,6 +98,7 @@ export class Toy64Target extends ToyTarget {
         b.jmp(pc);
         break;
       }
+      const here = (): Value => (r.movable ? b.wrap(b.add(b.codeOffset(), b.i64Parts(pc, r.csBase))) : b.i32(pc));
       b.insnStart(pc);
       const [op, ra, rb, imm] = u8.subarray(at, at + 4);
       const rel = (imm << 24) >> 24;
@@ -177,10 +178,10 @@ export class Toy64Target extends ToyTarget {
           break;
         }
         case TOY64.TRAP:
-          b.callj(1, b.i32(pc));
+          b.callj(1, here());
           break;
         default:
-          b.callj(0, b.i32(pc));
+          b.callj(0, here());
           b.exit(EXIT_ALWAYS);
       }
       pc += 4;

@@ -224,8 +224,9 @@ export class ColdEncoder {
     const o = block.op[v];
     if (o === I32_CONST) this.#word(COLD.CONST32, dst, 0, 0, block.imm[v]);
     else if (o === ENV_ADDR) this.#word(COLD.CONST32, dst, 0, 0, ENV_BASE + block.imm[v]);
-    else if (o === I64_CONST || o === CODE_OFFSET) {
-      this.#word(COLD.CONST64, dst, 0, 0, block.imm[v]); // code_offset has 0 and 0
+    else if (o === CODE_OFFSET) this.#word(COLD.MOV64, dst, CTL.PLACE, 0, 0);
+    else if (o === I64_CONST) {
+      this.#word(COLD.CONST64, dst, 0, 0, block.imm[v]);
       this.#i32[(this.#at >> 2) - 1] = block.imm2[v];
     } else if (o === V128_CONST) {
       this.#word(COLD.CONST128, dst, 0, 0, 0);
@@ -239,6 +240,7 @@ export class ColdEncoder {
     const v = holder(block, value);
     const w = v * VALUE_WORDS + SLOT;
     let s = this.#values[w];
+    if (s === 0 && block.op[v] === CODE_OFFSET) return CTL.PLACE;
     if (s === 0) {
       s = this.#values[w] = this.#alloc();
       this.#constant(block, v, s);

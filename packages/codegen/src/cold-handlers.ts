@@ -31,6 +31,8 @@ export interface HandlerContext {
   readonly entry: number;
   readonly host: number;
   readonly jump: number;
+  /** Low half of CTL.PLACE. */
+  readonly place: number;
   readonly scratch: Scratch;
   readonly offsets: TargetOffsets;
   /**
@@ -227,6 +229,8 @@ export function leaveAtHeader(x: HandlerContext, code: number): void {
   f.i32Const(ENV_BASE + offsets.pc)
     .get(ip)
     .load(OP.i32_load, 2, HEADER.PC)
+    .get(x.place)
+    .op(OP.i32_add)
     .store(OP.i32_store, 2, 0);
   f.i32Const(CTL.IP).get(ip).store(OP.i32_store, 2, 0);
   f.i32Const(code).return_();
@@ -270,6 +274,8 @@ export function emitTerm(x: HandlerContext, cold: ColdOp): void {
         .op(OP.i32_shl)
         .op(OP.i32_add)
         .get(x.jump)
+        .get(x.place)
+        .op(OP.i32_sub)
         .store(OP.i32_store, 2, FIELD.SIZE);
       f.br(x.lookup);
       break;

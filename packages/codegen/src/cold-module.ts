@@ -19,11 +19,12 @@ import { emitMemory } from './cold-memory.ts';
 import { COLD_OPS, MAIN_COUNT } from './cold-ops.ts';
 import type { ColdOp } from './cold-ops.ts';
 import { buildOutside } from './cold-outside.ts';
-import { buildProbe, jumpCacheHit, keyLocals, tlbOfMode } from './cold-probe.ts';
+import { PLACE_TYPE, pushPlace } from './code-place.ts';
+import { buildProbe, jumpCacheHit, keyLocals, takePlace, tlbOfMode } from './cold-probe.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
 import { buildDispatcher } from './dispatcher.ts';
 import { buildFaultDelivery } from './fault-entry.ts';
-import { CODE, COLD_ASKS, CTL, ENV_BASE, FIELD, HEADER, LEAVE } from './layout.ts';
+import { CODE, COLD_ASKS, CTL, ENV_BASE, FIELD, HEADER, JUMP_CACHE, LEAVE } from './layout.ts';
 import { REGION_PARAMS, REGION_RESULTS } from './region-exit.ts';
 import { buildPageWalker } from './page-walker.ts';
 
@@ -89,6 +90,7 @@ function exportFill(mb: ModuleBuilder, fill: number): void {
 function buildInterpreter(f: FunctionBuilder, { offsets }: CoreModuleOptions, callees: InterpreterCallees): void {
   const ip = 0;
   const code = f.addLocal(I32);
+  const place = f.addLocal(PLACE_TYPE);
   const again = f.loop();
   f.get(ip).call(callees.loop).tee(code);
   f.if_();
@@ -96,9 +98,11 @@ function buildInterpreter(f: FunctionBuilder, { offsets }: CoreModuleOptions, ca
   f.if_();
   f.get(code).return_();
   f.end();
+  pushPlace(f).set(place);
   f.i32Const(CTL.JUMP).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip);
   f.if_();
-  f.i32Const(CTL.JUMP_OP).load(OP.i32_load, 2, 0).tee(code);
+  f.i32Const(CTL.JUMP_OP).load(OP.i32_load, 2, 0).i32Const(0);
+  pushPlace(f).get(place).op(OP.i64_eq).op(OP.select).tee(code);
   f.if_();
   f.get(code).get(ip).store(OP.i32_store, 2, FIELD.LINK);
   f.end();
@@ -134,12 +138,17 @@ function buildLoop(f: FunctionBuilder, options: CoreModuleOptions): void {
   const host = local();
   const jump = local();
   const link = local();
+  const place = local();
   const scratch = { i32: local(), i64: f.addLocal(VALTYPE.i64) };
   const address64 = f.addLocal(VALTYPE.i64);
 
   // The MMU mode cannot change inside one run of the loop: whatever changes it leaves.
   tlbOfMode(f, options);
   f.set(tlb);
+  const takePlaceHere = (): void => {
+    f.i32Const(0).load(OP.i32_load, 2, CTL.PLACE).set(place);
+  };
+  takePlaceHere();
 
   const next = f.loop();
   const lookup = f.block();
@@ -149,7 +158,7 @@ function buildLoop(f: FunctionBuilder, options: CoreModuleOptions): void {
   for (let k = MAIN_COUNT - 1; k >= 0; k--) labels[k] = f.block();
   f.get(ip).load(OP.i32_load16_u, 1, FIELD.OP).brTable(labels, outside);
   const x: HandlerContext = {
-    ...{ f, ip, tlb, address, address64, entry, host, jump, scratch, offsets },
+    ...{ f, ip, tlb, address, address64, entry, host, jump, place, scratch, offsets },
     ...{ next, takeJump, lookup, outside },
   };
   for (const cold of COLD_OPS.slice(0, MAIN_COUNT)) {
@@ -173,12 +182,17 @@ function buildLoop(f: FunctionBuilder, options: CoreModuleOptions): void {
   f.end();
   f.end();
   f.get(jump).i32Const(0).get(jump).load(OP.i32_load16_u, 1, FIELD.DST).op(OP.select).set(link);
-  f.get(jump).load(OP.i32_load, 2, FIELD.IMM).set(jump);
+  f.get(jump).load(OP.i32_load, 2, FIELD.IMM).get(place).op(OP.i32_add).set(jump);
 
   f.end(); // lookup: pc in `jump`; `link`: op that is to be linked to the block, or 0
-  jumpCacheHit(f, options, { ...keyLocals(f), header: entry }, () => f.get(jump));
+  const key = keyLocals(f);
+  jumpCacheHit(f, options, { ...key, header: entry }, () => f.get(jump));
   f.if_();
-  f.get(link);
+  // the same page, but what is there may have been translated for another place
+  f.get(link).i32Const(0);
+  pushPlace(f).get(key.e).load(OP.i64_load, 3, JUMP_CACHE.PLACE).op(OP.i64_eq).op(OP.select).tee(link);
+  takePlace(f, key.e);
+  takePlaceHere();
   f.if_();
   f.get(link).get(entry).store(OP.i32_store, 2, FIELD.LINK);
   f.i32Const(0).set(link);

@@ -5,6 +5,7 @@
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder } from '@emkit/wasm';
 import type { TargetOffsets } from './cold-handlers.ts';
+import { PLACE_TYPE, pushIsPlace, pushLong } from './code-place.ts';
 import { CODE_TABLE, CTL, ENV_BASE, HEADER, JUMP_CACHE, PAGE_BITS, PAGE_MASK, TLB } from './layout.ts';
 import type { FaultEntry } from './fault-entry.ts';
 import { MMU } from './mmu-layout.ts';
@@ -41,9 +42,13 @@ export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions, fill:
   const header = f.addLocal(I32);
   jumpCacheHit(f, options, { ...key, header }, () => f.get(pc));
   f.if_();
+  takePlace(f, e);
   f.get(header).return_();
   f.end();
-  findByHost(f, options, { pc, linear, csBase, flags, header }, fill);
+  const place = f.addLocal(PLACE_TYPE);
+  findByHost(f, options, { pc, linear, csBase, flags, header, place }, fill);
+  f.i32Const(0).get(place).store(OP.i64_store, 3, CTL.PLACE);
+  f.get(e).get(place).store(OP.i64_store, 3, JUMP_CACHE.PLACE);
   f.get(e).get(linear).store(OP.i32_store, 2, JUMP_CACHE.PC);
   f.get(e).get(flags).store(OP.i32_store, 2, JUMP_CACHE.FLAGS);
   f.get(e).get(header).i32Const(JUMP_CACHE.CODE_SHIFT).op(OP.i32_shl);
@@ -51,6 +56,11 @@ export function buildProbe(f: FunctionBuilder, options: CoreModuleOptions, fill:
   f.get(e).get(csBase).store(OP.i32_store, 2, JUMP_CACHE.CS_BASE);
   f.get(e).i32Const(0).store(OP.i32_store, 2, JUMP_CACHE.LINK);
   f.get(header);
+}
+
+/** What runs next is the block of the jump cache's entry whose address a local has. */
+export function takePlace(f: FunctionBuilder, e: number): void {
+  f.i32Const(0).get(e).load(OP.i64_load, 3, JUMP_CACHE.PLACE).store(OP.i64_store, 3, CTL.PLACE);
 }
 
 /** Locals of a look at the jump cache; `e` gets the address of the entry. */
@@ -134,11 +144,13 @@ interface Wanted {
   readonly flags: number;
   /** Gets the block that was found. */
   readonly header: number;
+  /** Gets its place. */
+  readonly place: number;
 }
 
 /** Sets `header`, or returns 0 from the function when TLB or table do not know. If the fetch faults, MMU.FAULT says so, and MMU.MISS where. */
 function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Wanted, fill: number | undefined): void {
-  const { pc, linear, csBase, flags, header } = wanted;
+  const { pc, linear, csBase, flags, header, place } = wanted;
   const low = f.addLocal(I32);
   const high = f.addLocal(I32);
   const tlb = f.addLocal(I32);
@@ -210,13 +222,26 @@ function findByHost(f: FunctionBuilder, options: CoreModuleOptions, wanted: Want
     f.get(entry)
       .load(OP.i32_load, 2, way + CODE_TABLE.HEADER)
       .set(header);
-    f.get(entry)
-      .load(OP.i32_load, 2, way + CODE_TABLE.CS_BASE)
-      .get(csBase)
-      .op(OP.i32_xor);
-    f.get(header).load(OP.i32_load, 2, HEADER.PC).get(pc).op(OP.i32_xor).op(OP.i32_or);
-    f.get(header).load(OP.i32_load, 2, HEADER.FLAGS).get(flags).op(OP.i32_xor).op(OP.i32_or);
-    f.op(OP.i32_eqz).brIf(found);
+    pushLong(
+      f,
+      () => f.get(pc),
+      () => f.get(csBase),
+    );
+    pushLong(
+      f,
+      () => f.get(header).load(OP.i32_load, 2, HEADER.PC),
+      () => f.get(entry).load(OP.i32_load, 2, way + CODE_TABLE.CS_BASE),
+    );
+    f.op(OP.i64_sub).tee(place).op(OP.i64_eqz);
+    if (options.windowMask !== 0) {
+      pushIsPlace(f, pc, csBase);
+      f.get(entry)
+        .load(OP.i32_load, 2, way + CODE_TABLE.MOVABLE)
+        .op(OP.i32_and)
+        .op(OP.i32_or);
+    }
+    f.get(header).load(OP.i32_load, 2, HEADER.FLAGS).get(flags).op(OP.i32_eq);
+    f.op(OP.i32_and).brIf(found);
     f.end();
   }
   f.i32Const(0).return_();

@@ -10,7 +10,8 @@
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder } from '@emkit/wasm';
 import { COLD } from './cold-ops.ts';
-import { emitJumpCacheHit } from './cold-probe.ts';
+import { addPlace, PLACE_TYPE, pushPlace } from './code-place.ts';
+import { emitJumpCacheHit, takePlace } from './cold-probe.ts';
 import type { CoreModuleOptions } from './cold-probe.ts';
 import {
   CTL,
@@ -23,6 +24,7 @@ import {
   JUMP_CACHE,
   LEAVE,
   LINK,
+  REGION_PLACES,
 } from './layout.ts';
 import { MISS_SHIFT, MMU } from './mmu-layout.ts';
 
@@ -53,6 +55,8 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   const link = f.addLocal(I32);
   /** Record of kind JUMP that the block at `ip` has been looked up for, or 0. */
   const from = f.addLocal(I32);
+  /** Its CTL.PLACE. */
+  const fromPlace = f.addLocal(PLACE_TYPE);
   const missedAt = f.addLocal(I32);
   const missedBudget = f.addLocal(I32);
   /** 1: the region that `link` names is entered, whatever `ip` says. */
@@ -92,7 +96,11 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   const linkFrom = (): void => {
     f.get(from);
     f.if_();
+    // of a place of its own: what is there may have been translated for another
+    pushPlace(f).get(fromPlace).op(OP.i64_eq);
+    f.if_();
     f.get(from).get(link).store(OP.i32_store, 2, EXIT_RECORDS.LINK);
+    f.end();
     f.i32Const(0).set(from);
     f.end();
   };
@@ -102,12 +110,18 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   const entry = emitJumpCacheHit(f, options, ip);
   if (options.regionLinks) {
     f.if_();
+    takePlace(f, entry);
     f.get(entry).load(OP.i32_load, 2, JUMP_CACHE.LINK).set(link);
     f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).set(budget);
     linkHolds();
     f.set(direct).br(found);
     f.end();
-  } else f.brIf(found);
+  } else {
+    f.if_();
+    takePlace(f, entry);
+    f.br(found);
+    f.end();
+  }
   f.i32Const(pcAddress).load(OP.i32_load, 2, 0).call(callees.probe).tee(ip).brIf(found);
   if (callees.fetchFault !== undefined) {
     f.i32Const(MMU.FAULT).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_ge_s);
@@ -145,11 +159,18 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   // a chain of regions must stop somewhere
   f.i32Const(CTL.BUDGET).load(OP.i32_load, 2, 0).i32Const(0).op(OP.i32_lt_s);
   f.if_();
-  f.i32Const(pcAddress).get(ip).load(OP.i32_load, 2, HEADER.PC).store(OP.i32_store, 2, 0);
+  f.i32Const(pcAddress).get(ip).load(OP.i32_load, 2, HEADER.PC);
+  addPlace(f).store(OP.i32_store, 2, 0);
   f.i32Const(LEAVE.BUDGET).return_();
   f.end();
   f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY).set(index);
   f.get(ip).load(OP.i32_load16_u, 1, HEADER.ENTRY_NUMBER).set(number);
+  // what holds at one place must be looked at before it runs at another
+  f.get(index).i32Const(Math.log2(REGION_PLACES.SIZE)).op(OP.i32_shl).load(OP.i64_load, 3, REGION_PLACES.BASE);
+  pushPlace(f).op(OP.i64_ne);
+  f.if_();
+  f.i32Const(LEAVE.STALE).return_();
+  f.end();
   if (options.regionLinks) {
     f.get(number).i32Const(LINK.NUMBER_SHIFT).op(OP.i32_shl).get(index).op(OP.i32_or);
     f.i32Const(CTL.LINKS).load(OP.i32_load, 2, 0).op(OP.i32_or).set(link);
@@ -196,8 +217,10 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
     f.br(linked);
     f.end();
     f.get(record).set(from);
+    pushPlace(f).set(fromPlace);
   }
-  f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
+  f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC);
+  addPlace(f).store(OP.i32_store, 2, 0);
   f.get(count).brIf(outer);
   leaveToGrow();
   f.end();
@@ -212,7 +235,8 @@ export function buildDispatcher(f: FunctionBuilder, options: CoreModuleOptions, 
   f.i32Const(CTL.WORK).load(OP.i32_load, 2, 0).op(OP.i32_eqz).op(OP.i32_and).brIf(outer);
   f.i32Const(LEAVE.WORK).return_();
   f.end();
-  f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC).store(OP.i32_store, 2, 0);
+  f.i32Const(pcAddress).get(record).load(OP.i32_load, 2, EXIT_RECORDS.PC);
+  addPlace(f).store(OP.i32_store, 2, 0);
   f.get(code).i32Const(MISS_SHIFT).op(OP.i32_shr_u).set(miss);
   nameExit();
   f.get(kind).i32Const(EXIT_KIND.BUDGET).op(OP.i32_eq);

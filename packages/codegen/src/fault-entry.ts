@@ -8,6 +8,7 @@
  */
 import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, ModuleBuilder } from '@emkit/wasm';
+import { addPlace } from './code-place.ts';
 import type { TargetOffsets } from './cold-handlers.ts';
 import { CTL, ENV_BASE, FIELD, HEADER } from './layout.ts';
 import { MISS_SHIFT, MMU } from './mmu-layout.ts';
@@ -53,6 +54,7 @@ export function buildFaultDelivery(
   const ip = 1;
   data.i32Const(ENV_BASE + o.pc);
   header().load(OP.i32_load, 2, HEADER.PC).get(ip).load(OP.i32_load16_u, 1, FIELD.PC_DELTA).op(OP.i32_add);
+  addPlace(data);
   data.store(OP.i32_store, 2, 0);
   data.get(address);
   header().load(OP.i32_load16_u, 1, HEADER.INSNS).get(ip).load(OP.i32_load16_u, 1, FIELD.INSN).op(OP.i32_sub);

@@ -23,10 +23,12 @@ export {
   CODE_TABLE,
   LEAVE,
   RAM_BASE,
+  REGION_PLACES,
   TARGET_HISTORY,
   TLB,
 } from './layout.ts';
 export { CODE_PAGES, IN_GLOBAL, IN_LOCAL, IS_GLOBAL, MAY_WRITE, MMU, PAGE_NUMBER } from './mmu-layout.ts';
 export type { LargePage, PageLevel, PageMode, PageWalk } from './page-walk.ts';
+export { isPlace } from './code-place.ts';
 export { compileRegion } from './region.ts';
 export type { RegionBlock, RegionInput, RegionOptions } from './region-input.ts';

@@ -31,6 +31,8 @@ export const CTL = {
   /** With COLD_ASKS.LOOKUP: the pc that is looked for, and the op that jumps there if it is to be linked, or 0. */
   JUMP: 0x148,
   JUMP_OP: 0x14c,
+  /** i64: what is to be added to addresses in the code that is running, see `code-place.ts`. 0 for all code that runs where it was translated. */
+  PLACE: 0x150,
 } as const;
 
 /** Slot addresses are 16-bit: env and interpreter temporaries lie in the first 64 KiB. */
@@ -60,14 +62,14 @@ export const PAGE_BITS = 12;
 export const PAGE_MASK = -4096;
 
 /**
- * Jump cache: linear pc -> block header; groups by page so that one page can be dropped alone. CODE is the header, whose address is a multiple of 16 and below 2^26,
+ * Jump cache: linear pc -> block header; groups by page so that one page can be dropped alone. CODE is the header, whose address is a multiple of 16 and below 2^27,
  * and in the low bits the generation in which it was entered: all entries go at once when that changes.
  */
 export const JUMP_CACHE = {
   BASE: 0x80000,
   ENTRIES: 16384,
   GROUPS: 64,
-  GENERATIONS: 1024,
+  GENERATIONS: 512,
   ENTRY_SIZE: 32,
   PC: 0,
   FLAGS: 4,
@@ -75,13 +77,16 @@ export const JUMP_CACHE = {
   CS_BASE: 12,
   /** Where the block's region is entered, see LINK; the header need not be looked at while that holds. 0: not known. */
   LINK: 16,
+  /** i64: the block's CTL.PLACE here. */
+  PLACE: 24,
   /** CODE is the header's address shifted by so much. */
-  CODE_SHIFT: 6,
+  CODE_SHIFT: 5,
 } as const;
 
 /**
  * Blocks by the host address of their first byte, each address in one set of two entries, the newer one first: what the jump cache has lost (it goes with the mappings) is
- * found here, through the TLB. A block is named by its header, which has its pc and flags. Blocks whose code lies in two pages are not here.
+ * found here, through the TLB. A block is named by its header, which has its pc and flags; one with MOVABLE is good at other pcs too (`code-place.ts`). Blocks whose
+ * code lies in two pages are not here.
  */
 export const CODE_TABLE = {
   BASE: 0x70_0000,
@@ -91,12 +96,16 @@ export const CODE_TABLE = {
   HOST: 0,
   HEADER: 4,
   CS_BASE: 8,
+  MOVABLE: 12,
 } as const;
+
+/** By index of a region in the function table, 8 bytes: the CTL.PLACE at which it may be entered. */
+export const REGION_PLACES = { BASE: 0x10_0000, COUNT: 16_368, SIZE: 8 } as const;
 
 /** Exit records of regions, 16 bytes each. Record 0 is unused. */
 export const EXIT_RECORDS = {
-  BASE: 0x10_0000,
-  COUNT: 0x6_0000,
+  BASE: 0x600_0000,
+  COUNT: 0xc_0000,
   SIZE: 16,
   PC: 0,
   KIND: 4,
@@ -135,14 +144,14 @@ export const EXIT_KIND = {
 } as const;
 
 /** Cold code: streams of 16-byte ops, bump-allocated; full means everything is flushed. */
-export const CODE = { BASE: 0xa0_0000, LIMIT: 0x370_0000 } as const;
+export const CODE = { BASE: 0xa0_0000, LIMIT: 0x600_0000 } as const;
 /**
  * Which 64-byte granules of each host page hold translated code: 8 bytes a page, one bit a granule. A store to a page with
  * code goes on at once where its granules are clear. Covers all of a 4 GiB memory.
  */
-export const GRANULES = { BASE: 0x378_0000, BITS: 6 } as const;
+export const GRANULES = { BASE: 0x700_0000, BITS: 6 } as const;
 /** First byte of guest RAM. */
-export const RAM_BASE = 0x400_0000;
+export const RAM_BASE = 0x800_0000;
 
 /**
  * Fields of a block header (the first op of a cold stream). ENTRY and ENTRY_NUMBER (16 bits each), once a region can be

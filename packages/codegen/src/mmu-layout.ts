@@ -46,4 +46,4 @@ export const IN_LOCAL = 1 << 29;
 export const IN_GLOBAL = 1 << 28;
 
 /** One bit for each host page of a 4 GiB memory: stores to it take the slow path. */
-export const CODE_PAGES = { BASE: 0x3f8_0000, BYTES: 0x2_0000 } as const;
+export const CODE_PAGES = { BASE: 0x7f8_0000, BYTES: 0x2_0000 } as const;

@@ -31,8 +31,9 @@ const BAIL_IF_WORK = opId('bail_if_work');
 
 export class RegionBlockEmitter {
   exit!: Label;
-  /** Local with the budget. */
+  /** Local with the budget, and with the place. */
   budget = 0;
+  place = 0;
   /** Local with the pc of an indirect jump, by its width. */
   readonly indirectPc: number;
   readonly indirectPc64: number;
@@ -242,7 +243,7 @@ export class RegionBlockEmitter {
     if (o === I32_CONST) f.i32Const(ir.imm[v]);
     else if (o === ENV_ADDR) f.i32Const(ENV_BASE + ir.imm[v]);
     else if (o === I64_CONST) f.i64ConstParts(ir.imm[v], ir.imm2[v]);
-    else if (o === CODE_OFFSET) f.globalGet(this.#options.codeOffset!);
+    else if (o === CODE_OFFSET) f.get(this.place);
     else if (o === V128_CONST) f.v128Const(ir.vectors[ir.imm[v]]);
     else this.#compute(v);
   }

@@ -24,7 +24,7 @@ export interface RegionInput {
   readonly user: boolean;
   /** Allow one check for several accesses; off after too many misses that were due to page borders. */
   readonly group: boolean;
-  /** It may run elsewhere than where it was translated. */
+  /** It may run elsewhere than where it was translated, see `code-place.ts`. */
   readonly movable: boolean;
 }
 
@@ -36,10 +36,6 @@ export interface RegionOptions {
   readonly device: () => number;
   /** Make an exit record. */
   readonly exitRecord: (kind: number, pc: number, insns: number) => number;
-  /** Index of an i32 global with what is to be added to the number of an exit record, if there is one. */
-  readonly recordBase?: number;
-  /** Index of an i64 global with the distance from where a movable region was translated to where it runs. */
-  readonly codeOffset?: number;
   readonly offsets: TargetOffsets;
   readonly optimisations: Optimisations;
 }

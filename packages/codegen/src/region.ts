@@ -13,6 +13,7 @@ import { OP, VALTYPE } from '@emkit/wasm';
 import type { FunctionBuilder, Label, ModuleBuilder, ValType } from '@emkit/wasm';
 import { analyseFlow } from './flow.ts';
 import type { Flow } from './flow.ts';
+import { PLACE_TYPE, pushPlace } from './code-place.ts';
 import { CTL, ENV_BASE, EXIT_KIND, TLB } from './layout.ts';
 import { slotLoad, slotStore } from './memory-ops.ts';
 import { RegionBlockEmitter } from './region-block.ts';
@@ -44,6 +45,8 @@ class RegionEmitter {
   readonly #options: RegionOptions;
   readonly #flow: Flow;
   readonly #budget: number;
+  /** CTL.PLACE; in a region that is not movable it has no value. */
+  readonly #place: number;
   /** Local of each global, -1 when unused; and whether it is written. */
   readonly #local: Int32Array;
   readonly #written: Uint8Array;
@@ -68,6 +71,7 @@ class RegionEmitter {
     this.#written = new Uint8Array(options.globals.length);
     this.#pending = new Int32Array(blocks.length);
     this.#budget = f.addLocal(VALTYPE.i32);
+    this.#place = f.addLocal(PLACE_TYPE);
     this.#scanGlobals();
     this.#blocks = new RegionBlockEmitter(
       f,
@@ -98,6 +102,7 @@ class RegionEmitter {
     const f = this.#f;
     const { globals } = this.#options;
     f.i32Const(0).load(OP.i32_load, 2, CTL.BUDGET).set(this.#budget);
+    if (this.#region.movable) pushPlace(f).set(this.#place);
     globals.forEach((g, n) => {
       if (this.#local[n] < 0) return;
       f.i32Const(0);
@@ -107,11 +112,10 @@ class RegionEmitter {
     this.#exit = f.block(VALTYPE.i64);
     this.#blocks.exit = this.#exit;
     this.#blocks.budget = this.#budget;
+    this.#blocks.place = this.#place;
     this.#tree(this.#flow.root);
     f.unreachable();
     f.end();
-    if (this.#options.recordBase !== undefined)
-      f.globalGet(this.#options.recordBase).op(OP.i64_extend_i32_s).op(OP.i64_add);
     globals.forEach((g, n) => {
       if (this.#written[n] === 0) return;
       f.i32Const(0).get(this.#local[n]);
@@ -189,7 +193,7 @@ class RegionEmitter {
         let compared = pc;
         if (known && this.#region.movable) {
           compared = this.#blocks.translatedPc;
-          f.get(pc).globalGet(this.#options.codeOffset!).op(OP.i64_sub).set(compared);
+          f.get(pc).get(this.#place).op(OP.i64_sub).set(compared);
         }
         for (let k = 0; k < successors.length; k++) {
           const s = byRoot[k] >= 0 ? this.#flow.entries[byRoot[k]] : successors[k];

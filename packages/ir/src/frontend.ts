@@ -5,6 +5,9 @@
 
 import type { Optimisations } from './optimisations.ts';
 
+/** Direct branches of movable code that reach farther are indirect ones, so that they stay in their window of 4 GiB wherever the code runs. */
+export const MOVABLE_REACH = 2 ** 27;
+
 /** Where the block's code bytes are. */
 export interface CodeSource {
   /** The linear memory. */

@@ -24,5 +24,5 @@ export { verify } from './verify.ts';
 export { parse, print } from './text.ts';
 export { chooseOptimisations, OPTIMISATION_NAMES, OPTIMISATIONS } from './optimisations.ts';
 export type { OptimisationChoice, OptimisationName, Optimisations } from './optimisations.ts';
-export { createTranslateResult } from './frontend.ts';
+export { createTranslateResult, MOVABLE_REACH } from './frontend.ts';
 export type { CodeSource, TranslateRequest, TranslateResult } from './frontend.ts';

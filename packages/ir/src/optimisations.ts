@@ -13,8 +13,8 @@ export const OPTIMISATIONS = [
     help: 'a region is entered at several blocks, and copies what another has only where the way there is hot',
   },
   {
-    name: 'moved-regions',
-    help: 'the region of code that is mapped elsewhere too, as in the next process of a program, is not compiled again',
+    name: 'moved-code',
+    help: 'code that is mapped elsewhere too, as in the next process of a program, is neither translated nor compiled again',
   },
   {
     name: 'region-links',

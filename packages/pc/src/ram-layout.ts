@@ -17,9 +17,7 @@ const GIB = 1024 * MIB;
 const DEFAULT_LIMIT = 3.5 * GIB;
 /** What is left below 4 GiB when RAM has to be split. */
 const SPLIT = 3 * GIB;
-/** Firmware, APICs and the smallest PCI window need the last 128 MiB below 4 GiB. */
-const HIGHEST = 4 * GIB - 128 * MIB;
-/** Firmware lies in the same WebAssembly memory. */
+/** Firmware lies in the same WebAssembly memory. All of it fits below 4 GiB: firmware, APICs and the smallest PCI window need the last 128 MiB there. */
 export const MAX_MEMORY = MAX_RAM_BYTES - MAX_BIOS;
 
 export interface RamLayout {
@@ -54,11 +52,6 @@ export function ramLayout(options: Pick<PcOptions, 'memorySize' | 'maxRamBelow4g
         `max-ram-below-4g=${limit / MIB}M is not a multiple of 1G: the guest needs more page tables for its memory`,
       );
   }
-  if (below4g > HIGHEST)
-    throw new PcError(
-      `${below4g / MIB} MiB of RAM do not fit below 4 GiB: firmware, APICs and PCI need the last 128 MiB there`,
-      'leave max-ram-below-4g out, or use -m 3968M or less',
-    );
   let hole = limit <= 2 * GIB ? 2 * GIB : GIB;
   while (4 * GIB - hole < below4g) hole /= 2;
   return { below4g, above4g: memorySize - below4g, pciHole: 4 * GIB - hole };

@@ -69,12 +69,7 @@ const farDirect =
   (helper: string): Handler =>
   (t, i) => {
     const { b } = t;
-    t.finishWith(helper, [
-      b.i32(i.imm2),
-      b.i32(i.size === 1 ? i.imm & 0xffff : i.imm),
-      b.i32(1 << i.size),
-      b.i32(t.next),
-    ]);
+    t.finishWith(helper, [b.i32(i.imm2), b.i32(i.size === 1 ? i.imm & 0xffff : i.imm), b.i32(1 << i.size), t.nextPc()]);
   };
 const farMemory =
   (helper: string): Handler =>
@@ -86,13 +81,13 @@ const farMemory =
     const selector = t.load(1, t.memoryAt(n));
     // the high half of an offset of 8 bytes goes by SCRATCH
     if (i.size === 3) t.envStore(ENV.SCRATCH, t.high(offset));
-    t.finishWith(helper, [selector, t.low(offset), b.i32(n), b.i32(t.next)]);
+    t.finishWith(helper, [selector, t.low(offset), b.i32(n), t.nextPc()]);
   };
 const retFar: Handler = (t, i) =>
   t.finishWith('far_ret', [t.b.i32(1 << i.size), t.b.i32(i.row.imm1 === 0 ? 0 : i.imm)]);
 const iret: Handler = (t, i) => {
   if (i.size === 3 ? quickIret64(t) : i.size === 2 && quickIret32(t)) return;
-  t.finishWith('iret', [t.b.i32(1 << i.size), t.b.i32(t.next)], EXIT_WORK);
+  t.finishWith('iret', [t.b.i32(1 << i.size), t.nextPc()], EXIT_WORK);
 };
 
 // --- interrupts -------------------------------------------------------------------------------------------------
@@ -101,14 +96,14 @@ const INT_N = 0;
 const INT_3 = 1;
 const INT_1 = 3;
 const softInt = (t: Translator, vector: number, kind: number): void =>
-  t.finishWith('soft_int', [t.b.i32(vector), t.b.i32(t.next), t.b.i32(kind)], EXIT_LOOKUP, false);
+  t.finishWith('soft_int', [t.b.i32(vector), t.nextPc(), t.b.i32(kind)], EXIT_LOOKUP, false);
 const int: Handler = (t, i) => {
   const vector = i.imm & 0xff;
   if (!quickInt64(t, vector) && !quickInt32(t, vector)) softInt(t, vector, INT_N);
 };
 const int3: Handler = (t) => softInt(t, EXC.BP, INT_3);
 const int1: Handler = (t) => softInt(t, EXC.DB, INT_1);
-const into: Handler = (t) => t.finishWith('into', [t.overflow(), t.b.i32(t.next)]);
+const into: Handler = (t) => t.finishWith('into', [t.overflow(), t.nextPc()]);
 
 const bound: Handler = (t, i) => {
   const { b } = t;

@@ -96,7 +96,7 @@ const popf: Handler = (t, i) => {
     t.dropStack(1 << i.size);
     return;
   }
-  t.call('popf', t.low(v), b.i32(i.size === 1 ? 2 : 4), b.i32(t.next));
+  t.call('popf', t.low(v), b.i32(i.size === 1 ? 2 : 4), t.nextPc());
   t.dropStack(1 << i.size);
   t.exitNext(EXIT_WORK);
 };

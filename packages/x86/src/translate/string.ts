@@ -18,7 +18,7 @@ function repeated(t: Translator, i: Insn, name: string, size: number): void {
     (i.asize === 3 ? REP_ADDRESS_64 : i.asize === 2 ? REP_ADDRESS_32 : 0) |
     (i.segment << REP_SEGMENT_SHIFT) |
     (i.rep === REP_NE ? REP_UNTIL_EQUAL : 0);
-  t.finishWith(name, [t.b.i32(bits), t.b.i32(t.next)], 1);
+  t.finishWith(name, [t.b.i32(bits), t.nextPc()], 1);
 }
 
 /** Size of one step with DF's sign. */
@@ -89,7 +89,7 @@ const inOut =
     const { b } = t;
     const bits =
       (i.asize === 2 ? 1 : 0) | (i.rep !== REP_NONE ? 2 : 0) | (i.segment << 4) | (i.asize === 3 ? IO_ADDRESS_64 : 0);
-    t.finishWith('ins_outs', [b.i32(kind), b.i32(1 << t.size(operand)), b.i32(bits), b.i32(t.next)], 1);
+    t.finishWith('ins_outs', [b.i32(kind), b.i32(1 << t.size(operand)), b.i32(bits), t.nextPc()], 1);
   };
 
 export const STRING_HANDLERS: HandlerTable = { movs, stos, lods, cmps, scas, ins: inOut(0, 0), outs: inOut(1, 1) };

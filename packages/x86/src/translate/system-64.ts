@@ -22,7 +22,7 @@ const quick = (t: Translator): boolean =>
   t.is64 && !t.special && t.optimisations.transitions && (!t.has(FEATURE.smap!) || t.quickForm('transitions'));
 const syscall: Handler = (t) => {
   if (quick(t)) inlineSyscall(t);
-  else t.finishWith('syscall', [t.b.i32(t.next)], EXIT_WORK);
+  else t.finishWith('syscall', [t.nextPc()], EXIT_WORK);
 };
 const sysret: Handler = (t, i) => {
   if (i.size === 3 && t.cpl === 0 && quick(t)) inlineSysret(t);

@@ -195,7 +195,7 @@ const cli: Handler = (t) => {
     b.set(G.EFLAGS, b.and(b.get(G.EFLAGS), b.i32(~FLAG_IF)));
     return;
   }
-  t.call('cli', b.i32(t.next));
+  t.call('cli', t.nextPc());
   t.exitNext(EXIT_WORK);
 };
 /**
@@ -211,10 +211,10 @@ const sti: Handler = (t) => {
     t.stop();
     return;
   }
-  t.call('sti', b.i32(t.next));
+  t.call('sti', t.nextPc());
   t.exitNext(EXIT_WORK, true);
 };
-const hlt = privileged((t) => t.finishWith('hlt', [t.b.i32(t.next)], EXIT_ALWAYS));
+const hlt = privileged((t) => t.finishWith('hlt', [t.nextPc()], EXIT_ALWAYS));
 const portOf = (t: Translator, operand: number): Value =>
   t.insn.row.imm1 !== 0 ? t.b.i32(t.insn.imm & 0xff) : t.read(operand);
 /** Where no permission and no breakpoint of ports is to be looked at, hot code calls the device without leaving. */
@@ -277,7 +277,7 @@ export const SYSTEM_HANDLERS: HandlerTable = {
   rdpmc: plainHelper('rdpmc', EAX, EDX),
   cpuid: plainHelper('cpuid', EAX, ECX, EDX, EBX),
   monitor: supervisorOnly(plainHelper('monitor')),
-  mwait: supervisorOnly((t) => t.finishWith('mwait', [t.b.i32(t.next)], EXIT_ALWAYS)),
+  mwait: supervisorOnly((t) => t.finishWith('mwait', [t.nextPc()], EXIT_ALWAYS)),
   sysenter: (t) => {
     if (!quickSysenter(t)) t.finishWith('sysenter', []);
   },

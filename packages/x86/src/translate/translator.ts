@@ -35,7 +35,7 @@
  *   x87 and SSE mode checks (CR0.TS/EM, OSFXSR) are done by the FPU handlers, from t.flags.
  *   ending: t.stop() = end the block after this instruction; t.exit() = helper has set EIP (and mode).
  */
-import { EXIT_ALWAYS, EXIT_LOOKUP, EXIT_WORK, I64, JUMP_PLAIN } from '@emkit/ir';
+import { EXIT_ALWAYS, EXIT_LOOKUP, EXIT_WORK, I64, JUMP_PLAIN, MOVABLE_REACH } from '@emkit/ir';
 import type { OptimisationName, Optimisations, TranslateRequest, Value } from '@emkit/ir';
 import type { Insn } from '../decode/insn.ts';
 import {
@@ -371,13 +371,18 @@ export class Translator extends MachineState {
     const target = (this.next + offset) | 0;
     return this.insn.size === 1 ? target & 0xffff : target;
   }
+  /** EIP after this instruction, or its low half. */
+  nextPc(): Value {
+    return this.movable ? this.low(this.rip(this.offsetAfter(0))) : this.b.i32(this.next);
+  }
   /** Return address of a call, in the type of the operand size. */
   returnAddress(): Value {
     return this.is64 ? this.rip(this.offsetAfter(0)) : this.b.i32(this.next);
   }
-  /** 64-bit code: the target is in the window of 4 GiB that the block is in. docs/adr/0015. */
+  /** 64-bit code: the target is in the window of 4 GiB that the block is in (docs/adr/0015), and will be wherever movable code runs. */
   #inWindow(target: number): boolean {
-    return !this.is64 || highHalf(target) === 0;
+    if (!this.is64) return true;
+    return highHalf(target) === 0 && (!this.movable || Math.abs(target - (this.next >>> 0)) <= MOVABLE_REACH);
   }
   #pc(target: number): Value {
     return this.is64 ? this.rip(target) : this.b.i32(target);
@@ -434,7 +439,7 @@ export class Translator extends MachineState {
     if ((this.flags & HF_RF) !== 0) b.set(G.EFLAGS, b.and(b.get(G.EFLAGS), b.i32(~FLAG_RF)));
     const ended = this.flags & (keepShadow ? HF_RF : HF_INHIBIT_IRQ | HF_RF);
     if (ended !== 0) b.set(G.HFLAGS, b.and(b.get(G.HFLAGS), b.i32(~ended)));
-    this.envStore(ENV.EIP, this.movable ? this.low(this.rip(this.offsetAfter(0))) : b.i32(this.next));
+    this.envStore(ENV.EIP, this.nextPc());
     if (this.nextHigh !== this.csBase) this.envStore(ENV.CS_BASE, b.i32(this.nextHigh));
     else if (this.#quickGoesOn) this.quickNext = this.next;
     this.exit(lookForWork, trap);
@@ -453,7 +458,7 @@ export class Translator extends MachineState {
     const { b } = this;
     const at = (this.eip + i.length - 4) | 0;
     this.volatileOffsets.push(at - this.blockEip);
-    if (this.is64) return b.load('ld32', b.i64Parts(at, this.csBase));
+    if (this.is64) return b.load('ld32', this.rip(at >>> 0));
     return b.load('ld32', this.wide ? b.i64Parts(at + this.csBase, 0) : b.i32(at + this.csBase));
   }
 }
