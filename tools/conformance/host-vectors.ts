@@ -14,6 +14,7 @@ type HostGroup = (typeof HOST_GROUPS)[number];
 const HERE = dirname(fileURLToPath(import.meta.url));
 const FOLDER = join(HERE, '../../.cache/conformance');
 const NO_FEATURE = 3;
+const NO_32_BIT_CODE = 4;
 const MAX_OUTPUT = 1 << 30;
 
 /** The generator, compiled; or why it cannot be. */
@@ -43,6 +44,7 @@ export function recordOnHost(
     maxBuffer: MAX_OUTPUT,
   });
   if (status === NO_FEATURE) return `this CPU lacks ${group === 'sse' ? 'avx' : group}`;
+  if (status === NO_32_BIT_CODE) return 'the kernel here runs no 32-bit code';
   if (status !== 0)
     throw new Error(`hostgen ${mode} ${group}: ${signal ?? `exit code ${status}`} ${stderr.toString()}`);
   return stdout;

@@ -41,6 +41,7 @@ static void address(Test *t, const Form *f, Operands *o, int size) {
   if (has(f, 'g')) target = DATA + 0x800;
   else if (percent(has(f, 'k') ? 25 : 3)) target = DATA + DATA_SIZE - 1 - below((u32)size); /* reaches into the missing page */
   else if (percent(1)) target = NOWHERE + below(0x1000);
+  if (amd && !strcmp(f->group, "sha")) target &= ~15u;
   o->target = target;
   u32 at = target >= DATA + DATA_SIZE ? DATA : target - (has(f, 'g') ? 0x200 : 16) , n = has(f, 'g') ? 0x400 : 64;
   if (at + n > DATA + DATA_SIZE) n = DATA + DATA_SIZE - at;
@@ -143,7 +144,7 @@ static void make(Test *t, const Form *f) {
   if (has(f, 'x')) { s->r[7] = DATA + 0x400 + below(0x400); t->window = 0x400; t->window_size = 64; fill(t->memory + 0x400, 64, 'i'); }
   if (!f->legacy && !has(f, 'n')) { /* encodings that must be refused, or not: the CPU knows */
     if (percent(2)) o.l ^= 1;
-    if (percent(2)) o.w ^= 1;
+    if (percent(2)) o.w ^= !amd;
     if (percent(2) && !strchr(f->form, 'V')) o.vvvv = (int)below((u32)n);
   }
   emit(t, f, &o);
