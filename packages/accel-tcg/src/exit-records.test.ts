@@ -1,7 +1,7 @@
-import { EXIT_RECORDS } from '@emkit/codegen';
+import { EXIT_KIND, EXIT_RECORDS, INDIRECT_SAMPLE } from '@emkit/codegen';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { ExitRecords } from './exit-records.ts';
+import { countdownOf, ExitRecords } from './exit-records.ts';
 
 const MEMORY = new ArrayBuffer(EXIT_RECORDS.BASE + EXIT_RECORDS.COUNT * EXIT_RECORDS.SIZE);
 
@@ -33,4 +33,23 @@ it('no two runs share a record, and all are one run again when all have been giv
     }),
     { numRuns: 200 },
   );
+});
+
+it('the state of a run tells whether one of its exits was counted', () => {
+  const records = new ExitRecords(MEMORY);
+  const first = records.take(3);
+  const exits = [EXIT_KIND.JUMP, 0x1000, 1, EXIT_KIND.INDIRECT, 0, 2, EXIT_KIND.COLD, 0x1004, 3];
+  records.write(first, Int32Array.from(exits), countdownOf({ generation: 0, grows: true, sampled: true }));
+  const before = records.state(first, 3);
+  expect(records.state(first, 3)).toBe(before);
+  const countdown = (n: number): number =>
+    (EXIT_RECORDS.BASE + (first + n) * EXIT_RECORDS.SIZE + EXIT_RECORDS.COUNTDOWN) >> 2;
+  const words = new Int32Array(MEMORY);
+  for (const n of [0, 1, 2]) {
+    words[countdown(n)]--;
+    expect(records.state(first, 3)).not.toBe(before);
+    words[countdown(n)]++;
+  }
+  // of indirect exits fewer are counted, so that fewer are waited for
+  expect(words[countdown(1)]).toBe(Math.ceil(words[countdown(0)] / INDIRECT_SAMPLE));
 });

@@ -50,6 +50,12 @@ function links({ i32 }: Tcg): number[] {
   }
   return found;
 }
+/** Links of the jump cache's entries, of any generation. */
+function cachedLinks({ i32 }: Tcg): number[] {
+  const { BASE, ENTRIES, ENTRY_SIZE } = JUMP_CACHE;
+  const all = Array.from({ length: ENTRIES }, (_, n) => i32[(BASE + n * ENTRY_SIZE + JUMP_CACHE.LINK) >> 2]);
+  return all.filter((link) => link !== 0);
+}
 const holding = (tcg: Tcg): number =>
   links(tcg).filter((link) => (link ^ tcg.i32[CTL.LINKS >> 2]) >>> LINK.GENERATION_SHIFT === 0).length;
 
@@ -98,7 +104,16 @@ describe('links of exits', () => {
     tcg.flushTlb(true);
     expect(tcg.i32[CTL.LINKS >> 2] >>> LINK.GENERATION_SHIFT).toBe(1);
     expect(links(tcg)).toEqual([]);
+    expect(cachedLinks(tcg)).toEqual([]);
     expect(run()).toBe(ROUNDS);
+  });
+
+  it('are in the jump cache for what comes from indirect jumps', () => {
+    const { tcg, run } = machine();
+    const off = machine({ 'region-links': false });
+    for (const m of [{ run }, off]) expect([m.run(), m.run()]).toEqual([ROUNDS, ROUNDS]);
+    expect(cachedLinks(tcg).length).toBeGreaterThan(0);
+    expect(cachedLinks(off.tcg)).toEqual([]);
   });
 });
 
