@@ -5,8 +5,7 @@ import { flagSetter } from './flag-setter.ts';
 const ON_REQUEST = { first: 20, last: 24 } as const;
 
 /**
- * V8 reads the branch hints of modules that are compiled from now on, in this process and its workers. Code whose seldom branches are out of the way is smaller where it
- * runs, and loses fewer registers to them.
+ * V8 reads the branch hints of modules that are compiled from now on, in this process and its workers, and puts what is seldom run out of the way.
  *
  * Call it when the modules are loaded, see `optimizeLater`.
  */
